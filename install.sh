@@ -44,7 +44,7 @@ share=/usr/local/share/bramble
 lib=/usr/local/lib/bramble
 units=/etc/systemd/system
 socket=/var/run/docker.sock
-url_source='' folder_source=''
+url_source='' folder_source='' by_name=''
 # What the store is to be, where a flag says it, and whether that is an etcd which runs beside this master.
 store='' own_etcd=''
 
@@ -402,7 +402,8 @@ find_by_avahi() {
     $1 != "=" || $8 ~ /^fe[89ab]/ { next }
     { print "https://" ($8 ~ /:/ ? "[" $8 "]" : $8) ":" $9 }' | sort -u); do
     master_url=$url
-    if (trust_master) >/dev/null 2>&1; then
+    # shellcheck disable=SC2086
+    if (trust_master && curl -fs $trust -m 30 -o /dev/null "$by_name/SHA256SUMS") >/dev/null 2>&1; then
       BRAMBLE_URL=$url url_source=$url/bramble/v1/dist
       say "found the master $url by mDNS"
       return 0
@@ -464,35 +465,64 @@ sums_hold() { # folder name
 
 # ---------------------------------------------------------------- downloads
 
+# Of the certificates in a file the one with that hash, written anew: curl trusts all that it finds in a file, and takes more for a
+# certificate than stands between these lines (`BEGIN X509 CERTIFICATE`).
+pinned_certificate() { # file hash
+  awk '{ gsub(/\r/, "") }
+    /^-----BEGIN CERTIFICATE-----$/ { inside = 1; body = ""; next }
+    /^-----END CERTIFICATE-----$/ { if (inside) print body; inside = 0; next }
+    inside { body = body $0 }' "$1" | while IFS= read -r body; do
+    printf %s "$body" | base64 -d >"$1.der" 2>/dev/null || continue
+    [ "$(sha256sum <"$1.der" | cut -d' ' -f1)" = "$2" ] || continue
+    echo "-----BEGIN CERTIFICATE-----"
+    base64 -w 64 "$1.der"
+    echo "-----END CERTIFICATE-----"
+    break
+  done
+  rm -f "$1.der"
+}
+
 # The token holds the hash of the cluster's CA; with the CA, the master is known before anything of it is run.
 trust_master() {
-  trust=''
+  trust='' by_name=''
   [ -n "${master_url:-}" ] || return 0
   ca=$share/.ca.crt
   case ${BRAMBLE_TOKEN:-} in
     BR1*::*)
-      local wanted found
+      local wanted
       wanted=${BRAMBLE_TOKEN#BR1}
       wanted=${wanted%%::*}
       for attempt in 1 2 3 4 5; do
-        curl -fsk --connect-timeout 15 -m 60 -o "$ca" "$master_url/cacerts" && break
+        curl -fsk --connect-timeout 15 -m 60 --max-filesize 65536 -o "$ca" "$master_url/cacerts" && break
         [ "$attempt" != 5 ] || die "no master answers at $master_url" "is it running, is the address right with its port (6443 unless its master says otherwise), and does nothing block that?"
         say "no master answers at $master_url yet; trying again"
         sleep 3
       done
-      found=$(sed -n '/BEGIN CERT/,/END CERT/{/CERT/d;p;/END/q}' "$ca" | base64 -d 2>/dev/null | sha256sum | cut -d' ' -f1)
-      [ "$found" = "$wanted" ] || die "$master_url is not the cluster that the token was made for" \
+      pinned_certificate "$ca" "$wanted" >"$ca.pinned"
+      mv "$ca.pinned" "$ca"
+      [ -s "$ca" ] || die "$master_url is not the cluster that the token was made for" \
         "check the address, and take a new token from that master: bramble token create"
       trust="--cacert $ca"
+      know_by_name
       ;;
     *)
       if [ -n "${BRAMBLE_PIN:-}" ]; then
         trust="-k --pinnedpubkey sha256//$BRAMBLE_PIN"
       elif [ -e "$data/agent/identity/ca.crt" ]; then
         trust="--cacert $data/agent/identity/ca.crt"
+        know_by_name
       fi
       ;;
   esac
+}
+
+# Boards have certificates of the same CA, for their own addresses: by its name, which no board gets, a master is known.
+know_by_name() {
+  local place=${master_url#https://}
+  place=${place%%/*}
+  case ${place##*]} in *:*) ;; *) place=$place:443 ;; esac
+  trust="$trust --connect-to ::$place"
+  by_name=https://kubernetes/bramble/v1/dist
 }
 
 # Goes on where a download was cut; gives up after five tries in a row that brought nothing.
@@ -502,7 +532,7 @@ download() { # name file
     before=$(size_of "$part")
     status=0
     # shellcheck disable=SC2086
-    curl -fsSL $trust --connect-timeout 15 --speed-limit 100 --speed-time 30 -C - -o "$part" "$url_source/$1" || status=$?
+    curl -fsSL $trust --connect-timeout 15 --speed-limit 100 --speed-time 30 -C - -o "$part" "${by_name:-$url_source}/$1" || status=$?
     [ "$status" != 0 ] || break
     after=$(size_of "$part")
     # 33: the server cannot go on in the middle. 22: it has no such file, or the file is complete.
@@ -583,7 +613,7 @@ fetch_beside() { # name file
     if [ -f "$folder_source/$1" ]; then cp "$folder_source/$1" "$2"; fi
   else
     # shellcheck disable=SC2086
-    curl -fsSL $trust --connect-timeout 15 -m 60 -o "$2" "$url_source/$1" 2>/dev/null || rm -f "$2"
+    curl -fsSL $trust --connect-timeout 15 -m 60 -o "$2" "${by_name:-$url_source}/$1" 2>/dev/null || rm -f "$2"
   fi
 }
 
@@ -612,7 +642,8 @@ fetch_images() {
   # As it was verified.
   if [ -f "$share/.offered/images.sha256" ]; then cp "$share/.offered/images.sha256" "$list"; else rm -f "$list"; fi
   [ -s "$list" ] || { rm -f "$list"; return 0; }
-  mkdir -p "$own"
+  # What the cluster keeps lies beside it.
+  (umask 077 && mkdir -p "$own")
   # shellcheck disable=SC2013
   for name in $(sed -n 's/^[0-9a-f]\{64\} [ *]\(images-[A-Za-z0-9._-]*\)$/\1/p' "$list"); do
     home=$own
@@ -693,8 +724,10 @@ write_settings() {
   fi
   env_file=$etc/$role.env
   if [ -n "${INSTALL_BRAMBLE_EXEC+given}" ] || [ ! -e "$env_file" ]; then
-    printf 'BRAMBLE_ARGS="%s"\n' "$(printf %s "$flags" | sed 's/[\\"$`]/\\&/g')" >"$env_file.new"
+    # A flag may be a token.
+    : >"$env_file.new"
     chmod 600 "$env_file.new"
+    printf 'BRAMBLE_ARGS="%s"\n' "$(printf %s "$flags" | sed 's/[\\"$`]/\\&/g')" >>"$env_file.new"
     replace_if_changed "$env_file.new" "$env_file"
   fi
   settings_changed=$changed

@@ -14,6 +14,7 @@ import { dnsSettingsScope } from "./dns/cluster-dns.ts";
 import { type JoinDirectory, joinedBoard } from "./joined-board.ts";
 import { MasterSearch } from "./master-search.ts";
 import { Masters } from "./masters.ts";
+import { type TlsIdentity, tlsIdentityOf } from "./tls-identity.ts";
 
 /** A board's way into the cluster: who it is there, whom it asks, and what it was told last. */
 export interface ClusterAccess {
@@ -27,7 +28,7 @@ export interface ClusterAccess {
   /** For what is secret on the card. */
   readonly seal: Seal;
   /** The node's certificate as it is now, PEM. */
-  readonly certificates: () => { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly certificates: () => TlsIdentity;
 }
 
 /** Joins the cluster if the board has not, and opens what it keeps of it. Rejects as `joinedBoard` does. */
@@ -74,10 +75,7 @@ export async function enterCluster(start: AgentStart, log: Log, signal: AbortSig
   const seal = await Seal.open(sealFile, identity.clusterId);
   const caches = openCacheFiles(folder, seal, log.named("checkpoint"), [dnsSettingsScope]);
   const informers = new InformerFactory(client, { transform: withoutManagedFields, log, checkpoint: caches });
-  const certificates: ClusterAccess["certificates"] = () => {
-    const { ca = "", certificate = "", key = "" } = identity.credentials();
-    return { ca, cert: certificate, key };
-  };
+  const certificates = (): TlsIdentity => tlsIdentityOf(identity.credentials());
   return { nodeName: identity.nodeName, identity, masters, client, informers, caches, seal, certificates };
 }
 

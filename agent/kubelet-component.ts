@@ -23,6 +23,7 @@ import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
 import { kubeletChecks, kubeletHealth } from "./kubelet/server/kubelet-health.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
 import { logFolderOf, podCgroupSettings, reservedOf } from "./node-settings.ts";
+import { type TlsIdentity, tlsIdentityOf } from "./tls-identity.ts";
 import { BoardTunnels } from "./tunnel/board-tunnels.ts";
 
 const look_ms = 15_000;
@@ -100,10 +101,7 @@ async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, s
 
 /** API servers of Bramble's reach the board by a tunnel; others know none, and take the kubelet's port. */
 function tunnelsOf({ identity, kubeletSocket, log }: Running): BoardTunnels {
-  const credentials = (): { ca: string; cert: string; key: string } => {
-    const { ca = "", certificate = "", key = "" } = identity.credentials();
-    return { ca, cert: certificate, key };
-  };
+  const credentials = (): TlsIdentity => tlsIdentityOf(identity.credentials());
   const tunnels = new BoardTunnels({ credentials, kubeletSocket, log: log.named("tunnel") });
   // By a certificate alone.
   tunnels.keep(identity.credentials().certificate ? identity.servers : []);

@@ -163,10 +163,27 @@ wait_for_clock() {
   fi
 }
 
+# Of the certificates in a file the one with that hash, written anew: curl trusts all that it finds in a file, and takes more for a
+# certificate than stands between these lines (`BEGIN X509 CERTIFICATE`).
+pinned_certificate() { # file hash
+  awk '{ gsub(/\r/, "") }
+    /^-----BEGIN CERTIFICATE-----$/ { inside = 1; body = ""; next }
+    /^-----END CERTIFICATE-----$/ { if (inside) print body; inside = 0; next }
+    inside { body = body $0 }' "$1" | while IFS= read -r body; do
+    printf %s "$body" | base64 -d >"$1.der" 2>/dev/null || continue
+    [ "$(sha256sum <"$1.der" | cut -d' ' -f1)" = "$2" ] || continue
+    echo "-----BEGIN CERTIFICATE-----"
+    base64 -w 64 "$1.der"
+    echo "-----END CERTIFICATE-----"
+    break
+  done
+  rm -f "$1.der"
+}
+
 # Where install.sh lies: beside the settings, or fetched from the master, which proves itself by the CA whose hash is in the token.
 # Nothing is run of a master that does not.
 find_installer() {
-  local folder wanted found url
+  local folder wanted url place ca=$state/fetched/ca.crt
   for folder in ${boot:+"$boot/bramble-bundle" "$boot"}; do
     installer=$folder/install.sh
     if [ -f "$installer" ]; then return 0; fi
@@ -183,12 +200,16 @@ find_installer() {
   url=${url%/}
   [ -n "$url" ] || { problem="there is nothing to install from: name server=, or put install.sh or bramble-bundle/ beside bramble.conf"; return 1; }
   case $token in BR1*::*) ;; *) problem="the token names no cluster: take one from \`bramble token create\`"; return 1 ;; esac
-  curl -fsk --connect-timeout 15 -m 60 -o "$state/fetched/ca.crt" "$url/cacerts" || { problem="no master answers at $url"; return 1; }
+  curl -fsk --connect-timeout 15 -m 60 --max-filesize 65536 -o "$ca" "$url/cacerts" || { problem="no master answers at $url"; return 1; }
   wanted=${token#BR1}
-  wanted=${wanted%%::*}
-  found=$(sed -n '/BEGIN CERT/,/END CERT/{/CERT/d;p;/END/q}' "$state/fetched/ca.crt" | base64 -d 2>/dev/null | sha256sum | cut -d' ' -f1)
-  [ "$found" = "$wanted" ] || { problem="$url is not the cluster that the token was made for"; return 1; }
-  curl -fsS --cacert "$state/fetched/ca.crt" --connect-timeout 15 -m 120 -o "$installer" "$url/install.sh" 2>"$state/fetched/curl" ||
+  pinned_certificate "$ca" "${wanted%%::*}" >"$ca.pinned"
+  mv "$ca.pinned" "$ca"
+  [ -s "$ca" ] || { problem="$url is not the cluster that the token was made for"; return 1; }
+  # Boards have certificates of the same CA, for their own addresses: by its name, which no board gets, a master is known.
+  place=${url#https://}
+  place=${place%%/*}
+  case ${place##*]} in *:*) ;; *) place=$place:443 ;; esac
+  curl -fsS --cacert "$ca" --connect-to "::$place" --connect-timeout 15 -m 120 -o "$installer" https://kubernetes/install.sh 2>"$state/fetched/curl" ||
     { problem="$url/install.sh cannot be downloaded: $(cat "$state/fetched/curl"); this board's clock shows $(date -u)"; return 1; }
 }
 

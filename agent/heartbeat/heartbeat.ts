@@ -7,13 +7,14 @@ import { type SessionMessage, sessionLimits, sessionTopic } from "#shared/heartb
 import { type OutsideBroker, outsideConnection } from "#shared/heartbeat/outside-broker.ts";
 import { outOfUrl } from "#shared/http/host-port.ts";
 import { watchConnection } from "#shared/net/connection-watch.ts";
+import type { TlsIdentity } from "../tls-identity.ts";
 
 export interface HeartbeatOptions {
   readonly nodeName: string;
   /** Brokers to try in turn, `mqtts://host:8883`. */
   readonly brokers: readonly string[];
-  /** Read anew for each connection, so that a renewed certificate is used. PEM. */
-  readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
+  /** Read anew for each connection, so that a renewed certificate is used. */
+  readonly credentials: () => TlsIdentity;
   /** Seconds between pings. A broker that says nothing is given up after several; one that is dead the kernel finds. */
   readonly keepalive_s: number;
   /** A broker that is not the master's, instead of those. Its judgement is by keepalives alone; and the board renews its

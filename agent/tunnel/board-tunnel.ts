@@ -12,12 +12,13 @@ import {
   tunnelPath,
   tunnelProtocol,
 } from "#shared/tunnel/tunnel.ts";
+import type { TlsIdentity } from "../tls-identity.ts";
 
 export interface BoardTunnelOptions {
   /** The API server, `https://host:port`. */
   readonly server: string;
-  /** Read anew for each connection. PEM. */
-  readonly credentials: () => { readonly ca: string; readonly cert: string; readonly key: string };
+  /** Read anew for each connection. */
+  readonly credentials: () => TlsIdentity;
   /** Where the kubelet's server listens for what comes through the tunnel. */
   readonly kubeletSocket: string;
   readonly log: Log;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { chmod, open, rm, stat } from "node:fs/promises";
+import { apiServerName } from "#shared/pki/join-protocol.ts";
 import { checkSignature, parseSums, ReleaseError, signatureFile, sumsFile, versionFile } from "#shared/release/sums.ts";
 
 /** Where the master hands out its release. */
@@ -83,7 +84,7 @@ async function append(source: ReleaseSource, url: string, path: string, from_byt
   const silent = new AbortController();
   const answer = await fetch(url, {
     headers: from_bytes > 0 ? { range: `bytes=${from_bytes}-` } : {},
-    tls: { ca: source.ca },
+    tls: { ca: source.ca, serverName: apiServerName },
     signal: AbortSignal.any([source.signal, silent.signal]),
   });
   // 416: all of it is there already.
@@ -107,7 +108,10 @@ async function append(source: ReleaseSource, url: string, path: string, from_byt
 
 async function fetchText({ ca, signal }: ReleaseSource, server: string, name: string): Promise<string | undefined> {
   const timeout = AbortSignal.timeout(silence_ms);
-  const answer = await fetch(`${server}${folder}${name}`, { tls: { ca }, signal: AbortSignal.any([signal, timeout]) });
+  const answer = await fetch(`${server}${folder}${name}`, {
+    tls: { ca, serverName: apiServerName },
+    signal: AbortSignal.any([signal, timeout]),
+  });
   if (answer.status === 404) return undefined;
   if (!answer.ok) throw new ReleaseError(`${server}${folder}${name}: ${answer.status} ${answer.statusText}`);
   const text = await answer.text();

@@ -18,6 +18,7 @@ import {
 import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
 import { orderCertificate } from "./certificate-order.ts";
 import { type BoardFile, loadBoard, storeBoard, storeTrust } from "./identity-files.ts";
+import { apiServerName } from "./join-protocol.ts";
 import { parseJoinToken } from "./join-token.ts";
 import { joinPem, splitPem } from "./pem.ts";
 import { readIfPresent, writeSecureFile } from "./secure-file.ts";
@@ -322,4 +323,5 @@ const credentialsOf = (ca: string, { certificatePem, keyPem }: KeyAndCertificate
   ca,
   certificate: certificatePem,
   key: keyPem,
+  serverName: apiServerName,
 });

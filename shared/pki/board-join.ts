@@ -7,7 +7,7 @@ import { connectionFault } from "#shared/http/connection-fault.ts";
 import { createCertificateRequest, type KeyAndCertificate } from "./certificate.ts";
 import { joinCertificates } from "./certificate-bundle.ts";
 import { orderCertificate } from "./certificate-order.ts";
-import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "./join-protocol.ts";
+import { apiServerName, caPath, type JoinAnswer, type JoinRequest, joinPath } from "./join-protocol.ts";
 import { bootstrapToken, JoinTokenError, parseJoinToken, verifyAuthority } from "./join-token.ts";
 import { type RenewalAnswer, type RenewalRequest, renewalPath, renewalProof } from "./renewal-protocol.ts";
 import { kubeletClientUsages, signerNames } from "./signers.ts";
@@ -54,7 +54,7 @@ export async function fetchTrust(
   { ca }: Credentials,
   signal?: AbortSignal,
 ): Promise<string> {
-  const credentials: Credentials = { ca };
+  const credentials: Credentials = { ca, serverName: apiServerName };
   const client = new HttpClient({ servers, credentials: () => credentials });
   const pem = joinCertificates(String(await client.raw({ method: "GET", path: caPath, signal })));
   if (pem === "" || pem.length > longestCa_bytes)
@@ -71,7 +71,7 @@ export async function tokenCredentials(
 ): Promise<Credentials & { readonly ca: string }> {
   const token = parseJoinToken(tokenText);
   const { pem, server } = await fetchAuthority(servers, signal);
-  return { ca: verifyAuthority(token, pem, server), token: bootstrapToken(token) };
+  return { ca: verifyAuthority(token, pem, server), token: bootstrapToken(token), serverName: apiServerName };
 }
 
 /** Rethrows; a refused token with what to do about it. */
@@ -114,7 +114,7 @@ export async function renewExpired(board: {
     boardSerial,
   };
   // Without the old certificate: some would end the handshake over it.
-  const credentials: Credentials = { ca };
+  const credentials: Credentials = { ca, serverName: apiServerName };
   const client = new HttpClient({ servers, credentials: () => credentials });
   const answer = (await client.raw({ method: "POST", path: renewalPath, body, signal })) as RenewalAnswer;
   return { certificatePem: answer.certificate, keyPem };

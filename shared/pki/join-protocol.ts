@@ -9,6 +9,12 @@
  * On later starts step 2 is asked again with the board's certificate: a card that was copied to another board has the
  * certificate of the first, but not its serial, and is told to join anew under a name of its own.
  */
+/**
+ * Stands in the certificate of every API server, and in no board's: boards get their own serving certificates of the same CA, for any
+ * address that is free, the one that a master had yesterday for instance. So by this name, not by the address, a board knows its masters.
+ */
+export const apiServerName = "kubernetes";
+
 export const joinPath = "/bramble/v1/join";
 export const caPath = "/cacerts";
 

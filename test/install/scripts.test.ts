@@ -1,6 +1,7 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { certificateFingerprint, createCertificateAuthority } from "#shared/pki/certificate.ts";
 
 /** What install.sh and bramble-uninstall.sh do in cases that a whole installation seldom meets. */
 const root = join(import.meta.dir, "../..");
@@ -97,6 +98,46 @@ test("a file of the release for which there is no room ends the installation", (
   const { code, output } = withFunctions("install.sh", ["/mnt"], lines.join("\n"));
   expect(code).not.toBe(0);
   expect(output).not.toContain("goes on");
+});
+
+describe("of the authorities that a master offers, only the token's is trusted", () => {
+  const trustOf: Readonly<Record<string, string>> = {
+    "install.sh": "share=/mnt master_url=https://m BRAMBLE_TOKEN=$token; trust_master; cat $ca",
+    "systemd/bramble-first-boot.sh":
+      "state=/mnt boot= release= server=https://m; find_installer >&2 || { echo $problem; exit 1; }; cat $state/fetched/ca.crt",
+  };
+  const trusted = (script: string, offered: string, hash: string): Ran => {
+    const lines = `cat >/mnt/offered <<'END'\n${offered}END
+      curl() { case $* in *cacerts) cat /mnt/offered >$(echo "$*" | sed 's/.*-o \\([^ ]*\\) .*/\\1/') ;; esac; }
+      token=BR1${hash}::abcdef.0123456789abcdef\n`;
+    return withFunctions(script, ["/mnt"], lines + trustOf[script]);
+  };
+
+  test.each(Object.keys(trustOf))("%s", async (script) => {
+    const [own, others] = await Promise.all(["own", "another's"].map((name) => createCertificateAuthority(name)));
+    const [good, bad] = [own?.certificatePem ?? "", others?.certificatePem ?? ""];
+    const hash = certificateFingerprint(good);
+    const alone = { code: 0, output: good };
+    expect(trusted(script, good, hash)).toEqual(alone);
+    // While authorities are changed there are two.
+    expect(trusted(script, bad + good, hash)).toEqual(alone);
+    // What curl takes for a certificate as well.
+    for (const kind of ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"])
+      expect(trusted(script, good + bad.replaceAll("CERTIFICATE", kind), hash)).toEqual(alone);
+    const { code, output } = trusted(script, bad, hash);
+    expect([code, output]).toEqual([1, expect.stringContaining("is not the cluster that the token was made for")]);
+  });
+});
+
+test.each([
+  ["https://10.0.0.1:6443", "10.0.0.1:6443"],
+  ["https://pi.local/", "pi.local:443"],
+  ["https://[fd00::1]", "[fd00::1]:443"],
+  ["https://[fd00::1]:6443", "[fd00::1]:6443"],
+])("the master at %s is known by a name that no board has", (url, place) => {
+  const lines = `trust="--cacert f" master_url='${url}'; know_by_name; echo "$trust $by_name"`;
+  const output = `--cacert f --connect-to ::${place} https://kubernetes/bramble/v1/dist\n`;
+  expect(withFunctions("install.sh", [], lines)).toEqual({ code: 0, output });
 });
 
 test("a drop-in is written once, and leaves nothing when it goes", () => {
