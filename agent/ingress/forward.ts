@@ -186,21 +186,16 @@ function origin({ host, isSecure, remoteAddress }: Pick<Exchange, "host" | "isSe
   ];
 }
 
-const replaced = new Set([
-  "host",
-  "expect",
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-  "x-real-ip",
-]);
+const replaced = new Set(["host", "expect", "forwarded", "x-real-ip"]);
+/** `X-Forwarded-Port`, `-Prefix`, `-User` and the like: pods take them for a proxy's word. */
+const proxysPrefix = "x-forwarded-";
 
 function withoutOwn(headers: readonly string[]): string[] {
   const kept: string[] = [];
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? "";
-    if (!replaced.has(name.toLowerCase())) kept.push(name, headers[index + 1] ?? "");
+    const lowerName = name.toLowerCase();
+    if (!replaced.has(lowerName) && !lowerName.startsWith(proxysPrefix)) kept.push(name, headers[index + 1] ?? "");
   }
   return kept;
 }

@@ -8,7 +8,12 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type Server as TcpServer,
+} from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls, createSecureContext } from "node:tls";
@@ -33,14 +38,30 @@ describe("the ingress data path", () => {
   let grpc: Http2Server;
   let ingress: IngressServer;
   let backends: Record<string, Backend>;
+  /** What the pod has been asked for. */
+  const requested: string[] = [];
   const released = Promise.withResolvers<void>();
 
-  const listening = (server: Server | Http2Server): Promise<number> =>
+  /** It knows no other protocol, and answers one request after the other. */
+  const plainPod = createTcpServer((socket) => {
+    let text = "";
+    socket.on("error", () => undefined);
+    socket.on("data", (bytes) => {
+      text += String(bytes);
+      for (const [, path = ""] of text.matchAll(/^GET (\S+) [\s\S]*?\r\n\r\n/gm)) {
+        requested.push(path);
+        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nplain\r\n0\r\n\r\n");
+      }
+      text = text.slice(text.lastIndexOf("\r\n\r\n") + 4);
+    });
+  });
+  const listening = (server: Server | Http2Server | TcpServer): Promise<number> =>
     new Promise((done) => server.listen(0, "127.0.0.1", () => done((server.address() as AddressInfo).port)));
   const endpoint = (port: number) => ({ ip: "127.0.0.1", port });
 
   beforeAll(async () => {
     pod = createHttpServer(async (request, response) => {
+      requested.push(request.url ?? "");
       switch (request.url) {
         case "/headers":
           return response.end(JSON.stringify(request.headers));
@@ -79,6 +100,9 @@ describe("the ingress data path", () => {
     backends = {
       "web.test": { endpoints: [endpoint(podPort)], protocol: "http1" },
       "grpc.test": { endpoints: [endpoint(grpcPort)], protocol: "h2c" },
+      "plain.test": { endpoints: [endpoint(await listening(plainPod))], protocol: "http1" },
+      // Its Ingress has no more than /public.
+      "paths.test": { endpoints: [endpoint(podPort)], protocol: "http1" },
       // The first takes no connection.
       "half.test": { endpoints: [endpoint(1), endpoint(podPort)], protocol: "http1" },
       "empty.test": { endpoints: [], protocol: "http1" },
@@ -91,7 +115,8 @@ describe("the ingress data path", () => {
       httpsPort: 0,
       idle_ms,
       log: silentLog,
-      backendFor: (host) => backends[host.replace(/:\d+$/, "")],
+      backendFor: (host, path) =>
+        host === "paths.test" && !path.startsWith("/public/") ? undefined : backends[host.replace(/:\d+$/, "")],
       contextFor: async () => undefined,
     });
     await made.listen();
@@ -101,6 +126,7 @@ describe("the ingress data path", () => {
     await ingress.close();
     pod.closeAllConnections();
     pod.close();
+    plainPod.close();
     grpc.close();
   });
 
@@ -129,6 +155,8 @@ describe("the ingress data path", () => {
         "-H",
         "X-Forwarded-For: 1.2.3.4",
         "-H",
+        "X-Forwarded-Port: 8443",
+        "-H",
         "Connection: x-secret",
         "-H",
         "X-Secret: 1",
@@ -140,6 +168,7 @@ describe("the ingress data path", () => {
       "x-forwarded-proto": "http",
       "x-real-ip": "127.0.0.1",
     });
+    expect(seen).not.toContainKey("x-forwarded-port");
     const secure = JSON.parse(await curl("web.test", "/headers", "--tls", "--http2"));
     expect(secure).toMatchObject({ host: "web.test", "x-forwarded-proto": "https", "x-forwarded-host": "web.test" });
   });
@@ -185,6 +214,55 @@ describe("the ingress data path", () => {
       expect(await answer).toBe("echo hello");
       socket.close();
     }
+  });
+
+  /** All that comes by a connection on which this was sent, once the other side has ended it. */
+  const conversation = async (text: string, then = ""): Promise<string> => {
+    const socket = connectTcp(ingress.httpPort ?? 0, "127.0.0.1");
+    socket.write(text);
+    let got = "";
+    for await (const chunk of socket) {
+      if (got === "" && then !== "") socket.write(then);
+      got += String(chunk);
+    }
+    return got;
+  };
+  const lines = (...all: string[]): string => `${all.join("\r\n")}\r\n\r\n`;
+  const second = lines("GET /hidden HTTP/1.1", "Host: web.test");
+
+  test("a pod that stays with HTTP is asked for nothing but what an Ingress has seen", async () => {
+    const asked = lines("GET /plain HTTP/1.1", "Host: plain.test", "Connection: Upgrade", "Upgrade: websocket");
+    for (const [at, later] of [
+      [`${asked}${second}`, ""],
+      [asked, second],
+    ] as const) {
+      requested.length = 0;
+      const answer = await conversation(at, later);
+      expect(answer).toStartWith("HTTP/1.1 200 OK\r\n");
+      expect(answer).toEndWith("\r\n\r\nplain");
+      expect(requested).toEqual(["/plain"]);
+    }
+  });
+
+  test("HTTP/2 is no protocol to change to: the request is answered as what it is", async () => {
+    const upgrade = ["Connection: Upgrade, HTTP2-Settings, close", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"];
+    const answer = await conversation(lines("GET /headers HTTP/1.1", "Host: web.test", ...upgrade));
+    expect(answer).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(answer).not.toContain("h2c");
+    expect(await curl("web.test", "/post", "--http2", "--data", "four")).toBe("POST 4");
+  });
+
+  test("a body is what its coding says, whatever length stands beside it", async () => {
+    requested.length = 0;
+    const coded = ["Content-Length: 4", "Transfer-Encoding: chunked", "Connection: close"];
+    await conversation(`${lines("POST /post HTTP/1.1", "Host: web.test", ...coded)}0\r\n\r\n${second}`);
+    expect(requested).not.toContain("/hidden");
+  });
+
+  test("what leads out of a path goes where it leads", async () => {
+    expect(await curl("paths.test", "/public/../big", "--path-as-is", "-w", "%{http_code}")).toContain("404");
+    expect(await curl("paths.test", "/x/../public/a", "--path-as-is")).toBe("GET 0");
+    expect(await curl("paths.test", "/public/..%2fbig", "-w", " %{http_code}")).toEndWith("400");
   });
 
   test("gRPC: HTTP/2 from end to end, with trailers", async () => {

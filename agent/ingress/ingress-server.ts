@@ -1,4 +1,10 @@
-import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from "node:http";
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerOptions,
+  STATUS_CODES,
+} from "node:http";
 import {
   createServer as createHttp2Server,
   type Http2Server,
@@ -10,11 +16,13 @@ import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type SecureContext, type TLSSocket } from "node:tls";
 import type { Log } from "#shared/client/log.ts";
 import { type ConnectionLimits, Connections, connectionLimits } from "#shared/http/connections.ts";
-import { writeHead } from "#shared/http/http-over-stream.ts";
+import { answerOver, type StreamResponse, writeHead } from "#shared/http/http-over-stream.ts";
+import { SWITCHED, upgradeAnswer } from "#shared/http/upgrade-answer.ts";
 import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
 import type { Backend } from "./backends.ts";
 import { type Exchange, http1Exchange, http2Exchange, isSecure, plainAddress } from "./exchange.ts";
 import { Forwarder, forwardedUpgrade } from "./forward.ts";
+import { settledTarget } from "./settled-target.ts";
 
 export interface IngressServerOptions {
   /** Ports of the board; 0: any free one. undefined: not served. */
@@ -49,6 +57,19 @@ const mostStreams = 128;
 const mostRequests = 4_000;
 const crowded = "too many requests are under way";
 
+interface Found {
+  readonly backend: Backend;
+  /** What the pod is asked. */
+  readonly target: string;
+}
+
+interface Missed {
+  readonly status: RefusalStatus;
+  readonly refusal: string;
+}
+
+type RefusalStatus = 400 | 404 | 503;
+
 /** The ports at which a board serves Ingresses: HTTP/1.1 on both, HTTP/2 (and so gRPC) and WebSocket. */
 export class IngressServer {
   private readonly forwarder: Forwarder;
@@ -63,7 +84,11 @@ export class IngressServer {
 
   constructor(private readonly options: IngressServerOptions) {
     this.forwarder = new Forwarder({ connect_ms, idle_ms: options.idle_ms });
-    this.http = createHttpServer((request, response) => {
+    // @types/node does not know it yet.
+    const reading: ServerOptions & { readonly shouldUpgradeCallback: typeof mayLeave } = {
+      shouldUpgradeCallback: mayLeave,
+    };
+    this.http = createHttpServer(reading, (request, response) => {
       this.began(request.socket, response);
       this.serve(http1Exchange(request, response));
     });
@@ -114,47 +139,49 @@ export class IngressServer {
   }
 
   private serve(exchange: Exchange): void {
-    const { backend, refusal } = this.find(exchange.host, exchange.target);
-    if (backend === undefined) exchange.fail(404, refusal);
-    else if (this.requests > (this.options.mostRequests ?? mostRequests)) exchange.fail(503, crowded);
-    else void this.forwarder.forward(exchange, backend);
+    const found = this.find(exchange.host, exchange.target);
+    if ("refusal" in found) exchange.fail(found.status, found.refusal);
+    else void this.forwarder.forward({ ...exchange, target: found.target }, found.backend);
   }
 
   private async upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
-    const { host = "" } = request.headers;
-    const { backend, refusal } = this.find(host, request.url ?? "/");
-    if (backend === undefined) {
-      refuse(socket, 404, refusal);
+    const { headers, method = "GET", url = "/" } = request;
+    const found = this.find(headers.host ?? "", url);
+    if ("refusal" in found) {
+      refuse(socket, found.status, found.refusal);
       return;
     }
-    if (this.requests > (this.options.mostRequests ?? mostRequests)) {
-      refuse(socket, 503, crowded);
-      return;
-    }
-    const upstream = await this.forwarder.dial(backend);
-    const headers = forwardedUpgrade({
+    const upstream = await this.forwarder.dial(found.backend);
+    socket.on("close", () => upstream.destroy());
+    const asked = forwardedUpgrade({
       headers: request.rawHeaders,
-      host,
+      host: headers.host ?? "",
       isSecure: isSecure(request.socket),
       remoteAddress: plainAddress(request.socket.remoteAddress),
     });
-    // Such connections rest for hours; only a peer that is gone ends them.
-    socket.setTimeout(0);
-    socket.setKeepAlive(true, keepAlive_ms);
-    upstream.setKeepAlive(true, keepAlive_ms);
-    upstream.on("error", () => socket.destroy());
-    upstream.on("close", () => socket.destroy());
-    socket.on("close", () => upstream.destroy());
-    writeHead(upstream, request.method ?? "GET", request.url ?? "/", headers);
-    if (head.length > 0) upstream.write(head);
-    upstream.pipe(socket);
-    socket.pipe(upstream);
+    upstream.setTimeout(this.options.idle_ms, () => upstream.destroy(new Error("the pod was silent for too long")));
+    writeHead(upstream, method, found.target, asked);
+    const answer = await upgradeAnswer(upstream);
+    if (answer.status === SWITCHED) {
+      upstream.setTimeout(0);
+      join(socket, upstream, { toClient: answer.bytes, toPod: head });
+    } else {
+      upstream.unshift(answer.bytes);
+      const plain = answerOver(upstream, method);
+      upstream.resume();
+      answerPlainly(socket, await plain);
+    }
   }
 
-  private find(host: string, target: string): { backend: Backend | undefined; refusal: string } {
+  private find(host: string, asked: string): Found | Missed {
+    const target = settledTarget(asked);
+    if (target === undefined) return { status: 400, refusal: "the path leads to more than one place" };
     const [path = "/"] = target.split("?");
-    return { backend: this.options.backendFor(host, path), refusal: `no Ingress has ${host}${path}` };
+    const backend = this.options.backendFor(host, path);
+    if (backend === undefined) return { status: 404, refusal: `no Ingress has ${host}${path}` };
+    if (this.requests > (this.options.mostRequests ?? mostRequests)) return { status: 503, refusal: crowded };
+    return { backend, target };
   }
 
   /** A request, and what closes as it ends. */
@@ -244,11 +271,45 @@ async function selfSigned(): Promise<{ cert: string; key: string }> {
   return { cert: certificatePem, key: keyPem };
 }
 
-function refuse(socket: Duplex, status: 404 | 503, why: unknown): void {
+/**
+ * May this request leave HTTP, if its pod agrees? The connection is then the pod's alone, and no Ingress looks at what goes over it: so
+ * not for HTTP/2, in which other paths could be asked for. Who asks for more than they get is answered as if they had not (RFC 9110, 7.8).
+ */
+function mayLeave({ headers }: IncomingMessage): boolean {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  const protocols = (headers.upgrade ?? "").split(",").map((protocol) => protocol.trim().toLowerCase());
+  return !hasBody && !protocols.some((protocol) => protocol === "h2c" || protocol.startsWith("http/"));
+}
+
+/** From now on bytes go both ways as they are. */
+function join(socket: Socket, upstream: Socket, first: { readonly toClient: Buffer; readonly toPod: Buffer }): void {
+  // Such connections rest for hours; only a peer that is gone ends them.
+  socket.setTimeout(0);
+  socket.setKeepAlive(true, keepAlive_ms);
+  upstream.setKeepAlive(true, keepAlive_ms);
+  upstream.on("error", () => socket.destroy());
+  upstream.on("close", () => socket.destroy());
+  socket.write(first.toClient);
+  if (first.toPod.length > 0) upstream.write(first.toPod);
+  upstream.pipe(socket);
+  socket.pipe(upstream);
+}
+
+/** The pod stays with HTTP. What the client sent on would be requests that no Ingress has looked at: they are dropped, and the connection
+ *  ends with the answer. */
+function answerPlainly(socket: Socket, { status, headers, body }: StreamResponse): void {
+  socket.resume();
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`];
+  for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
+  socket.write(`${[...lines, "Connection: close"].join("\r\n")}\r\n\r\n`, "latin1");
+  body.on("error", () => socket.destroy());
+  body.pipe(socket);
+}
+
+function refuse(socket: Duplex, status: RefusalStatus, why: unknown): void {
   const text = `${why instanceof Error ? why.message : why}\n`;
-  const reason = status === 404 ? "Not Found" : "Service Unavailable";
   const head = [
-    `HTTP/1.1 ${status} ${reason}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(text)}`,
   ];

@@ -50,6 +50,18 @@ const hopByHop = new Set([
 
 /** Sends the request and resolves with the head of the answer; the body follows as it arrives. */
 export function requestOver(stream: Duplex, request: StreamRequest): Promise<StreamResponse> {
+  return answerOver(stream, request.method, (fail) => send(stream, request, fail));
+}
+
+/**
+ * Resolves with the head of the one answer that the stream brings to a request of that method; the body follows as it arrives.
+ * @param ask called once the answer is waited for; told how to give it up.
+ */
+export function answerOver(
+  stream: Duplex,
+  method: string,
+  ask: (fail: (error: Error) => void) => void = () => undefined,
+): Promise<StreamResponse> {
   return new Promise((resolve, reject) => {
     const parser = new HTTPParser(HTTPParser.RESPONSE);
     const body = new Readable({
@@ -81,7 +93,7 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
       isAnswered = true;
       resolve({ status: info.statusCode, headers: endToEnd(info.headers), body });
       // The parser must not wait for a body that these never have.
-      return request.method === "HEAD" ? 1 : 0;
+      return method === "HEAD" ? 1 : 0;
     };
     parser[HTTPParser.kOnBody] = (chunk, offset, length) => {
       if (!body.push(Buffer.from(chunk.subarray(offset, offset + length)))) stream.pause();
@@ -105,7 +117,7 @@ export function requestOver(stream: Duplex, request: StreamRequest): Promise<Str
     stream.once("close", () => {
       if (!isComplete) fail(new AnswerMissing("the connection closed before the answer"));
     });
-    send(stream, request, fail);
+    ask(fail);
   });
 }
 
@@ -178,6 +190,8 @@ function chunked(): Transform {
 /** Headers without those of this hop: those that always are, and what `Connection` names. */
 export function endToEnd(headers: readonly string[]): string[] {
   const named = new Set<string>();
+  // A length beside a coding is none (RFC 9112, 6.3): who believed it would take a part of the body for the next message.
+  if (headerOf(headers, "transfer-encoding") !== undefined) named.add("content-length");
   for (let index = 0; index + 1 < headers.length; index += 2) {
     if (headers[index]?.toLowerCase() !== "connection") continue;
     for (const name of headers[index + 1]?.split(",") ?? []) named.add(name.trim().toLowerCase());
