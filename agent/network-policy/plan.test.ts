@@ -110,6 +110,15 @@ describe("what is allowed", () => {
     });
     expect(rules(planOf(v6), "OUT")).toEqual(["-j DROP"]);
   });
+  test("blocks are what the API takes them for, not what ipset or iptables would", () => {
+    const to = [
+      { ipBlock: { cidr: "010.0.0.0/8", except: ["::ffff:10.1.0.0/112"] } },
+      { ipBlock: { cidr: "::ffff:192.0.2.0/120" } },
+    ];
+    const plan = planOf(policy({ podSelector: {}, policyTypes: ["Egress"], egress: [{ to }] }));
+    expect(members(plan)).toEqual([["10.0.0.0/8", "10.1.0.0/16 nomatch"]]);
+    expect(rules(plan, "OUT")).toContain("-d 192.0.2.0/24 -j RETURN");
+  });
   test("ports: numbers, ranges, a protocol alone, and names as each pod means them", () => {
     const ports = [{ port: 80, endPort: 90, protocol: "UDP" }, { protocol: "SCTP" }, { port: "http", protocol: "TCP" }];
     const plan = planOf(policy({ podSelector: {}, ingress: [{ ports }] }));

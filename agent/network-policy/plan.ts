@@ -6,6 +6,7 @@ import type {
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from "#shared/api/types/networking-v1.generated.ts";
+import { plainForm } from "#shared/board/cidr.ts";
 import type { PolicyPod } from "./policy-pod.ts";
 
 /**
@@ -51,7 +52,7 @@ export function planPolicies(state: PolicyState, family: IpFamily): PolicyPlan {
     const ingress = draft.chainFor(pod, "ingress");
     const egress = draft.chainFor(pod, "egress");
     if (ingress === undefined && egress === undefined) continue;
-    for (const ip of pod.ips.filter(isFamily(family))) {
+    for (const ip of ofFamily(family, pod.ips)) {
       // A pod cannot be kept from itself, by its own Service for instance.
       jumps.push(["-s", ip, "-d", ip, "-j", "RETURN"]);
       if (egress) jumps.push(["-s", ip, "-j", egress]);
@@ -167,7 +168,7 @@ class Draft {
     const [side, flag] = direction === "ingress" ? ["src", "-s"] : ["dst", "-d"];
     const inSet = (name: string): string[] => ["-m", "set", "--match-set", name, side];
     const selectors = peers.filter(({ ipBlock }) => ipBlock === undefined);
-    const blocks = peers.flatMap(({ ipBlock }) => (ipBlock && isFamily(this.family)(ipBlock.cidr) ? [ipBlock] : []));
+    const blocks = peers.flatMap(({ ipBlock }) => (ipBlock ? this.blocksOf(ipBlock) : []));
     const isPlain = ({ except }: IPBlock): boolean => form === "gathered" && !except?.length;
     const plain = [...new Set(blocks.filter(isPlain).map(({ cidr }) => cidr))];
     return [
@@ -179,6 +180,10 @@ class Draft {
     ];
   }
 
+  private blocksOf({ cidr, except = [] }: IPBlock): IPBlock[] {
+    return ofFamily(this.family, [cidr]).map((plain) => ({ cidr: plain, except: ofFamily(this.family, except) }));
+  }
+
   private podSet(namespace: string, peers: readonly NetworkPolicyPeer[]): string {
     const identity = peers.map(({ podSelector, namespaceSelector }) => [
       namespaceSelector ? "" : namespace,
@@ -186,7 +191,7 @@ class Draft {
       podSelector ?? null,
     ]);
     return this.set("hash:ip", JSON.stringify(identity), () =>
-      peers.flatMap((peer) => this.peerPods(namespace, peer)).flatMap(({ ips }) => ips.filter(isFamily(this.family))),
+      peers.flatMap((peer) => this.peerPods(namespace, peer)).flatMap(({ ips }) => ofFamily(this.family, ips)),
     );
   }
 
@@ -249,7 +254,7 @@ class Draft {
         namedPorts
           .filter(({ name, protocol }) => wanted.has(keyOf(name, protocol)))
           .flatMap(({ protocol, port }) =>
-            ips.filter(isFamily(this.family)).map((ip) => `${ip},${protocol.toLowerCase()}:${port}`),
+            ofFamily(this.family, ips).map((ip) => `${ip},${protocol.toLowerCase()}:${port}`),
           ),
       ),
     );
@@ -279,7 +284,10 @@ function nameOf({ metadata }: NetworkPolicy): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
-const isFamily =
-  (family: IpFamily) =>
-  (address: string): boolean =>
-    address.includes(":") === (family === "IPv6");
+/** Those of the family, as the kernel's programs are told of them. */
+function ofFamily(family: IpFamily, addresses: readonly string[]): string[] {
+  return addresses.flatMap((each) => {
+    const plain = plainForm(each);
+    return plain !== undefined && plain.includes(":") === (family === "IPv6") ? [plain] : [];
+  });
+}

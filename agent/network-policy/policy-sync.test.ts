@@ -43,6 +43,20 @@ const families = {
 
 for (const family of ["IPv4", "IPv6"] as const) describePolicies(family);
 
+test("a pod does not start while it is not known which policies there are, with the master away and nothing kept", async () => {
+  const unread = { isUsable: false, usable: new Promise<void>(() => undefined), addHandler: () => () => undefined };
+  const informers = {
+    informer: () => unread,
+    lister: () => ({ list: () => [] }),
+  } as unknown as InformerFactory;
+  const log = stderrLog("error");
+  const policies = new PolicySync({ informers, nodeName, families: ["IPv4"], log, isolation_ms: 10 });
+  policies.start();
+  const pod = { sandboxId: "s", uid: "u", namespace: "shop", name: "p", labels: {}, ips: ["10.77.9.2"] };
+  await expect(policies.isolate(pod)).rejects.toThrow("they are not known yet");
+  await policies.stop();
+});
+
 /** A board that routes between three pods, of which `web` and `friend` are its own as far as the API says. */
 function describePolicies(family: IpFamily): void {
   const at = families[family];

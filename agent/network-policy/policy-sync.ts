@@ -33,6 +33,8 @@ export interface PolicySyncOptions {
   /** Families of the pod network. */
   readonly families: readonly IpFamily[];
   readonly log: Log;
+  /** So long may a pod's start wait for its isolation; 15 s when absent. */
+  readonly isolation_ms?: number | undefined;
   /** Put before the commands; how tests reach another network namespace. */
   readonly commandPrefix?: readonly string[] | undefined;
 }
@@ -52,8 +54,7 @@ const sync = "sync";
 const gather_ms = 100;
 /** Rules that somebody else removed are put back within this. */
 const recheck_ms = 600_000;
-/** So long may a pod's start wait for its isolation. */
-const isolation_ms = 15_000;
+const usualIsolation_ms = 15_000;
 const hook: { readonly table: "mangle"; readonly chain: string; readonly rule: Rule } = {
   table: "mangle",
   chain: "FORWARD",
@@ -92,14 +93,16 @@ export class PolicySync {
 
   /**
    * Resolves when the policies that select a pod are in force for its addresses, so that its containers may start;
-   * at once where none selects it. Rejects when they cannot be applied.
+   * at once where none selects it. Rejects when they are not known, or cannot be applied.
    */
   async isolate(pod: AttachedPod): Promise<void> {
     this.attached.set(pod.sandboxId, pod);
-    // A board that boots must not take policies that it has not read yet for none.
+    const { isolation_ms = usualIsolation_ms } = this.options;
     const policies = this.options.informers.informer(networkPolicies);
     const patience = new Promise((done) => setTimeout(done, isolation_ms).unref());
     if (!policies.isUsable) await Promise.race([policies.usable, patience, this.stopped.promise]);
+    // A board that boots must not take policies that it has not read yet for none, however long the master is away.
+    if (!policies.isUsable) throw new Error("they are not known yet");
     const known = this.options.informers.lister(networkPolicies).list(pod.namespace);
     if (policiesOf(pod, known, "ingress").length + policiesOf(pod, known, "egress").length === 0) return;
     const applied = Promise.withResolvers<void>();

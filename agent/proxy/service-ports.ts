@@ -1,5 +1,6 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointPort, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { plainForm } from "#shared/board/cidr.ts";
 import { Turn } from "#shared/client/turn.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
@@ -126,17 +127,19 @@ function portsOf(
     const candidates = slices.flatMap(({ slice, ports }) => candidatesOf(slice, ports.get(portKey(port)) ?? [], node));
     const byNode = usable(candidates.filter((candidate) => candidate.endpoint.local));
     const anywhere = usable(candidates);
-    const external = isFamily(family);
+    const external = ofFamily(family);
     return {
       id: `${metadata.namespace}/${metadata.name}${port.name ? `:${port.name}` : ""}`,
       protocol,
       port: port.port,
       clusterIp,
-      externalIps: (spec.externalIPs ?? []).filter(external),
-      loadBalancerIps: (service.status?.loadBalancer?.ingress ?? [])
-        .filter((ingress) => ingress.ipMode !== "Proxy")
-        .flatMap((ingress) => (ingress.ip && external(ingress.ip) ? [ingress.ip] : [])),
-      loadBalancerSourceRanges: (spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(external),
+      externalIps: external(spec.externalIPs ?? []),
+      loadBalancerIps: external(
+        (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) =>
+          ip && ipMode !== "Proxy" ? [ip] : [],
+        ),
+      ),
+      loadBalancerSourceRanges: external((spec.loadBalancerSourceRanges ?? []).map((range) => range.trim())),
       nodePort: port.nodePort || undefined,
       affinity_s:
         spec.sessionAffinity === "ClientIP"
@@ -167,7 +170,7 @@ const portKey = ({ name = "", protocol = "TCP" }: Pick<EndpointPort, "name" | "p
 function candidatesOf(slice: EndpointSlice, ports: readonly EndpointPort[], node: NodeView): Candidate[] {
   return ports.flatMap(({ port }) =>
     (slice.endpoints ?? []).flatMap((endpoint) => {
-      const ip = endpoint.addresses?.[0];
+      const ip = plainForm(endpoint.addresses?.[0] ?? "");
       if (ip === undefined || port === undefined) return [];
       const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
       return [
@@ -212,7 +215,7 @@ function byTopology(candidates: readonly Candidate[], node: NodeView): readonly 
 function clusterIpOf(service: Service, family: IpFamily): string | undefined {
   if (service.spec?.type === "ExternalName") return undefined;
   const ips = service.spec?.clusterIPs ?? (service.spec?.clusterIP ? [service.spec.clusterIP] : []);
-  return ips.filter((ip) => ip !== "None").find(isFamily(family));
+  return ofFamily(family)(ips.filter((ip) => ip !== "None"))[0];
 }
 
 /** The well-known labels by which a Service opts out of this proxy. */
@@ -221,7 +224,11 @@ function isForAnotherProxy(service: Service): boolean {
   return "service.kubernetes.io/service-proxy-name" in labels || "service.kubernetes.io/headless" in labels;
 }
 
-const isFamily =
+/** Those of the family, as the kernel's programs are told of them. */
+const ofFamily =
   (family: IpFamily) =>
-  (address: string): boolean =>
-    address.includes(":") === (family === "IPv6");
+  (addresses: readonly string[]): string[] =>
+    addresses.flatMap((each) => {
+      const plain = plainForm(each);
+      return plain !== undefined && plain.includes(":") === (family === "IPv6") ? [plain] : [];
+    });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { contains, formatCidrAddress, parseCidr } from "./cidr.ts";
+import { contains, formatCidrAddress, parseCidr, plainForm } from "./cidr.ts";
 
 describe("networks", () => {
   test.each([
@@ -36,4 +36,36 @@ describe("networks", () => {
     expect(within("10.42.0.0/16", "10.43.0.1")).toBe(false);
     expect(within("0.0.0.0/0", "fd42::1")).toBe(false);
   });
+});
+
+describe("sloppy forms of API fields", () => {
+  test.each([
+    ["10.0.0.1", "10.0.0.1"],
+    ["010.00.000.001", "10.0.0.1"],
+    ["010.0.0.0/08", "10.0.0.0/8"],
+    ["::ffff:10.0.0.1", "10.0.0.1"],
+    ["::FFFF:010.0.0.0/104", "10.0.0.0/8"],
+    ["::ffff:a00:1", "10.0.0.1"],
+    ["0:0:0:0:0:ffff:a00:0/104", "10.0.0.0/8"],
+    ["::ffff:10", "::ffff:10"],
+    ["FD00:0:0::1", "fd00::1"],
+    ["fd00::/8", "fd00::/8"],
+    ["0.0.0.0/0", "0.0.0.0/0"],
+    ["::/0", "::/0"],
+  ])("%s is %s", (text, plain) => expect(plainForm(text)).toBe(plain));
+
+  test.each([
+    "",
+    "10.0.0",
+    "10.0.0.256",
+    "host",
+    "10.0.0.1/33",
+    "10.0.0.1/x",
+    "10.0.0.0/",
+    "10.0.0.0/1e1",
+    "010.0.0.0/",
+    "::ffff:0:0/95",
+    "::ffff:10.0.0.1/95",
+    "fe80::1%eth0",
+  ])("%p is none", (text) => expect(plainForm(text)).toBeUndefined());
 });

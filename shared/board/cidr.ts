@@ -35,6 +35,37 @@ export function formatCidrAddress({ bits, address }: Cidr): string {
   return new URL(`http://[${parts.map((part) => part.toString(16)).join(":")}]`).hostname.slice(1, -1);
 }
 
+/**
+ * An address or network of an API object as programs are to be told of it. API fields have always taken sloppy forms (leading zeros are
+ * decimal, an IPv4 address in IPv6's clothes is the IPv4 address), which each of them reads in its own way: to ipset `010.0.0.1` is
+ * 8.0.0.1. undefined for what is neither.
+ */
+export function plainForm(text: string): string | undefined {
+  // Almost all are.
+  if (isIPv4(text)) return text;
+  const [address = "", length] = text.split("/");
+  const [, clothes, dotted] = /^(::ffff:)?([0-9]+(?:\.[0-9]+){3})$/i.exec(address) ?? [];
+  if (dotted !== undefined) return plainIPv4(dotted, length, clothes === undefined ? 0 : clothes_bits);
+  const found = parseCidr(text);
+  if (!found) return undefined;
+  if (found.bits === 128 && found.address >> 32n === 0xffffn)
+    return plainIPv4(formatCidrAddress({ ...found, bits: 32 }), length, clothes_bits);
+  return withLength(formatCidrAddress(found), length);
+}
+
+/** Of an IPv4 address as IPv6 writes it, what stands before it. */
+const clothes_bits = 96;
+
+function plainIPv4(dotted: string, length: string | undefined, before_bits: number): string | undefined {
+  const address = dotted.replace(/\b0+(?=[0-9])/g, "");
+  const given = length === undefined || !/^[0-9]+$/.test(length) ? length : String(Number(length) - before_bits);
+  const plain = withLength(address, given);
+  return parseCidr(plain) && plain;
+}
+
+const withLength = (address: string, length: string | undefined): string =>
+  length === undefined ? address : `${address}/${length}`;
+
 /** The first address of a network, such as 10.42.1.0. */
 export function baseAddress(cidr: string): string {
   return cidr.split("/")[0] ?? cidr;

@@ -131,6 +131,26 @@ test("the health check port of a Service tells how many of its endpoints are her
   expect(serviceHealth([service()], () => [], "pi-1").size).toBe(0);
 });
 
+test("addresses are what the API takes them for, and what is none costs nobody else his rules", () => {
+  const odd = service({
+    type: "LoadBalancer",
+    externalIPs: ["010.1.2.3", "::ffff:198.51.100.7", "fd00::7"],
+    loadBalancerSourceRanges: [" 010.0.0.0/08 "],
+  });
+  const [port] = view(
+    odd,
+    slice([
+      { ...here, addresses: ["10.042.001.005"] },
+      { ...there, addresses: ["none"] },
+    ]),
+  );
+  expect(port).toMatchObject({
+    externalIps: ["10.1.2.3", "198.51.100.7"],
+    loadBalancerSourceRanges: ["10.0.0.0/8"],
+    clusterEndpoints: [{ ip: "10.42.1.5" }],
+  });
+});
+
 describe("the kernel", () => {
   const namespace = `proxy-${process.pid}`;
   const iptables = new Iptables({ prefix: ["nsenter", `--net=/run/netns/${namespace}`] });
