@@ -3,6 +3,7 @@ import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
+import { assertProfileLoaded } from "./apparmor-profile.ts";
 import { writeCgroupLimits } from "./cgroup-limits.ts";
 import { attachTo, openAttachment } from "./docker-attach.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
@@ -153,6 +154,7 @@ export class DockerRuntime implements ContainerRuntime {
     await Promise.all(config.mounts.map(({ hostPath }) => ensureMountSource(hostPath)));
     const common = await this.#context();
     const context = { ...common, negativeOomScoreAdj: sandbox.negativeOomScoreAdj };
+    await assertProfileLoaded(config.security.apparmor);
     const profile = await seccompProfile(config.security.seccomp, common.isPodman);
     const security = { ...config.security, seccomp: profile };
     const mounts = sandbox.resolvConfPath ? [...config.mounts, resolvConfMount(sandbox.resolvConfPath)] : config.mounts;

@@ -187,6 +187,7 @@ export interface ContainerSecurity {
   readonly supplementalGroups: readonly number[];
   /** Path of a profile on the host, `unconfined` (also when absent), or `runtime/default`. */
   readonly seccomp?: string | undefined;
+  /** `localhost/NAME` for a profile of the board, `unconfined`, or `runtime/default` (also when absent). */
   readonly apparmor?: string | undefined;
   readonly maskedPaths?: "default" | "unmasked" | undefined;
 }

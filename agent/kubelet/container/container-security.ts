@@ -80,7 +80,8 @@ function seccomp(profile: SeccompProfile | undefined, root: string): string {
 function appArmor(profile: AppArmorProfile | undefined): string | undefined {
   switch (profile?.type) {
     case "Localhost":
-      return profile.localhostProfile;
+      // By its kind: a profile may be called as if there were none.
+      return `localhost/${profile.localhostProfile ?? ""}`;
     case "Unconfined":
       return "unconfined";
     default:

@@ -242,6 +242,18 @@ test("cgroup settings follow upstream's arithmetic", () => {
   expect(oomScoreAdjust(pod({ priority: 2_000_001_000 }), { name: "c" }, gibi)).toBe(-997);
 });
 
+test.each([
+  [undefined, undefined],
+  [{ type: "RuntimeDefault" }, undefined],
+  [{ type: "Unconfined" }, "unconfined"],
+  [{ type: "Localhost", localhostProfile: "mine" }, "localhost/mine"],
+  [{ type: "Localhost", localhostProfile: "unconfined" }, "localhost/unconfined"],
+  [{ type: "Localhost", localhostProfile: "localhost/unconfined" }, "localhost/localhost/unconfined"],
+])("the AppArmor profile %p is %p", (appArmorProfile, asked) => {
+  const container = { name: "c", securityContext: { appArmorProfile } };
+  expect(containerSecurity(pod({}), container, undefined, "/s").apparmor).toBe(asked);
+});
+
 test("root is refused where the spec forbids it", () => {
   const image = (user?: { uid: number } | { username: string }) => ({
     id: "i",
