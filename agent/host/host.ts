@@ -8,7 +8,7 @@ export interface Host {
   /** Bind mount of `source` on `target` (both exist, both files or both directories). Idempotent is the caller's job:
    *  see `isMountPoint`. Propagation is set by a second mount(2), as the kernel wants it. */
   bindMount(source: string, target: string, options?: BindOptions): void;
-  /** A tmpfs on an existing directory. */
+  /** A tmpfs on an existing directory; what is in it goes to no swap file, where the kernel can see to that (6.4). */
   mountTmpfs(target: string, options: TmpfsOptions): void;
   /** Any other file system, by mount(8): it may need a helper and may take long (NFS). `timeout_ms` kills it. */
   mountFilesystem(request: FilesystemMount): Promise<void>;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { canMakeNamespaces, makeNamespace } from "../../test/support/namespace.ts";
 import { HostError } from "./host.ts";
@@ -62,6 +62,11 @@ describe.skipIf(process.getuid?.() !== 0)("on the kernel", () => {
     expect(host.isMountPoint(target)).toBe(true);
     expect(statSync(target).mode & 0o7777).toBe(0o1777);
     expect(() => writeFileSync(join(target, "big"), Buffer.alloc(2 * 1024 * 1024))).toThrow(/ENOSPC/);
+    const [major = 0, minor = 0] = release().split(".").map(Number);
+    if (major > 6 || (major === 6 && minor >= 4))
+      expect(readFileSync("/proc/self/mounts", "utf8")).toMatch(
+        new RegExp(`^tmpfs ${target} tmpfs .*\\bnoswap\\b`, "m"),
+      );
     host.unmount(target);
     host.unmount(target);
     host.unmount(at("absent"));

@@ -71,12 +71,21 @@ function bindMount(source: string, target: string, options: BindOptions = {}): v
 }
 
 function mountTmpfs(target: string, options: TmpfsOptions): void {
-  const data = [
+  const words = [
     ...(options.size_bytes === undefined ? [] : [`size=${options.size_bytes}`]),
     ...(options.mode === undefined ? [] : [`mode=${options.mode.toString(8)}`]),
-  ].join(",");
+  ];
   const flags = options.noExec === true ? mountFlag.noExec : 0;
-  hostOperation("mount tmpfs on", target, () => mount("tmpfs", target, "tmpfs", flags, data));
+  const withWords = (all: readonly string[]): void => mount("tmpfs", target, "tmpfs", flags, all.join(","));
+  hostOperation("mount tmpfs on", target, () => {
+    try {
+      withWords([...words, "noswap"]);
+    } catch (error) {
+      // Kernels before 6.4 do not know the word.
+      if (!(error instanceof SystemCallError && error.code === "EINVAL")) throw error;
+      withWords(words);
+    }
+  });
 }
 
 async function mountFilesystem(request: FilesystemMount): Promise<void> {

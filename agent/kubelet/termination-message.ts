@@ -1,11 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { ContainerRuntime, ContainerStatus } from "#agent/runtime/runtime.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
-import { terminationLogPath } from "./container/container-mounts.ts";
+import { mostMessage_bytes, terminationLogPath } from "./container/written-files.ts";
 import { errnoOf } from "./files.ts";
 import { findContainer } from "./pod-containers.ts";
 
-const mostMessage_bytes = 4096;
 const mostLog_bytes = 2048;
 const mostLog_lines = 80;
 

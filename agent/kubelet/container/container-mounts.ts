@@ -9,6 +9,7 @@ import type { MountedVolume } from "../volumes/volume-manager.ts";
 import { configError } from "./container-error.ts";
 import { expand } from "./expansion.ts";
 import { podHostname, renderHostsFile } from "./pod-hostname.ts";
+import { prepareAttempt, terminationLogPath, writtenFilesFolder } from "./written-files.ts";
 
 export interface MountInput {
   readonly pod: Pod;
@@ -42,11 +43,6 @@ export function blockDevices({
 function propagationOf({ mountPropagation }: VolumeMount): Mount["propagation"] {
   if (mountPropagation === "HostToContainer") return "rslave";
   return mountPropagation === "Bidirectional" ? "rshared" : "private";
-}
-
-/** Where a container leaves its last words, on the host. */
-export function terminationLogPath(podFolder: string, container: string, attempt: number): string {
-  return join(podFolder, "containers", container, String(attempt), "termination-log");
 }
 
 /**
@@ -133,7 +129,8 @@ function ensureShared(host: Host, path: string): void {
   if (covering?.propagation !== "shared") host.makeShared(path);
 }
 
-async function hostsMount({ pod, podIPs, clusterDomain, podFolder }: MountInput): Promise<Mount> {
+async function hostsMount(input: MountInput): Promise<Mount> {
+  const { pod, podIPs, clusterDomain } = input;
   const { hostname, domain } = podHostname(pod, clusterDomain);
   const text = renderHostsFile({
     podIPs,
@@ -142,16 +139,17 @@ async function hostsMount({ pod, podIPs, clusterDomain, podFolder }: MountInput)
     hostAliases: pod.spec.hostAliases ?? [],
     hostFile: pod.spec.hostNetwork ? await readFile("/etc/hosts", "utf8").catch(() => "") : undefined,
   });
-  const path = join(podFolder, "etc-hosts");
-  await mkdir(podFolder, { recursive: true, mode: 0o750 });
+  // No container has such a name.
+  const path = join(await writtenFilesFolder(input), ".etc-hosts");
   await writeFile(path, text);
   await chmod(path, 0o644);
   return { hostPath: path, containerPath: "/etc/hosts", readOnly: false, propagation: "private" };
 }
 
-async function terminationMount({ container, attempt, podFolder }: MountInput, messagePath: string): Promise<Mount> {
+async function terminationMount(input: MountInput, messagePath: string): Promise<Mount> {
+  const { container, attempt, podFolder } = input;
+  await prepareAttempt(input, container.name, attempt);
   const path = terminationLogPath(podFolder, container.name, attempt);
-  await mkdir(join(path, ".."), { recursive: true, mode: 0o750 });
   await writeFile(path, "");
   // Any user that the container runs as may write it.
   await chmod(path, 0o666);
