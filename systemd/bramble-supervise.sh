@@ -53,6 +53,8 @@ run() { # name
   local name=$1 child='' pause=1 began status ending=''
   remember $$ "$state/$name.pid"
   exec > >(exec "$0" log "$name") 2>&1 </dev/null
+  # Keys and Secrets are in its memory: none of that is written to the card if it crashes. What Docker runs may.
+  case $name in bramble-*) ulimit -c 0 ;; esac
   # The program alone is told: what it started for pods goes on.
   trap 'ending=yes; [ -z "$child" ] || kill "$child" 2>/dev/null || true' TERM INT
   trap '' HUP

@@ -3,7 +3,7 @@
  * present key. A value is written once, and old ones go in rare batches: that is what keeps a card alive.
  */
 import { Database } from "bun:sqlite";
-import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, fdatasyncSync, openSync, readFileSync } from "node:fs";
 import { Checkpoints, type LogLimits, openAlone } from "./checkpoints.ts";
 import { assertPresent, finishReplacing, noteMade, StoreDamagedError, StoreSyncError } from "./database-file.ts";
 import { type Engine, prefixEnd } from "./engine.ts";
@@ -96,6 +96,8 @@ export class SqliteEngine implements Engine {
     let db: Database | undefined;
     try {
       db = openAlone(path);
+      // SQLite makes a file that everybody may read, and others like that one.
+      for (const file of [path, log, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
       // FULL would sync each transaction with fsync, which has a file system write the file's times as well: a second wait for the
       // disk and another block of a card. Here it is done with fdatasync; NORMAL leaves the header of a log that begins anew to SQLite.
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");

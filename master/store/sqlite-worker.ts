@@ -140,7 +140,7 @@ class StoreThread {
 }
 
 function open(options: SqliteOptions): StoreThread {
-  mkdirSync(dirname(options.path), { recursive: true });
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
   const { encryption } = options;
   const transformer = encryption
     ? aesGcmTransformer(encryptionKeysIn(encryption.keyFile), encryption.prefixes)
