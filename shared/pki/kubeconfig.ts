@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { stringify } from "yaml";
 import { serversExtension } from "#shared/client/kubeconfig.ts";
 import type { KeyAndCertificate } from "./certificate.ts";
@@ -63,8 +64,15 @@ function userEntry(credentials: KubeconfigParts["credentials"]): object {
     return { "client-certificate": credentials.files.certificate, "client-key": credentials.files.key };
   return {
     "client-certificate-data": base64(credentials.certificatePem),
-    "client-key-data": base64(credentials.keyPem),
+    "client-key-data": base64(namingItsAlgorithm(credentials.keyPem)),
   };
+}
+
+/** A key of an elliptic curve as Go's tools write it (RFC 5915). Clients tell by the first line what a key is, and fabric8's, for
+ *  Java, takes one that does not say (PKCS #8) for RSA. */
+function namingItsAlgorithm(keyPem: string): string {
+  const key = createPrivateKey(keyPem);
+  return key.asymmetricKeyType === "ec" ? key.export({ type: "sec1", format: "pem" }).toString() : keyPem;
 }
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
