@@ -18,6 +18,7 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { buildDate } from "./build-date.ts";
+import { importSigningKey } from "./signing-key.ts";
 
 cryptoProvider.set(webcrypto as unknown as Crypto);
 
@@ -96,8 +97,7 @@ export async function crossCertify(older: KeyAndCertificate, newerPem: string): 
     notBefore: newer.notBefore,
     notAfter: new Date(Math.min(newer.notAfter.getTime(), issuer.notAfter.getTime())),
     publicKey: newer.publicKey,
-    signingKey: await importKey(older.keyPem),
-    signingAlgorithm: signing,
+    ...(await importSigningKey(older.keyPem)),
     extensions: [
       new BasicConstraintsExtension(true, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign | KeyUsageFlags.digitalSignature, true),
@@ -344,8 +344,7 @@ async function signPublicKey(authority: KeyAndCertificate, signable: Signable): 
     issuer: issuer.subjectName,
     ...signable.validity,
     publicKey: signable.publicKey,
-    signingKey: await importKey(authority.keyPem),
-    signingAlgorithm: signing,
+    ...(await importSigningKey(authority.keyPem)),
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       ...(signable.keyUsageFlags ? [new KeyUsagesExtension(signable.keyUsageFlags, true)] : []),
@@ -399,11 +398,6 @@ function randomSerial(): string {
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   return pemText(PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY"));
-}
-
-async function importKey(pem: string): Promise<CryptoKey> {
-  const der = PemConverter.decodeFirst(pem);
-  return (await webcrypto.subtle.importKey("pkcs8", der, ecdsa, false, ["sign"])) as CryptoKey;
 }
 
 const pemText = (pem: string): string => (pem.endsWith("\n") ? pem : `${pem}\n`);
