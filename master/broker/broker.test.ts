@@ -13,6 +13,7 @@ import {
   type KeyAndCertificate,
   signCertificateRequest,
 } from "#shared/pki/certificate.ts";
+import { takeNetwork } from "../../test/support/free-network.ts";
 import { canMakeNamespaces, makeNamespace } from "../../test/support/namespace.ts";
 import { Broker } from "./broker.ts";
 
@@ -308,14 +309,16 @@ describe("the broker", () => {
     "notices a board without a link that would not have spoken for long",
     async () => {
       const there = makeNamespace();
+      const network = await takeNetwork(1);
+      const [here, away] = [`${network.prefix(0)}.1`, `${network.prefix(0)}.2`];
       const device = `brl${there.name.slice(-8)}`;
       const ip = (...args: string[]): unknown => execFileSync("ip", args);
       ip("link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", there.name);
-      ip("address", "add", "198.18.77.1/30", "dev", device);
+      ip("address", "add", `${here}/30`, "dev", device);
       ip("link", "set", device, "up");
-      there.run("ip", "address", "add", "198.18.77.2/30", "dev", "eth0");
+      there.run("ip", "address", "add", `${away}/30`, "dev", "eth0");
       there.run("ip", "link", "set", "eth0", "up");
-      const child = await board("pi-12", { host: "198.18.77.1", keepalive: 600, prefix: there.prefix });
+      const child = await board("pi-12", { host: here, keepalive: 600, prefix: there.prefix });
       await heard.until("pi-12", "online");
       // No end of the connection is sent, and no ping is due for ten minutes.
       ip("link", "set", device, "down");
@@ -323,7 +326,8 @@ describe("the broker", () => {
       child.kill("SIGKILL");
       await child.exited;
       there.remove();
+      network.release();
     },
-    60_000,
+    300_000,
   );
 });

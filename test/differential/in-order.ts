@@ -16,7 +16,7 @@ export interface OrderedRequest {
 
 type Fetch = (path: string, init: RequestInit) => Promise<Response>;
 
-const patience_ms = 30_000;
+const patience_ms = 240_000;
 
 /** Sends each request once the one before is answered. Throws when one never gets what it waits for. */
 export async function sendInOrder<T>(

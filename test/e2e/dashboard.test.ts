@@ -10,7 +10,7 @@ const desktop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
 /** BRAMBLE_SCREENSHOTS names a folder for pictures to look at. */
 const pictures = process.env["BRAMBLE_SCREENSHOTS"];
-const patience_ms = 60_000;
+const patience_ms = 240_000;
 
 describe("the dashboard in Chromium", () => {
   let it: TestCluster;

@@ -7,12 +7,12 @@ import { gzipSync } from "node:zlib";
 import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
 import { buildProgram } from "#tools/program.ts";
 import { busyboxArchive } from "../support/dockerd.ts";
-import { InstallBoard, lanOf } from "./install-board.ts";
+import { InstallBoard, takeLan } from "./install-board.ts";
 import { expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./release.ts";
 
 /** A bundle with images: a master from its folder, a worker from that master, and no registry anywhere. */
 setDefaultTimeout(900_000);
-const lan = lanOf("bun");
+const lan = await takeLan("bun");
 const other = host === "arm64" ? "x64" : "arm64";
 const archives = {
   "web.tar.gz": "docker.io/bramble-test/web:1",

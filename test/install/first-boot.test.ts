@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
-import { InstallBoard, lanOf } from "./install-board.ts";
+import { InstallBoard, takeLan } from "./install-board.ts";
 import { expectSuccess, makeRelease, removeReleases } from "./release.ts";
 
 /** Boards that join by themselves from what lies on their boot partition, cut off on the way as by a pulled plug. */
 setDefaultTimeout(900_000);
-const lan = lanOf("fst");
+const lan = await takeLan("fst");
 const url = `https://${lan.prefix}.11:6443`;
 const script = join(import.meta.dir, "../../systemd/bramble-first-boot.sh");
 const boot = "/boot/firmware";

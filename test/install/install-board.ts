@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Lan, networkNamespace, plugIn, unplug } from "#tools/local-cluster/lan.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
+import { takeNetwork } from "../support/free-network.ts";
 
 export interface Ran {
   readonly code: number;
@@ -9,10 +10,14 @@ export interface Ran {
   readonly output: string;
 }
 
-/** A network that chance names, so that two checkouts can be tested at the same time. @param name at most six characters. */
-export function lanOf(name: string): Lan {
-  const [suffix = 0, third = 0] = crypto.getRandomValues(new Uint16Array(2));
-  return { cluster: name + suffix.toString(36), prefix: `10.198.${third % 256}` };
+/**
+ * A network of the file's own as long as the process lives, with a name by chance: others are tested on this machine at the
+ * same time. @param name at most six characters.
+ */
+export async function takeLan(name: string): Promise<Lan> {
+  const [suffix = 0] = crypto.getRandomValues(new Uint16Array(1));
+  const network = await takeNetwork(1);
+  return { cluster: name + suffix.toString(36), prefix: network.prefix(0) };
 }
 
 /** A machine without systemd on which nothing of Bramble is installed; board.sh says how. */

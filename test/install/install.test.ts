@@ -5,7 +5,7 @@ import type { BunPlugin } from "bun";
 import { engineOptions } from "#shared/process/engine-options.ts";
 import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
 import { buildProgram } from "#tools/program.ts";
-import { InstallBoard, lanOf } from "./install-board.ts";
+import { InstallBoard, takeLan } from "./install-board.ts";
 import { expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./release.ts";
 
 /**
@@ -14,7 +14,7 @@ import { expectSuccess, host, makeRelease, ownVersion, removeReleases } from "./
  */
 const patience_ms = 900_000;
 setDefaultTimeout(patience_ms);
-const lan = lanOf("ins");
+const lan = await takeLan("ins");
 const masterAddress = `${lan.prefix}.11`;
 let release = "";
 let master: InstallBoard;

