@@ -122,10 +122,12 @@ export class Cluster {
   }
 
   async down(say: (line: string) => void): Promise<void> {
-    for (const host of this.hosts) {
-      await host.remove();
-      say(`${host.board.name}: off`);
-    }
+    await Promise.all(
+      this.hosts.map(async (host) => {
+        await host.remove();
+        say(`${host.board.name}: off`);
+      }),
+    );
     removeLan(this.lan);
     rmSync(this.dir, { recursive: true, force: true });
   }
