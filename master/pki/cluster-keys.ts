@@ -1,7 +1,7 @@
 /**
  * The cluster's keys as all masters share them once they have been rotated: a Secret of kube-system (which rests encrypted)
  * holds the whole set of files of authority-rotation.ts, and each master notes in an annotation which set it goes by. Whoever
- * may read Secrets there could ask for a token for masters just as well, so nothing is opened by it that was shut.
+ * may read Secrets there is as good as the administrator from then on (docs/threat-model.md).
  */
 import { createHash } from "node:crypto";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";

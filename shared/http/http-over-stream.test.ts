@@ -32,6 +32,12 @@ async function read(body: Readable): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+test("a length beside a coding is not passed on: who believed it would take a part of the body for the next request", () => {
+  const other = ["X", "y"];
+  expect(forwardedHeaders(["Content-Length", "4", "Transfer-Encoding", "chunked", ...other])).toEqual(other);
+  expect(forwardedHeaders(["Content-Length", "4", ...other])).toEqual(["Content-Length", "4", ...other]);
+});
+
 describe("a request over a stream", () => {
   test("has a method and a path, each in one part", () => {
     for (const [method, path] of [
