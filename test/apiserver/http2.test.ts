@@ -140,11 +140,10 @@ test("more streams than were offered are refused, and may be asked for again", a
 
 test("who makes requests only to give them up is sent away", async () => {
   const client = await connect(patient);
-  for (let index = 0; index < 3000 && !client.isClosed; index += 1) {
-    const stream = client.begin("GET", "/version");
-    client.send(frameTypes.reset, 0, stream, uint32(errorCodes.cancel));
-    if (index % 100 === 0) await Bun.sleep(0);
-  }
+  const streams = Array.from({ length: 50 }, () => client.begin("GET", "/version"));
+  // All at once, and of the same requests: what may be given up grows with time, and a busy machine takes its time over a request.
+  const resets = streams.map((stream) => frame(frameTypes.reset, 0, stream, uint32(errorCodes.cancel)));
+  client.socket.write(Buffer.concat(Array.from({ length: 60 }, () => resets).flat()));
   await client.until(() => client.isClosed || client.goAwayCode !== undefined);
   expect(client.goAwayCode).toBe(errorCodes.enhanceYourCalm);
   client.close();
