@@ -7,9 +7,11 @@ export class ResetAllowance {
   #left = MAX_RESETS;
   #at_ms = 0;
 
+  constructor(private readonly now_ms = (): number => performance.now()) {}
+
   /** Takes one; false where none is left. */
   take(): boolean {
-    const now_ms = performance.now();
+    const now_ms = this.now_ms();
     const more = ((now_ms - this.#at_ms) / 1000) * RESETS_A_SECOND;
     this.#left = Math.min(MAX_RESETS, this.#left + more) - 1;
     this.#at_ms = now_ms;
