@@ -7,15 +7,19 @@ import {
   isNamespaceTerminating,
   watching,
 } from "#shared/client/controller.ts";
+import { controllerReference } from "#shared/client/controller-ref.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { repackSubsets } from "./repack-subsets.ts";
 import { type EndpointGroup, planSlices } from "./slice-plan.ts";
 import {
   forgetDeletedSlice,
   managedByLabel,
+  type SliceIdentity,
   serviceNameLabel,
   serviceOfSlice,
   slicesByService,
+  slicesManagedBy,
   writeSlices,
 } from "./slice-writer.ts";
 
@@ -44,49 +48,52 @@ export function endpointSliceMirroringController(): ControllerDefinition {
     ],
     async reconcile(key, { lister, client, events }) {
       if (!versions.seen(key, lister(endpointSlices))) return undefined;
-      const own = lister(endpointSlices)
-        .byIndex("service", key)
-        .filter(({ metadata }) => metadata.labels?.[managedByLabel] === manager && !metadata.deletionTimestamp);
+      const present = slicesManagedBy(manager, key, lister(endpointSlices));
       const object = lister(endpoints).get(key);
       const service = lister(services).get(key);
-      const mirrors = object && service && !service.spec?.selector && isMirrored(object);
-      if (!mirrors && own.length === 0) return undefined;
-      const { groups, invalid, skipped } = mirrors ? groupsOf(object) : { groups: [], invalid: 0, skipped: 0 };
-      if (object && invalid > 0) {
-        const message = `Skipped ${invalid} invalid IP addresses when mirroring to EndpointSlices`;
-        events.record(object, { type: "Warning", reason: "InvalidIPAddress", message });
-      }
-      if (object && skipped > 0) {
-        const message = `A max of ${mostInSubset} addresses can be mirrored to EndpointSlices per Endpoints subset. ${skipped} addresses were skipped`;
-        events.record(object, { type: "Warning", reason: "TooManyAddressesToMirror", message });
-      }
-      const [namespace = "", name = ""] = key.split("/");
-      const plan = planSlices(groups, own, new Set(), mostInSubset);
-      const identity = {
-        key,
-        namespace,
-        name,
-        owner: {
-          apiVersion: "v1",
-          kind: "Endpoints",
-          name,
-          uid: object?.metadata.uid ?? "",
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-        labels: { ...object?.metadata.labels, [serviceNameLabel]: name, [managedByLabel]: manager },
-        annotations: Object.fromEntries(
-          Object.entries(object?.metadata.annotations ?? {}).filter(([annotation]) => !notMirrored.has(annotation)),
-        ),
-      };
+      const mirrored = object && service && !service.spec?.selector && isMirrored(object) ? object : undefined;
+      if (!mirrored && present.length === 0) return undefined;
+      const { groups, ...omitted } = mirrored ? groupsOf(mirrored) : { groups: [], invalid: 0, skipped: 0 };
+      if (mirrored) tellOmitted(mirrored, omitted, events);
+      const plan = planSlices(groups, present, new Set(), mostInSubset);
       try {
-        await writeSlices(client, identity, plan, versions);
+        await writeSlices(client, sliceIdentity(key, mirrored), plan, versions);
       } catch (error) {
         if (!isNamespaceTerminating(error)) throw error;
       }
       return undefined;
     },
   });
+}
+
+function tellOmitted(
+  object: Endpoints,
+  { invalid, skipped }: { readonly invalid: number; readonly skipped: number },
+  events: EventRecorder,
+): void {
+  const warn = (reason: string, message: string): void => events.record(object, { type: "Warning", reason, message });
+  if (invalid > 0)
+    warn("InvalidIPAddress", `Skipped ${invalid} invalid IP addresses when mirroring to EndpointSlices`);
+  if (skipped > 0)
+    warn(
+      "TooManyAddressesToMirror",
+      `A max of ${mostInSubset} addresses can be mirrored to EndpointSlices per Endpoints subset. ${skipped} addresses were skipped`,
+    );
+}
+
+/** Without `mirrored`, slices are only taken away, for which their names do. */
+function sliceIdentity(key: string, mirrored: Endpoints | undefined): SliceIdentity {
+  const [namespace = "", name = ""] = key.split("/");
+  const { labels, annotations = {} } = mirrored?.metadata ?? {};
+  const copied = Object.entries(annotations).filter(([annotation]) => !notMirrored.has(annotation));
+  return {
+    key,
+    namespace,
+    name,
+    owner: controllerReference(endpoints, mirrored ?? { apiVersion: "v1", kind: "Endpoints", metadata: { name } }),
+    labels: { ...labels, [serviceNameLabel]: name, [managedByLabel]: manager },
+    annotations: Object.fromEntries(copied),
+  };
 }
 
 const isMirrored = ({ metadata }: Endpoints): boolean =>

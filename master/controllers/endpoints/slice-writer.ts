@@ -4,7 +4,7 @@ import { endpointSlices } from "#shared/api/resources.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
-import type { InformerEvent } from "#shared/client/informer.ts";
+import type { InformerEvent, Lister } from "#shared/client/informer.ts";
 import type { WrittenVersions } from "#shared/client/written-versions.ts";
 import { canonicalText } from "../canonical-text.ts";
 import type { SlicePlan } from "./slice-plan.ts";
@@ -21,6 +21,16 @@ export function serviceOfSlice({ metadata }: EndpointSlice): string[] {
 }
 
 export const slicesByService = { service: serviceOfSlice };
+
+/** Slices of a Service (`namespace/name`) that one controller keeps, without those that are on their way out. */
+export const slicesManagedBy = (
+  manager: string,
+  serviceKey: string,
+  slices: Lister<EndpointSlice>,
+): readonly EndpointSlice[] =>
+  slices
+    .byIndex("service", serviceKey)
+    .filter(({ metadata }) => metadata.labels?.[managedByLabel] === manager && !metadata.deletionTimestamp);
 
 /** For a controller's watch of slices: one that somebody deleted is not waited for. */
 export const forgetDeletedSlice =

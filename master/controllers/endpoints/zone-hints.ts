@@ -1,10 +1,12 @@
-/** Topology aware routing (KEP-2433): each zone gets endpoints in the measure of its CPUs. All of it pure. */
+/** Topology aware routing (KEP-2433): each zone gets endpoints in the measure of its CPUs. */
 import { milliValue } from "#shared/api/quantity.ts";
 import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Endpoint } from "#shared/api/types/discovery-v1.generated.ts";
 import { readyCondition } from "../node/health.ts";
+import type { EndpointGroup } from "./slice-plan.ts";
 
-const zoneLabel = "topology.kubernetes.io/zone";
+/** Of a node: the zone that it and the endpoints on it are in. */
+export const zoneLabel = "topology.kubernetes.io/zone";
 const annotations = ["service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints"] as const;
 /** Control plane nodes take no part: pods seldom run there. */
 const excludedLabels = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"] as const;
@@ -37,6 +39,28 @@ export type ZoneHints =
   /** The zone for each endpoint, in their order; none for those that are not ready. */
   | { readonly kind: "on"; readonly zones: readonly (string | undefined)[] }
   | { readonly kind: "off"; readonly why: string };
+
+/** By family of addresses (`IPv4`, `IPv6`): `on`, or why there are no hints. */
+export type HintOutcomes = ReadonlyMap<string, string>;
+
+/** Writes hints by zones into the endpoints of the groups, each family of addresses for itself. */
+export function addZoneHints(
+  groups: readonly EndpointGroup[],
+  shares: ReadonlyMap<string, number> | undefined,
+): HintOutcomes {
+  const outcomes = new Map<string, string>();
+  for (const addressType of new Set(groups.map((group) => group.addressType))) {
+    const all = groups.filter((group) => group.addressType === addressType).flatMap(({ endpoints }) => endpoints);
+    const hints = zoneHints(all, shares);
+    outcomes.set(addressType, hints.kind === "on" ? "on" : hints.why);
+    for (const [index, endpoint] of all.entries()) {
+      const zone = hints.kind === "on" ? hints.zones[index] : undefined;
+      if (zone === undefined) delete endpoint.hints;
+      else endpoint.hints = { forZones: [{ name: zone }] };
+    }
+  }
+  return outcomes;
+}
 
 /** Endpoints serve their own zone, and as many of them another one as fairness asks for. */
 export function zoneHints(endpoints: readonly Endpoint[], shares: ReadonlyMap<string, number> | undefined): ZoneHints {
