@@ -14,7 +14,7 @@ import { Turn } from "#shared/client/turn.ts";
 import { isTerminal } from "../scheduler/pod-phase.ts";
 import { podCollectionErrors, podCollections } from "./controller-counts.ts";
 import { readyCondition } from "./node/health.ts";
-import { podsByNode } from "./node/node-lifecycle.ts";
+import { podsByNode } from "./node/pods-by-node.ts";
 import { writePodCondition } from "./pod-condition.ts";
 
 export interface PodGcSettings {

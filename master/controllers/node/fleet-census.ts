@@ -24,12 +24,6 @@ export class FleetCensus {
     return this.#nodes.has(name) && this.#change(name, undefined);
   }
 
-  clear(): void {
-    this.#nodes.clear();
-    this.#zones.clear();
-    this.#down = 0;
-  }
-
   /** Nothing is well. Without any node nothing is down. */
   get isAllDown(): boolean {
     return this.#down > 0 && this.#down === this.#zones.size;

@@ -6,7 +6,7 @@ import type { Node, Pod, Taint, Toleration } from "#shared/api/types/core-v1.gen
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import { taintDeletions, taintDeletionTimes } from "../controller-counts.ts";
 import { writePodCondition } from "../pod-condition.ts";
-import { podsByNode } from "./node-lifecycle.ts";
+import { podsByNode } from "./pods-by-node.ts";
 
 const noExecute = ({ spec }: Node): Taint[] => (spec?.taints ?? []).filter(({ effect }) => effect === "NoExecute");
 

@@ -19,7 +19,7 @@ import {
 } from "#shared/client/controller.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { forcedDetaches } from "../controller-counts.ts";
-import { podsByNode } from "../node/node-lifecycle.ts";
+import { podsByNode } from "../node/pods-by-node.ts";
 import {
   type AttachmentFacts,
   type AttachmentStep,
