@@ -1,4 +1,5 @@
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { keyOf } from "#shared/api/object.ts";
 import {
   csiDrivers,
   nodes,
@@ -13,6 +14,7 @@ import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts
 import {
   type ControllerContext,
   type ControllerDefinition,
+  type ControllerWatch,
   defineController,
   nothing,
   watching,
@@ -20,104 +22,73 @@ import {
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { forcedDetaches } from "../controller-counts.ts";
 import { podsByNode } from "../node/pods-by-node.ts";
-import {
-  type AttachmentFacts,
-  type AttachmentStep,
-  attachmentOf,
-  planAttachments,
-  reportedName,
-  type WantedVolume,
-} from "./attachment-plan.ts";
+import { attachmentFacts, attachmentIndexes, podIndexes, podsOfClaim, podsOfVolume } from "./attachment-facts.ts";
+import { type AttachmentStep, planAttachments, reportedName, type WantedVolume } from "./attachment-plan.ts";
 import { claimKeysOf } from "./protection.ts";
+import { UnneededAttachments } from "./unneeded-attachments.ts";
 
 /** Set by a kubelet that leaves attaching to this controller. */
 const managedAnnotation = "volumes.kubernetes.io/controller-managed-attach-detach";
 /** For what no event tells: another node's detach, a node that is slow to unmount. */
 const lookAgain_ms = 5_000;
 
-const nodeOf = ({ spec }: VolumeAttachment): readonly string[] => [spec.nodeName];
-const volumeOf = ({ spec }: VolumeAttachment): readonly string[] =>
-  spec.source.persistentVolumeName ? [spec.source.persistentVolumeName] : [];
-
 /**
  * Asks by VolumeAttachments that CSI volumes be attached to the nodes whose pods use them, and be detached when no pod does
  * and the kubelet has unmounted them. The driver's attacher does it. Keys are names of nodes.
  */
 export function attachDetachController(): ControllerDefinition {
-  const unneededSince_ms = new Map<string, number>();
+  const unneeded = new UnneededAttachments();
   return defineController({
     name: "persistentvolume-attach-detach-controller",
     eventSource: "attachdetach-controller",
     serviceAccount: "attachdetach-controller",
-    watches: [
-      watching(pods, {
-        indexes: { ...podsByNode, claim: claimKeysOf },
-        enqueue: (pod) => (pod.spec?.nodeName && claimKeysOf(pod).length > 0 ? [pod.spec.nodeName] : []),
-        when: (event) =>
-          event.type !== "update" ||
-          event.old.spec?.nodeName !== event.object.spec?.nodeName ||
-          isTerminal(event.old) !== isTerminal(event.object),
-      }),
-      watching(volumeAttachments, { indexes: { node: nodeOf, volume: volumeOf }, enqueue: nodeOf }),
-      watching(persistentVolumeClaims, {
-        enqueue: ({ metadata }, { lister }) =>
-          lister(pods)
-            .byIndex("claim", `${metadata.namespace}/${metadata.name}`)
-            .flatMap(({ spec }) => spec?.nodeName ?? []),
-        when: (event) => event.type === "update" && !isBound(event.old) && isBound(event.object),
-      }),
-      watching(nodes, {
-        when: (event) => event.type !== "update" || attachmentFieldsDiffer(event.old, event.object),
-      }),
-      watching(persistentVolumes, {
-        enqueue: ({ spec }, { lister }) =>
-          lister(pods)
-            .byIndex("claim", `${spec?.claimRef?.namespace}/${spec?.claimRef?.name}`)
-            .flatMap((pod) => pod.spec?.nodeName ?? []),
-        when: ({ type, object }) => type === "add" && object.spec?.csi !== undefined,
-      }),
-      watching(csiDrivers, { enqueue: nothing }),
-    ],
+    watches,
     resync_s: 300,
     async reconcile(nodeName, context) {
       const { lister, clock } = context;
       const node = lister(nodes).get(nodeName);
       if (node && node.metadata.annotations?.[managedAnnotation] === undefined) return undefined;
-      const present = presentAttachments(nodeName, context);
-      const wanted = wantedVolumes(nodeName, context);
-      const wantedNames = new Set(wanted.map(({ volume }) => attachmentOf(volume, nodeName)));
-      for (const { attachment } of present) {
-        const name = attachment.metadata.name ?? "";
-        if (wantedNames.has(name)) unneededSince_ms.delete(name);
-        else if (!unneededSince_ms.has(name)) unneededSince_ms.set(name, clock.now_ms());
-      }
-      const plan = planAttachments({
-        node,
-        nodeName,
-        wanted,
-        present,
-        elsewhere: (volume) =>
-          lister(volumeAttachments)
-            .byIndex("volume", volume)
-            .map(({ spec }) => spec.nodeName)
-            .filter((name) => name !== nodeName),
-        usersOn: ({ spec }, others) =>
-          lister(pods)
-            .byIndex("claim", `${spec?.claimRef?.namespace}/${spec?.claimRef?.name}`)
-            .filter((pod) => !isTerminal(pod) && others.includes(pod.spec?.nodeName ?? "")),
-        unneededFor_ms: (name) => clock.now_ms() - (unneededSince_ms.get(name) ?? clock.now_ms()),
-      });
-      const newlyAttached = await report(node, plan.reported, context);
-      let waits = present.some(({ attachment }) => !wantedNames.has(attachment.metadata.name ?? ""));
-      for (const step of plan.steps) {
+      const facts = attachmentFacts(nodeName, context, (name) => unneeded.for_ms(name, clock.now_ms()));
+      unneeded.note(facts, clock.now_ms());
+      const hasUnneeded = facts.present.some(({ attachment }) => unneeded.has(attachment.metadata.name ?? ""));
+      const { steps, reported } = planAttachments(facts);
+      // What is about to be detached goes from the node's status first, so that its kubelet mounts it no more.
+      const newlyAttached = await report(node, reported, context);
+      for (const step of steps) {
         await execute(step, nodeName, newlyAttached, context);
-        if (step.kind === "refuse") waits = true;
-        if (step.kind === "detach") unneededSince_ms.delete(step.attachment.metadata.name ?? "");
+        if (step.kind === "detach") unneeded.forget(step.attachment.metadata.name ?? "");
       }
+      const waits = hasUnneeded || steps.some(({ kind }) => kind === "refuse");
       return waits ? { requeueAfter_ms: lookAgain_ms } : undefined;
     },
   });
 }
+
+const nodesOf = (users: readonly Pod[]): string[] => users.flatMap(podsByNode.node);
+
+const watches: readonly ControllerWatch[] = [
+  watching(pods, {
+    indexes: podIndexes,
+    enqueue: (pod) => (claimKeysOf(pod).length > 0 ? nodesOf([pod]) : []),
+    when: (event) =>
+      event.type !== "update" ||
+      event.old.spec?.nodeName !== event.object.spec?.nodeName ||
+      isTerminal(event.old) !== isTerminal(event.object),
+  }),
+  watching(volumeAttachments, { indexes: attachmentIndexes, enqueue: attachmentIndexes.node }),
+  watching(persistentVolumeClaims, {
+    enqueue: (claim, context) => nodesOf(podsOfClaim(keyOf(claim), context)),
+    when: (event) => event.type === "update" && !isBound(event.old) && isBound(event.object),
+  }),
+  watching(nodes, {
+    when: (event) => event.type !== "update" || attachmentFieldsDiffer(event.old, event.object),
+  }),
+  watching(persistentVolumes, {
+    enqueue: (volume, context) => nodesOf(podsOfVolume(volume, context)),
+    when: ({ type, object }) => type === "add" && object.spec?.csi !== undefined,
+  }),
+  watching(csiDrivers, { enqueue: nothing }),
+];
 
 function attachmentFieldsDiffer(old: Node, now: Node): boolean {
   const fields = ({ status, spec, metadata }: Node): string =>
@@ -128,17 +99,6 @@ function attachmentFieldsDiffer(old: Node, now: Node): boolean {
       metadata.annotations?.[managedAnnotation],
     ]);
   return fields(old) !== fields(now);
-}
-
-/** The node's attachments that this controller made or would have made. */
-function presentAttachments(nodeName: string, { lister }: ControllerContext): AttachmentFacts["present"] {
-  return lister(volumeAttachments)
-    .byIndex("node", nodeName)
-    .flatMap((attachment) => {
-      const volume = lister(persistentVolumes).get(volumeOf(attachment)[0] ?? "");
-      const ours = volume?.spec?.csi && attachment.metadata.name === attachmentOf(volume, nodeName);
-      return volume && ours ? [{ attachment, volume }] : [];
-    });
 }
 
 async function execute(
@@ -163,27 +123,6 @@ async function execute(
     default:
       step satisfies never;
   }
-}
-
-/** CSI volumes of the node's pods, as far as their driver has an attacher. */
-function wantedVolumes(nodeName: string, { lister }: ControllerContext): WantedVolume[] {
-  const found = new Map<string, { volume: PersistentVolume; pods: Pod[] }>();
-  for (const pod of lister(pods).byIndex("node", nodeName)) {
-    if (isTerminal(pod)) continue;
-    for (const key of claimKeysOf(pod)) {
-      const claim = lister(persistentVolumeClaims).get(key);
-      const volume = claim && isBound(claim) ? lister(persistentVolumes).get(claim.spec?.volumeName ?? "") : undefined;
-      const driver = volume?.spec?.csi?.driver;
-      if (!volume || driver === undefined) continue;
-      // A driver that says nothing of itself has an attacher.
-      if (lister(csiDrivers).get(driver)?.spec.attachRequired === false) continue;
-      const name = volume.metadata.name ?? "";
-      const entry = found.get(name) ?? { volume, pods: [] };
-      entry.pods.push(pod);
-      found.set(name, entry);
-    }
-  }
-  return [...found.values()];
 }
 
 async function attach(
@@ -213,7 +152,8 @@ async function detach({ metadata }: VolumeAttachment, { client }: ControllerCont
   }
 }
 
-/** Writes what is attached into the node's status, where its kubelet looks before it mounts. Gives what is new there. */
+/** Writes what is attached into the node's status, where its kubelet looks before it mounts. Gives the names that are new
+ *  there. */
 async function report(
   node: Node | undefined,
   names: readonly string[],
