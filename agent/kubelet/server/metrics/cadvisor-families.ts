@@ -6,18 +6,33 @@ import type { Family, Sample } from "#shared/metrics/prometheus-text.ts";
 import { cgroupPath, PodCgroupNames } from "../../cgroups/cgroup-name.ts";
 import { podUid } from "../../pod-containers.ts";
 import type { PodStats } from "../../pod-workers.ts";
+import { type ContainerMetric, containerMetrics, type MeasuredContainer } from "./container-metrics.ts";
 import { podLabels } from "./resource-families.ts";
 
-type Each = PodStats["containers"][number];
-type Cgroup = NonNullable<Each["stats"]["cgroup"]>;
+/** A container with what its samples carry. */
+interface LabelledContainer {
+  readonly each: MeasuredContainer;
+  readonly spec: ResourceRequirements | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 /** /metrics/cadvisor: each container in cAdvisor's names and labels, as dashboards for Kubernetes query them. */
 export function cadvisorFamilies(pods: readonly PodStats[]): Family[] {
+  const containers = labelledContainers(pods);
+  return [
+    ...machineFamilies(),
+    ...containerMetrics.map((metric) => containerFamily(metric, containers)),
+    ...limitFamilies(containers),
+    ...networkFamilies(pods),
+  ];
+}
+
+function labelledContainers(pods: readonly PodStats[]): LabelledContainer[] {
   const names = new PodCgroupNames("/");
-  const containers = pods.flatMap(({ pod, containers }) =>
+  return pods.flatMap(({ pod, containers }) =>
     containers.map((each) => ({
       each,
-      spec: specOf(pod, each.container.name),
+      spec: resourcesOf(pod, each.container.name),
       labels: {
         container: each.container.name,
         id: `${cgroupPath(names.pod(pod, podUid(pod)), "cgroupfs")}/${each.container.id}`,
@@ -27,125 +42,28 @@ export function cadvisorFamilies(pods: readonly PodStats[]): Family[] {
       },
     })),
   );
-  const family = (
-    name: string,
-    type: Family["type"],
-    help: string,
-    value: (each: Each) => number | undefined,
-    extra: Readonly<Record<string, string>> = {},
-  ): Family => ({
-    name,
-    type,
-    help,
-    samples: containers.flatMap(({ each, labels }): Sample[] => {
+}
+
+const machineFamilies = (): Family[] => [
+  { name: "cadvisor_version_info", type: "gauge", help: "Who counts.", samples: [{ labels: {}, value: 1 }] },
+  { name: "machine_cpu_cores", type: "gauge", help: "CPU cores.", samples: [{ labels: {}, value: cpus().length }] },
+  { name: "machine_memory_bytes", type: "gauge", help: "Memory.", samples: [{ labels: {}, value: totalmem() }] },
+];
+
+function containerFamily({ series, ...metric }: ContainerMetric, containers: readonly LabelledContainer[]): Family {
+  const samples = series.flatMap(({ labels: own, value }) =>
+    containers.flatMap(({ each, labels }): Sample[] => {
       const measured = value(each);
       if (measured === undefined) return [];
-      return [{ labels: { ...labels, ...extra }, value: measured, at_ms: each.stats.timestamp_ms }];
+      return [{ labels: { ...labels, ...own }, value: measured, at_ms: each.stats.timestamp_ms }];
     }),
-  });
-  const counted = (
-    name: string,
-    type: Family["type"],
-    help: string,
-    value: (cgroup: Cgroup) => number | undefined,
-  ): Family => family(name, type, help, ({ stats }) => stats.cgroup && value(stats.cgroup));
-  return [
-    { name: "cadvisor_version_info", type: "gauge", help: "Who counts.", samples: [{ labels: {}, value: 1 }] },
-    { name: "machine_cpu_cores", type: "gauge", help: "CPU cores.", samples: [{ labels: {}, value: cpus().length }] },
-    { name: "machine_memory_bytes", type: "gauge", help: "Memory.", samples: [{ labels: {}, value: totalmem() }] },
-    family(
-      "container_cpu_usage_seconds_total",
-      "counter",
-      "CPU time in seconds.",
-      ({ stats }) => stats.cpuUsage_ns / 1e9,
-      { cpu: "total" },
-    ),
-    counted("container_cpu_user_seconds_total", "counter", "User CPU time in seconds.", (c) => c.cpuUser_ns / 1e9),
-    counted(
-      "container_cpu_system_seconds_total",
-      "counter",
-      "System CPU time in seconds.",
-      (c) => c.cpuSystem_ns / 1e9,
-    ),
-    counted("container_cpu_cfs_periods_total", "counter", "Enforcement periods that have passed.", (c) => c.periods),
-    counted("container_cpu_cfs_throttled_periods_total", "counter", "Throttled periods.", (c) => c.throttledPeriods),
-    counted(
-      "container_cpu_cfs_throttled_seconds_total",
-      "counter",
-      "Time throttled, in seconds.",
-      (c) => c.throttled_ns / 1e9,
-    ),
-    family("container_memory_usage_bytes", "gauge", "Memory, with caches.", ({ stats }) => stats.memoryUsage_bytes),
-    family(
-      "container_memory_working_set_bytes",
-      "gauge",
-      "Memory that cannot be taken back at once.",
-      ({ stats }) => stats.memoryWorkingSet_bytes,
-    ),
-    family("container_memory_rss", "gauge", "Anonymous memory.", ({ stats }) => stats.memoryRss_bytes),
-    counted("container_memory_cache", "gauge", "Page cache in bytes.", (c) => c.cache_bytes),
-    counted("container_memory_mapped_file", "gauge", "Mapped files in bytes.", (c) => c.mapped_bytes),
-    counted("container_memory_swap", "gauge", "Swap in bytes.", (c) => c.swap_bytes),
-    pageFaults(counted),
-    counted("container_processes", "gauge", "Processes.", (c) => c.processes),
-    counted("container_threads", "gauge", "Threads, of all processes.", (c) => c.threads),
-    ...stalls(counted),
-    family(
-      "container_fs_usage_bytes",
-      "gauge",
-      "Bytes in the container's own layer.",
-      ({ stats }) => stats.fsUsed_bytes,
-    ),
-    family("container_last_seen", "gauge", "When it was last seen.", ({ stats }) =>
-      Math.round(stats.timestamp_ms / 1000),
-    ),
-    family("container_start_time_seconds", "gauge", "When it started, in seconds since 1970.", ({ container }) =>
-      Math.round((container.startedAt_ms ?? container.createdAt_ms) / 1000),
-    ),
-    ...limits(containers),
-    ...networkFamilies(pods),
-  ];
-}
-
-type Counted = (name: string, type: "counter", help: string, value: (cgroup: Cgroup) => number | undefined) => Family;
-
-/** Where the kernel watches it: how long a container's tasks waited for a resource. */
-function stalls(counted: Counted): Family[] {
-  return (["cpu", "memory", "io"] as const).flatMap((resource) =>
-    (["some", "full"] as const).map((share) =>
-      counted(
-        `container_pressure_${resource}_${share === "some" ? "waiting" : "stalled"}_seconds_total`,
-        "counter",
-        share === "some" ? "Time that a task waited, in seconds." : "Time that no task could go on, in seconds.",
-        (cgroup) => {
-          const stalls = cgroup.stalls[resource];
-          return stalls && stalls[share].total_us / 1e6;
-        },
-      ),
-    ),
   );
-}
-
-function pageFaults(counted: Counted): Family {
-  const name = "container_memory_failures_total";
-  const kinds = [
-    counted(name, "counter", "Page faults.", (c) => c.pageFaults - c.majorPageFaults),
-    counted(name, "counter", "Page faults.", (c) => c.majorPageFaults),
-  ];
-  const samples = kinds.flatMap((family, index) =>
-    family.samples.map((sample) => ({
-      ...sample,
-      labels: { ...sample.labels, failure_type: index === 0 ? "pgfault" : "pgmajfault", scope: "container" },
-    })),
-  );
-  return { name, type: "counter", help: "Page faults.", samples };
+  return { ...metric, samples };
 }
 
 const cfsPeriod_us = 100_000;
 
-function limits(
-  containers: readonly { readonly spec: ResourceRequirements | undefined; readonly labels: Record<string, string> }[],
-): Family[] {
+function limitFamilies(containers: readonly LabelledContainer[]): Family[] {
   const family = (name: string, help: string, value: (spec: ResourceRequirements) => number | undefined): Family => ({
     name,
     type: "gauge",
@@ -206,7 +124,7 @@ function networkFamilies(pods: readonly PodStats[]): Family[] {
   }));
 }
 
-function specOf(pod: PodStats["pod"], name: string): ResourceRequirements | undefined {
+function resourcesOf(pod: PodStats["pod"], name: string): ResourceRequirements | undefined {
   const { containers, initContainers = [] } = pod.spec;
   const found: Container | undefined = [...containers, ...initContainers].find((each) => each.name === name);
   return found && (found.resources ?? {});
