@@ -1,8 +1,10 @@
 import { join } from "node:path";
+import type { RuntimeHandler } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { nodes, runtimeClasses } from "#shared/api/resources.ts";
-import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import { mainOfEachFamily } from "#shared/board/addresses.ts";
+import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { BackOff } from "./back-off.ts";
@@ -60,17 +62,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
   const objects = new ObjectCache(client, input.checkpoint, (uids) => {
     for (const uid of uids) workers.get(uid)?.refreshVolumes();
   });
-  const volumes = new VolumeManager({
-    host,
-    bound: new BoundVolumes(client, input.checkpoint),
-    objects,
-    tokens: input.tokens,
-    podsFolder: join(options.dataDir, "pods"),
-    volatileFolder: input.volatileFolder,
-    csi: input.plugins,
-    log,
-    releaseImages: (uid) => runtime.releaseImages(uid),
-  });
+  const volumes = volumeManager(input, objects);
   return {
     runtime,
     get runtimeName() {
@@ -103,29 +95,55 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     hostDns: () => readHostDns(options.resolvConf),
     networkTrouble: () => options.troubles?.()[0],
     now_ms: () => Date.now(),
-    runtimeHandler: async ({ spec: { runtimeClassName, hostUsers } }) => {
-      const name = runtimeClassName ? (await client.get(runtimeClasses, { name: runtimeClassName })).handler : "";
-      const handler = registrar.handlers.find((each) => each.name === name);
-      if (hostUsers === false && handler?.userNamespaces !== true)
-        throw new Error(
-          `can't set \`spec.hostUsers: false\`, ${name ? `RuntimeClass handler ${JSON.stringify(name)}` : "runtime"} does not support user namespaces`,
-        );
-      return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
-    },
+    runtimeHandler: (pod) => runtimeHandler(pod, client, registrar),
     recursiveReadOnly: () => registrar.handlers.find(({ name }) => name === "")?.recursiveReadOnlyMounts ?? false,
-    admitter: new PodAdmitter({
-      holders: (pod) => workers.holders(pod),
-      node: () => registrar.reported,
-      readNode: () => client.get(nodes, { name: options.nodeName }),
-      refuseAll: () => input.shutdown.refuse(),
-      devices: input.plugins?.devices,
-      hasAppArmor: hasAppArmor(options.hardwareRoot),
-      counts: input.counts,
-      log,
-    }),
+    admitter: podAdmitter(input),
     onFreed: (uid) => workers.reconsiderResizes(uid),
     onGone: (uid) => workers.drop(uid),
   };
+}
+
+function volumeManager({ options, checkpoint, ...input }: PartsInput, objects: ObjectCache): VolumeManager {
+  const { client, host, runtime, dataDir } = options;
+  return new VolumeManager({
+    host,
+    bound: new BoundVolumes(client, checkpoint),
+    objects,
+    tokens: input.tokens,
+    podsFolder: join(dataDir, "pods"),
+    volatileFolder: input.volatileFolder,
+    csi: input.plugins,
+    log: input.log,
+    releaseImages: (uid) => runtime.releaseImages(uid),
+  });
+}
+
+function podAdmitter({ options, workers, registrar, ...input }: PartsInput): PodAdmitter {
+  return new PodAdmitter({
+    holders: (pod) => workers.holders(pod),
+    node: () => registrar.reported,
+    readNode: () => options.client.get(nodes, { name: options.nodeName }),
+    refuseAll: () => input.shutdown.refuse(),
+    devices: input.plugins?.devices,
+    hasAppArmor: hasAppArmor(options.hardwareRoot),
+    counts: input.counts,
+    log: input.log,
+  });
+}
+
+/** The handler that the pod's RuntimeClass names, with what it can do. Rejects when it cannot do what the pod asks for. */
+async function runtimeHandler(
+  { spec: { runtimeClassName, hostUsers } }: Pod,
+  client: Client,
+  registrar: NodeRegistrar,
+): Promise<RuntimeHandler> {
+  const name = runtimeClassName ? (await client.get(runtimeClasses, { name: runtimeClassName })).handler : "";
+  const handler = registrar.handlers.find((each) => each.name === name);
+  if (hostUsers === false && handler?.userNamespaces !== true) {
+    const who = name ? `RuntimeClass handler ${JSON.stringify(name)}` : "runtime";
+    throw new Error(`can't set \`spec.hostUsers: false\`, ${who} does not support user namespaces`);
+  }
+  return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
 }
 
 function podCgroups(settings: PodCgroupSettings, { options, board, log, recorder, workers }: PartsInput): PodCgroups {

@@ -1,7 +1,7 @@
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
-import { keyOf, splitKey } from "#shared/api/object.ts";
 import { configMaps, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import type { Pod, Secret, ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
+import type { Client } from "#shared/client/client.ts";
 import { type ControllerDefinition, defineController, nothing, watching } from "#shared/client/controller.ts";
 import { legacyTokens } from "../apiserver/authn/legacy-token-labels.ts";
 
@@ -73,35 +73,48 @@ export function legacyTokenCleaner(unusedFor_ms = 365 * day_ms): ControllerDefin
     async reconcile(key, { lister, client, clock }) {
       const secret = lister(secrets, scope).get(key);
       if (!secret) return;
-      const { namespace = "", name = "", uid, resourceVersion, annotations } = secret.metadata;
+      const { namespace = "", name = "", annotations } = secret.metadata;
       const account = lister(serviceAccounts).get(
         `${namespace}/${annotations?.["kubernetes.io/service-account.name"] ?? ""}`,
       );
       // Nearly every Secret of the kind was made by hand: no question to the API for those.
       if (!account?.secrets?.some((reference) => reference.name === name)) return;
       const now_ms = clock.wall_ms();
-      const tracking = await client.get(configMaps, legacyTokens.tracking);
-      const since = tracking.data?.["since"];
-      if (!isDay(since) || now_ms < Date.parse(since) + day_ms + unusedFor_ms) return;
+      if (!(await isTrackedFor(unusedFor_ms, client, now_ms))) return;
       const fate = fateOfLegacyToken(secret, account, lister(pods).list(namespace), { now_ms, unusedFor_ms });
       switch (fate) {
         case "stays":
           return;
-        case "becomes invalid": {
-          const body = { metadata: { uid, labels: { [legacyTokens.invalidSinceLabel]: dayOf(now_ms) } } };
-          await client.patch(secrets, splitKey(keyOf(secret)), { type: "merge", body });
-          return;
-        }
+        case "becomes invalid":
+          return markInvalid(secret, client, now_ms);
         case "goes":
-          await client
-            .delete(secrets, { namespace, name }, { preconditions: { resourceVersion } })
-            .catch((error: unknown) => {
-              if (!isNotFound(error) && !isConflict(error)) throw error;
-            });
-          return;
+          return remove(secret, client);
         default:
           fate satisfies never;
       }
     },
   });
+}
+
+/** Uses of tokens have been written down for so long that one without a use is unused. */
+async function isTrackedFor(unusedFor_ms: number, client: Client, now_ms: number): Promise<boolean> {
+  const tracking = await client.get(configMaps, legacyTokens.tracking);
+  const since = tracking.data?.["since"];
+  return isDay(since) && now_ms >= Date.parse(since) + day_ms + unusedFor_ms;
+}
+
+async function markInvalid({ metadata }: Secret, client: Client, now_ms: number): Promise<void> {
+  const { namespace, name = "", uid } = metadata;
+  const body = { metadata: { uid, labels: { [legacyTokens.invalidSinceLabel]: dayOf(now_ms) } } };
+  await client.patch(secrets, { namespace, name }, { type: "merge", body });
+}
+
+/** One that was used or changed meanwhile stays. */
+async function remove({ metadata }: Secret, client: Client): Promise<void> {
+  const { namespace, name = "", resourceVersion } = metadata;
+  try {
+    await client.delete(secrets, { namespace, name }, { preconditions: { resourceVersion } });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
 }
