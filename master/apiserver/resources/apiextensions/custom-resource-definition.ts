@@ -16,7 +16,7 @@ import {
   validateDefinitionStatusUpdate,
   validateDefinitionUpdate,
 } from "./definition-rules.ts";
-import { unknownFormats } from "./schema-rules.ts";
+import { unknownFormats } from "./schema-walk.ts";
 
 /** The version that objects are stored in now is among those that were ever stored. */
 function rememberStoredVersion(draft: CustomResourceDefinition): void {

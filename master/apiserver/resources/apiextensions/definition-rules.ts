@@ -18,7 +18,8 @@ import { type FieldPath, FieldPathError, fieldPathOf } from "../../extensions/fi
 import { collect, type Field, immutable, requiredOneOf } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain } from "../validation/names.ts";
 import { validateWebhookUrl } from "../validation/webhook-url.ts";
-import { checkSchema, leniencyOf, type SchemaLeniency, strict } from "./schema-rules.ts";
+import { leniencyOf, type SchemaLeniency, strict } from "./schema-leniency.ts";
+import { checkSchema } from "./schema-rules.ts";
 import { shownVersions } from "./shown-versions.ts";
 
 const MAX_SELECTABLE_FIELDS = 8;
