@@ -1,6 +1,7 @@
 /** Whether a part of an object is what it was, by its schema (KEP-4008; apiserver's cel/common/equality.go). */
 import { equalJson, isJsonObject, member } from "#shared/api/patch/json-value.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
+import { itemsOf } from "./structural-schema.ts";
 
 /** An item's identity in a list of maps; undefined for what is no map. */
 export function keysOf(item: unknown, keys: readonly string[]): string | undefined {
@@ -27,12 +28,12 @@ export function isUnchanged(schema: JSONSchemaProps, value: unknown, old: unknow
 
 function sameLists(schema: JSONSchemaProps, value: readonly unknown[], old: readonly unknown[]): boolean {
   if (value.length !== old.length) return false;
-  const { items } = schema;
-  if (schema["x-kubernetes-list-type"] !== "map" || !items || Array.isArray(items)) return equalJson(value, old);
+  const items = itemsOf(schema);
+  if (schema["x-kubernetes-list-type"] !== "map" || !items) return equalJson(value, old);
   const keys = schema["x-kubernetes-list-map-keys"] ?? [];
   const before = new Map(old.map((item) => [keysOf(item, keys), item]));
   return value.every((item) => {
     const counterpart = before.get(keysOf(item, keys));
-    return counterpart !== undefined && isUnchanged(items as JSONSchemaProps, item, counterpart);
+    return counterpart !== undefined && isUnchanged(items, item, counterpart);
   });
 }

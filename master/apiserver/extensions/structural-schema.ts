@@ -11,6 +11,11 @@ const openObject: JSONSchemaProps = { type: "object", "x-kubernetes-preserve-unk
 const text = structural({ type: "string" });
 const objectMeta = schemaOfModel("apimachinery.pkg.apis.meta.v1.ObjectMeta");
 
+/** The one schema of a list's items; undefined without one, or with one for each item. */
+export function itemsOf({ items }: JSONSchemaProps): JSONSchemaProps | undefined {
+  return items && !Array.isArray(items) ? (items as JSONSchemaProps) : undefined;
+}
+
 /** The schema of a whole custom resource: what is written, with apiVersion, kind and metadata. */
 export function resourceSchema(written: JSONSchemaProps | undefined): Schema {
   const root = structural(written ?? openObject);
@@ -21,7 +26,8 @@ export function resourceSchema(written: JSONSchemaProps | undefined): Schema {
 
 /** One node and all below it. */
 export function structural(node: JSONSchemaProps): Schema {
-  const { properties, additionalProperties, items } = node;
+  const { properties, additionalProperties } = node;
+  const items = itemsOf(node);
   const preserves = node["x-kubernetes-preserve-unknown-fields"] === true || additionalProperties === true;
   return {
     structural: true,
@@ -29,7 +35,7 @@ export function structural(node: JSONSchemaProps): Schema {
     format: node.format || undefined,
     properties: properties && new Map(Object.entries(properties).map(([name, each]) => [name, structural(each)])),
     additionalProperties: typeof additionalProperties === "object" ? structural(additionalProperties) : undefined,
-    items: items && !Array.isArray(items) ? structural(items as JSONSchemaProps) : undefined,
+    items: items && structural(items),
     required: node.required,
     enum: node.enum,
     default: node.default,

@@ -10,6 +10,7 @@ import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generat
 import { Field } from "../resources/validation/field.ts";
 import { isUnchanged, keysOf } from "./correlation.ts";
 import { hasFormat, isKnownFormat } from "./formats.ts";
+import { itemsOf } from "./structural-schema.ts";
 
 /** Everything that is wrong with `value`; paths begin at `path`, which is empty for a whole object. */
 export function validateValue(
@@ -92,11 +93,12 @@ class Walk {
   }
 
   private items(schema: JSONSchemaProps, list: readonly unknown[], path: string, old: Old, outcome: Outcome): void {
-    const { items, minItems, maxItems, uniqueItems } = schema;
-    if (items && !Array.isArray(items)) {
+    const { minItems, maxItems, uniqueItems } = schema;
+    const items = itemsOf(schema);
+    if (items) {
       const counterpart = correlator(schema, old);
       for (const [index, item] of list.entries()) {
-        merge(outcome, this.node(items as JSONSchemaProps, item, `${path}[${index}]`, counterpart(item)));
+        merge(outcome, this.node(items, item, `${path}[${index}]`, counterpart(item)));
       }
     }
     const report = reporter(path, outcome.errors);

@@ -3,11 +3,11 @@ import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { checkEmbedded } from "../../extensions/object-rules.ts";
 import { RuleSet } from "../../extensions/rule-set.ts";
-import { structural } from "../../extensions/structural-schema.ts";
+import { itemsOf, structural } from "../../extensions/structural-schema.ts";
 import { validateValue } from "../../extensions/value-validator.ts";
 import type { Field } from "../validation/field.ts";
 import type { SchemaLeniency } from "./schema-leniency.ts";
-import { itemsOf, metaFields } from "./schema-walk.ts";
+import { metaFields } from "./schema-walk.ts";
 
 /** Defaults must be values that the schema itself allows, with nothing in them that would be pruned. */
 export function checkDefaults(schema: JSONSchemaProps, insideMeta: boolean, leniency: SchemaLeniency, field: Field): void {

@@ -4,9 +4,9 @@ import type {
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
-import { structural } from "../../extensions/structural-schema.ts";
+import { itemsOf, structural } from "../../extensions/structural-schema.ts";
 import { collect, type Field } from "../validation/field.ts";
-import { itemsOf, visit } from "./schema-walk.ts";
+import { visit } from "./schema-walk.ts";
 import { checkMapKeys, checkSetItems } from "./topology-rules.ts";
 
 /** What was so before an update is borne with. */

@@ -4,7 +4,7 @@
  */
 import { isJsonObject } from "#shared/api/patch/json-value.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
-import { RuleSet } from "../../extensions/rule-set.ts";
+import { checkRules } from "../../extensions/rule-checks.ts";
 import type { Field } from "../validation/field.ts";
 import { checkDefaults } from "./default-rules.ts";
 import type { SchemaLeniency } from "./schema-leniency.ts";
@@ -62,7 +62,7 @@ export function checkSchema(
   field.addAll(nodes.errors);
   if (!isStructural || defaults.errors.length + nodes.errors.length > 0) return;
   if (namesDialect(schema)) field.invalid("", "OpenAPIV3Schema 'schema' is not supported");
-  else RuleSet.checkRules(schema, leniency.unchanged.has(version), field);
+  else checkRules(schema, leniency.unchanged.has(version), field);
 }
 
 /** Whether a part of the schema has what no structural schema can have: that alone is told then. */

@@ -1,13 +1,10 @@
 import type { CustomResourceDefinitionSpec, JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { isKnownFormat } from "../../extensions/formats.ts";
+import { itemsOf } from "../../extensions/structural-schema.ts";
 import type { Field } from "../validation/field.ts";
 
 /** Fields that a resource has by itself: a schema says less of them than of others. */
 export const metaFields: readonly string[] = ["metadata", "kind", "apiVersion"];
-
-/** The one schema of a list's items; undefined without one, or with one for each item. */
-export const itemsOf = ({ items }: JSONSchemaProps): JSONSchemaProps | undefined =>
-  items && !Array.isArray(items) ? (items as JSONSchemaProps) : undefined;
 
 /** Calls `see` with every schema inside one, itself included. */
 export function visit(schema: JSONSchemaProps | undefined, see: (schema: JSONSchemaProps) => void): void {

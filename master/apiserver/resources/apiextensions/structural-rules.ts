@@ -1,5 +1,6 @@
 /** Whether a schema is structural: every field is declared outside of allOf, anyOf, oneOf and not (apiextensions' schema/validation.go). */
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
+import { itemsOf } from "../../extensions/structural-schema.ts";
 import { patternProblem } from "../../extensions/value-validator.ts";
 import type { Field } from "../validation/field.ts";
 
@@ -22,7 +23,8 @@ function checkNode(schema: JSONSchemaProps, level: Level, field: Field): void {
   const isIntOrString = schema["x-kubernetes-int-or-string"] === true;
   const preserves = schema["x-kubernetes-preserve-unknown-fields"] === true;
   if (type === "array" && !items) field.at("items").required("must be specified");
-  if (items && !Array.isArray(items)) checkNode(items as JSONSchemaProps, "item", field.at("items"));
+  const item = itemsOf(schema);
+  if (item) checkNode(item, "item", field.at("items"));
   for (const [name, property] of Object.entries(properties)) {
     checkNode(property, "field", field.at("properties").key(name));
   }
@@ -139,8 +141,9 @@ const isSet = (value: unknown): boolean =>
 /** Below a junctor, schemas only narrow values. */
 function checkNested(schema: JSONSchemaProps, skipAnyOf: boolean, field: Field): void {
   checkValueRules(schema, skipAnyOf, false, field);
-  const { items, properties = {} } = schema;
-  if (items && !Array.isArray(items)) checkNested(items as JSONSchemaProps, false, field.at("items"));
+  const { properties = {} } = schema;
+  const items = itemsOf(schema);
+  if (items) checkNested(items, false, field.at("items"));
   for (const [name, each] of Object.entries(properties)) checkNested(each, false, field.at("properties").key(name));
   for (const [name, message] of forbiddenInside) {
     const value = schema[name];
@@ -161,11 +164,12 @@ function checkComplete(schema: JSONSchemaProps, field: Field): void {
 }
 
 function checkCovered(nested: JSONSchemaProps, structure: JSONSchemaProps | undefined, at: Field, origin: Field): void {
-  const { items, properties = {}, anyOf = [], allOf = [], oneOf = [], not } = nested;
-  if (items && !Array.isArray(items)) {
-    const own = structure?.items && !Array.isArray(structure.items) ? (structure.items as JSONSchemaProps) : undefined;
+  const { properties = {}, anyOf = [], allOf = [], oneOf = [], not } = nested;
+  const items = itemsOf(nested);
+  if (items) {
+    const own = structure && itemsOf(structure);
     const must = origin.at("items");
-    if (own) checkCovered(items as JSONSchemaProps, own, at.at("items"), must);
+    if (own) checkCovered(items, own, at.at("items"), must);
     else must.required(`because it is defined in ${at.at("items").path}`);
   }
   for (const [name, each] of Object.entries(properties)) {

@@ -1,8 +1,8 @@
 /** What a schema may say of the topology of lists and maps: `x-kubernetes-list-type`, its keys, `x-kubernetes-map-type`. */
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
+import { itemsOf } from "../../extensions/structural-schema.ts";
 import type { Field } from "../validation/field.ts";
 import type { SchemaLeniency } from "./schema-leniency.ts";
-import { itemsOf } from "./schema-walk.ts";
 
 export function checkMapTopology(schema: JSONSchemaProps, field: Field): void {
   const preserve = schema["x-kubernetes-preserve-unknown-fields"];
