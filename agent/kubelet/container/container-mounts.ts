@@ -5,7 +5,7 @@ import type { ContainerConfig, Mount } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, VolumeMount } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import { formatPod } from "../pod-containers.ts";
-import type { MountedVolume } from "../volumes/volume-manager.ts";
+import type { MountedVolume } from "../volumes/mounted-volume.ts";
 import { configError } from "./container-error.ts";
 import { expand } from "./expansion.ts";
 import { podHostname, renderHostsFile } from "./pod-hostname.ts";

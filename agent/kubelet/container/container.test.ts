@@ -6,7 +6,7 @@ import type { Host } from "#agent/host/host.ts";
 import type { ContainerStatus } from "#agent/runtime/runtime.ts";
 import type { Container, Pod, PodSpec, Service, VolumeMount } from "#shared/api/types/core-v1.generated.ts";
 import { silentLog } from "#shared/client/log.ts";
-import type { MountedVolume } from "../volumes/volume-manager.ts";
+import type { MountedVolume } from "../volumes/mounted-volume.ts";
 import { targetContainerId } from "./container-config.ts";
 import { ContainerStartError } from "./container-error.ts";
 import { containerMounts } from "./container-mounts.ts";

@@ -20,7 +20,7 @@ import type { DraDrivers } from "../dra/dra-drivers.ts";
 import type { PreparedClaims } from "../dra/prepared-claims.ts";
 import { readFileIfPresent } from "../files.ts";
 import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
-import type { CsiLoader } from "../volumes/volume-manager.ts";
+import type { CsiLoader } from "../volumes/csi-loader.ts";
 import { PluginWatcher } from "./plugin-watcher.ts";
 import { ResourceSlices } from "./resource-slices.ts";
 
