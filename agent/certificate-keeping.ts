@@ -16,7 +16,7 @@ import { authoritiesSaid, authorityAnnotations, isBehindAuthorities } from "#sha
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import type { Part } from "#shared/process/parts.ts";
 import { CertificateTimes } from "./certificate-times.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";

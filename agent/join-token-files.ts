@@ -4,7 +4,8 @@ import { nodes } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 
 export interface UsedToken {
   /** A file of settings, and files of flags as a shell reads them (`*.env`). */

@@ -15,7 +15,8 @@ import { certificateSubject, type KeyAndCertificate, renewalTime } from "#shared
 import { orderCertificate } from "#shared/pki/certificate-order.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
 import { joinPem, splitPem } from "#shared/pki/pem.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { pairInFiles, selfSignedServing } from "#shared/pki/self-signed.ts";
 import { kubeletClientUsages, kubeletServingUsages, signerNames } from "#shared/pki/signers.ts";
 

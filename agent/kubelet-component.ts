@@ -9,7 +9,7 @@ import type { KubeletSettings } from "#shared/config/board-component-settings.ts
 import { ConfigError } from "#shared/config/option.ts";
 import { servePages } from "#shared/http/component-server.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { Informer } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { ifPresentSync } from "#shared/files/if-present.ts";
 import { hostPort, outOfUrl } from "#shared/http/host-port.ts";
-import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 
 export interface MastersOptions {
   /** API servers as this board was told of them, `https://host:port`. */
@@ -149,13 +150,8 @@ function serversOf({ endpoints, ports }: EndpointSlice): string[] {
 }
 
 export function readList(file: string): string[] {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+  const text = ifPresentSync(() => readFileSync(file, "utf8"));
+  if (text === undefined) return [];
   try {
     const list: unknown = JSON.parse(text);
     return Array.isArray(list) ? list.filter((item) => typeof item === "string" && URL.canParse(item)) : [];

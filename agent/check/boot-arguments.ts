@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 
 /** What switches the memory cgroup on; the second word is for kernels before 6.12. */
 export const memoryCgroupArguments = "cgroup_enable=memory cgroup_memory=1";

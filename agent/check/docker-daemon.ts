@@ -1,7 +1,8 @@
 /** What of Docker's own settings matters on a board: how its logs are bounded, whether pods outlive its restart, where it keeps
  *  images, and whether its networks take addresses of the cluster. Pods' logs are bounded by the kubelet in any case. */
 import { BlockList, isIPv4 } from "node:net";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface DockerDaemonFacts {

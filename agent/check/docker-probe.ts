@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { parseNetworks } from "#shared/config/networks.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { type DockerDaemonFacts, type DockerNetwork, parseDaemonSettings } from "./docker-daemon.ts";
 import { deviceOf, type Mount, parseMounts } from "./mounts.ts";
 

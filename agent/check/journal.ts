@@ -1,7 +1,7 @@
 /** The system's journal: where it is kept and how large it may become (journald.conf(5)). */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { systemdSettings } from "./systemd-settings.ts";
 import type { Verdict } from "./verdict.ts";
 

@@ -1,4 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 import type { ProbeFileFacts } from "./facts.ts";
 import { mountOf, parseMounts } from "./mounts.ts";
 
@@ -17,7 +18,7 @@ export async function probeFilesOf(proc = "/proc"): Promise<ProbeFileFacts | und
       return { folder, isInMemory: type === "tmpfs" || type === "ramfs" };
     } catch (error) {
       // It ended meanwhile, or it is another user's.
-      if (!["ENOENT", "ESRCH", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      if (!["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(errnoOf(error) ?? "")) throw error;
     }
   }
   return undefined;

@@ -9,7 +9,8 @@ import type { CacheCheckpoint } from "#shared/client/cache-checkpoint.ts";
 import type { ReadScope } from "#shared/client/client.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
-import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { durableForm } from "./durable-form.ts";
 import type { Seal } from "./seal.ts";
 
@@ -89,7 +90,7 @@ export class CacheFiles implements CacheCheckpoint {
       this.#of(name).digest = digestOf(text);
       return objects as KubeObject[];
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      if (errnoOf(error) !== "ENOENT")
         this.#options.log.warn("a checkpoint cannot be used and counts as none", { path, error });
       return undefined;
     }

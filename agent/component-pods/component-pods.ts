@@ -5,7 +5,8 @@ import { stringify } from "yaml";
 import { type ComponentPod, renderComponentPod } from "#shared/board/component-pod.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { ifPresentSync, readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { Part } from "#shared/process/parts.ts";
 import type { ContainerRuntime } from "../runtime/runtime.ts";
 import { ensureComponentImage, programInImage, removeOtherImages } from "./component-image.ts";
@@ -65,13 +66,7 @@ async function keep({ runtime, folder, components, log }: ComponentPodsOptions, 
 
 /** Names of the manifests in the folder that this program wrote. */
 function ownManifests(folder: string): string[] {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+  const names = ifPresentSync(() => readdirSync(folder)) ?? [];
   return names.filter((name) => name.endsWith(".yaml") && readFileSync(join(folder, name), "utf8").startsWith(mark));
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { decode, type Packet } from "dns-packet";
 import { BoundedMap } from "#shared/client/bounded-map.ts";
+import { ifPresentSync } from "#shared/files/if-present.ts";
 import type { Upstream, ZoneSettings } from "./dns-settings.ts";
 import { answers, cacheKeyOf, codeOf, isTruncated, readdressed, recordsOf, withId } from "./message.ts";
 import { capped, lifeOf } from "./record-times.ts";
@@ -69,13 +70,7 @@ export class Forwarder {
 
   /** Read for each query that misses the cache: DHCP may change it at any time, and it is one small cached file. */
   private boardResolvers(): Upstream[] {
-    let text: string;
-    try {
-      text = readFileSync(this.resolvConf, "utf8");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw error;
-    }
+    const text = ifPresentSync(() => readFileSync(this.resolvConf, "utf8")) ?? "";
     const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] ?? "");
     return servers.filter((server) => !this.ownAddresses.has(server)).map((address) => ({ address, port: 53 }));
   }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 export interface ChildOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
@@ -76,6 +77,6 @@ function killGroup({ pid }: ChildProcess): void {
     process.kill(-pid, "SIGKILL");
   } catch (error) {
     // All of it has ended meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if (errnoOf(error) !== "ESRCH") throw error;
   }
 }

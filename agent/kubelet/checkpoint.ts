@@ -4,8 +4,8 @@ import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { ConfigMap, PersistentVolume, Pod, PodStatus, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
-import { syncFolder, writeSecureFile } from "#shared/pki/secure-file.ts";
-import { errnoOf, readBytesIfPresent, readFileIfPresent } from "./files.ts";
+import { syncFolder, writeSecureFile } from "#shared/files/secure-file.ts";
+import { errnoOf, ifPresent, readIfPresent } from "#shared/files/if-present.ts";
 
 /** Tokens that a pod was given last, by what they are for. */
 export interface PodTokens {
@@ -112,8 +112,8 @@ export class Checkpoint {
   }
 
   async #textOf(kind: CheckpointKind, path: string): Promise<string | undefined> {
-    if (!isSealed(kind)) return readFileIfPresent(path);
-    const sealed = await readBytesIfPresent(path);
+    if (!isSealed(kind)) return readIfPresent(path);
+    const sealed = await ifPresent(readFile(path));
     return sealed && this.seal.open(basename(path), sealed).toString("utf8");
   }
 

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { ContainerStatus } from "#agent/runtime/runtime.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
-import { errnoOf } from "./files.ts";
+import { errnoOf, ifPresent } from "#shared/files/if-present.ts";
 import { podUid } from "./pod-containers.ts";
 
 /**
@@ -117,12 +117,7 @@ async function link(path: string, target: string): Promise<void> {
   });
 }
 
-async function entries(folder: string): Promise<string[]> {
-  return readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  });
-}
+const entries = async (folder: string): Promise<string[]> => (await ifPresent(readdir(folder))) ?? [];
 
 async function removeDeadLinks(folder: string): Promise<void> {
   for (const name of await entries(folder)) {

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { ContainerRuntime, ContainerStatus } from "#agent/runtime/runtime.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 import { mostMessage_bytes, terminationLogPath } from "./container/written-files.ts";
-import { errnoOf } from "./files.ts";
 import { findContainer } from "./pod-containers.ts";
 
 const mostLog_bytes = 2048;

@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ifPresent } from "#shared/files/if-present.ts";
 
 /** A network configuration list by the CNI specification 1.0, section 1. A single `.conf` is a list of one. */
 export interface CniNetworkConfig {
@@ -27,10 +28,7 @@ const configFile = /\.(conf|conflist|json)$/;
 
 /** Reads a directory such as /etc/cni/net.d. One that does not exist is empty. */
 export async function findCniConfig(directory: string): Promise<CniConfigSearch> {
-  const names = await readdir(directory).catch((error: unknown): string[] => {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
-    throw error;
-  });
+  const names = (await ifPresent(readdir(directory))) ?? [];
   const problems: string[] = [];
   for (const name of names.filter((n) => configFile.test(n)).sort()) {
     const path = join(directory, name);

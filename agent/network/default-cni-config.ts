@@ -1,6 +1,7 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { defaultCniConfigDirectory } from "./cni-network.ts";
 
 export interface DefaultCniConfig {
@@ -61,11 +62,7 @@ export async function writeDefaultCniConfig(
 ): Promise<boolean> {
   const path = join(directory, fileName);
   const text = renderDefaultCniConfig(config);
-  const present = await readFile(path, "utf8").catch((error: unknown) => {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (present === text) return false;
+  if ((await readIfPresent(path)) === text) return false;
   await mkdir(directory, { recursive: true });
   await writeSecureFile(path, text, 0o644);
   return true;

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { parseCidr } from "#shared/board/cidr.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { NetworkError } from "../runtime/sandbox-network.ts";
 import { isRecord } from "./cni-config.ts";
 import type { CniResult } from "./cni-plugins.ts";
@@ -52,10 +52,7 @@ function gatewaysOf(result: CniResult): bigint[] {
 
 /** This network namespace's IPv6 addresses. A kernel without IPv6 has no such file. */
 async function boardAddresses(): Promise<InterfaceAddress[]> {
-  const text = await readFile("/proc/net/if_inet6", "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return "";
-    throw error;
-  });
+  const text = (await readIfPresent("/proc/net/if_inet6")) ?? "";
   return text.split("\n").flatMap((line) => {
     const [address, , , , flags, device] = line.trim().split(/\s+/);
     if (!address || !flags || !device) return [];

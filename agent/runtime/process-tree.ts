@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /** Ends a process of this machine with what it started, at once. */
 export async function killTree(root: number): Promise<void> {
@@ -6,7 +7,7 @@ export async function killTree(root: number): Promise<void> {
     try {
       process.kill(pid, "SIGKILL");
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+      if (errnoOf(error) !== "ESRCH") throw error;
     }
   }
 }

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 import { type ResourceStalls, readStalls } from "./stalls.ts";
 
 /** What the kernel counts of a container, read from its control groups: no daemon is asked. */
@@ -83,7 +84,7 @@ export async function readCgroupUsage(folders: CgroupFolders): Promise<CgroupUsa
   try {
     return folders.version === 2 ? await readVersion2(folders.unified) : await readVersion1(folders);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : "";
+    const code = errnoOf(error);
     // The kernel answers ENODEV when the group goes while its file is open.
     if (code === "ENOENT" || code === "ENODEV") return undefined;
     throw error;

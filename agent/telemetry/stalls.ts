@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /** How long tasks have waited for a resource (the kernel's pressure stall information, PSI). */
 export interface Stall {
@@ -42,7 +43,7 @@ export async function readStalls(file: (resource: "cpu" | "memory" | "io") => st
       return parseStalls(await readFile(file(resource), "utf8"));
     } catch (error) {
       // Built without it, or switched off at boot: some kernels then show the file and refuse to read it.
-      const code = error instanceof Error && "code" in error ? error.code : "";
+      const code = errnoOf(error);
       if (code === "ENOENT" || code === "ENOTSUP" || code === "EOPNOTSUPP" || code === "ENODEV") return undefined;
       throw error;
     }

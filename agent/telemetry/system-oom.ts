@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /** A process that the kernel killed because the whole board, not a control group, was out of memory. */
 export interface OomVictim {
@@ -97,7 +98,7 @@ function nextRecord(file: number, buffer: Buffer): number | undefined {
   try {
     return readSync(file, buffer);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : "";
+    const code = errnoOf(error);
     if (code === "EAGAIN") return 0;
     if (code === "EPIPE") return undefined;
     throw error;

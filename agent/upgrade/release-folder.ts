@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { checkSignature, imageSumsFile, ReleaseError, releaseKey, sumsFile } from "#shared/release/sums.ts";
 
 /** So that who asks tells it from a program that does not know the command. */

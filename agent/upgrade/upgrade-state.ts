@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 
 /** What a board keeps of its upgrades. */
 export interface UpgradeState {

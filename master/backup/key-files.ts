@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { allAuthorityFiles, authorityFiles } from "../pki/cluster-authorities.ts";
 import { BackupError } from "./archive.ts";
 

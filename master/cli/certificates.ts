@@ -5,7 +5,7 @@ import type { MasterSettings } from "#shared/config/settings.ts";
 import { renewalMarkFile as boardMark } from "#shared/pki/board-identity.ts";
 import { certificateFingerprint, certificateSubject, parseCertificate } from "#shared/pki/certificate.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { ifPresent, readIfPresent } from "#shared/files/if-present.ts";
 import { renewalMarkFile as masterMark } from "../pki/master-certificates.ts";
 import { etcdFilesOf } from "../store/store-choice.ts";
 import { UserError } from "./admin-client.ts";
@@ -47,10 +47,7 @@ async function certificateTexts(places: Places): Promise<(readonly [path: string
   const folders = [join(dataDir, "pki"), join(dataDir, "agent", "identity")];
   const paths: string[] = [];
   for (const folder of folders) {
-    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return [];
-      throw error;
-    });
+    const names = (await ifPresent(readdir(folder))) ?? [];
     paths.push(
       ...names
         .filter((name) => /\.(crt|pem)$/.test(name))

@@ -8,7 +8,7 @@ import {
   versionOfKubelet,
 } from "#shared/board/upgrade.ts";
 import type { Client } from "#shared/client/client.ts";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { checkSignature, parseSums, signatureFile, sumsFile, versionFile } from "#shared/release/sums.ts";
 import { isPodReady } from "../controllers/pod-condition.ts";
 import { controlPlaneRole } from "../own-board.ts";

@@ -10,7 +10,7 @@ import { DelegatedAccess } from "#shared/http/delegated-access.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { pairInFiles, selfSignedServing } from "#shared/pki/self-signed.ts";
 import { type Part, Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";

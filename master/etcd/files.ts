@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { inUrl, outOfUrl } from "#shared/http/host-port.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { ifPresentSync, readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
 
 const clientPort = 2379;
@@ -93,13 +94,8 @@ export interface KnownEtcd {
 }
 
 export function knownEtcd(dataDir: string): KnownEtcd {
-  let text: string;
-  try {
-    text = readFileSync(join(dataDir, etcdPaths.members), "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { members: [], cluster: undefined };
-    throw error;
-  }
+  const text = ifPresentSync(() => readFileSync(join(dataDir, etcdPaths.members), "utf8"));
+  if (text === undefined) return { members: [], cluster: undefined };
   const known = JSON.parse(text) as Partial<KnownEtcd>;
   return { members: (known.members ?? []).filter((url) => URL.canParse(url)), cluster: known.cluster };
 }
@@ -108,13 +104,9 @@ export const knownMembers = (dataDir: string): readonly string[] => knownEtcd(da
 
 /** This board's member as it was last started; undefined where it never was. */
 export function ownClientUrl(dataDir: string): string | undefined {
-  try {
-    const settings = JSON.parse(readFileSync(join(dataDir, etcdPaths.config), "utf8")) as Record<string, unknown>;
-    return String(settings["advertise-client-urls"]);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+  const text = ifPresentSync(() => readFileSync(join(dataDir, etcdPaths.config), "utf8"));
+  if (text === undefined) return undefined;
+  return String((JSON.parse(text) as Record<string, unknown>)["advertise-client-urls"]);
 }
 
 /** Keeps it; writes only what has changed. */

@@ -7,7 +7,7 @@ import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import { extendedKeyUsages, type KeyAndCertificate } from "#shared/pki/certificate.ts";
-import { readIfPresent } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { ensureAuthority, PkiError } from "../pki/cluster-authorities.ts";
 import { ensureCertificate } from "../pki/master-certificates.ts";
 import {

@@ -11,7 +11,8 @@ import type { MasterSettings } from "#shared/config/settings.ts";
 import { explainRefusal, tokenCredentials } from "#shared/pki/board-join.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import { parseJoinToken, verifyAuthority } from "#shared/pki/join-token.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { PathAnswer } from "../apiserver/server-parts.ts";
 import { etcdPaths, keepEtcd, knownMembers } from "../etcd/files.ts";
 import {

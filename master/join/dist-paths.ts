@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { methodNotAllowed, StatusError } from "#shared/api/errors.ts";
+import { ifPresent } from "#shared/files/if-present.ts";
 import type { ApiResponse, RequestContext } from "../apiserver/request.ts";
 import type { PathAnswer } from "../apiserver/server-parts.ts";
 
@@ -56,11 +57,6 @@ function firstByte(range: string | undefined, size_bytes: number): number {
 }
 
 async function fileSize(path: string): Promise<number | undefined> {
-  try {
-    const status = await stat(path);
-    return status.isFile() ? status.size : undefined;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+  const status = await ifPresent(stat(path));
+  return status?.isFile() ? status.size : undefined;
 }

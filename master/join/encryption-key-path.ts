@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { badRequest, forbidden, methodNotAllowed } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
-import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { RequestBody } from "../apiserver/request.ts";
 import type { PathAnswer } from "../apiserver/server-parts.ts";
 import { encryptionKeysIn, parseEncryptionKeys } from "../store/encryption-keys.ts";

@@ -10,7 +10,8 @@ import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recor
 import type { Log } from "#shared/client/log.ts";
 import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
-import { writeSecureFile } from "#shared/pki/secure-file.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { Part } from "#shared/process/parts.ts";
 import {
   inOrder,
@@ -128,7 +129,7 @@ export class ManifestFolder {
       if (size <= largest_bytes) return await readFile(path, "utf8");
       this.complain(file, "ManifestInvalid", `${size} bytes are more than are read`);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      if (errnoOf(error) !== "ENOENT") throw error;
     }
     return undefined;
   }
@@ -221,7 +222,7 @@ export class ManifestFolder {
       // Written by this class alone.
       return JSON.parse(await readFile(this.options.stateFile, "utf8")) as Applied;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+      if (errnoOf(error) === "ENOENT") return {};
       if (!(error instanceof SyntaxError)) throw error;
       this.options.log.warn("it is not known any more what manifests held before; what left one stays", { error });
       return {};

@@ -7,7 +7,8 @@ import {
   type KeyAndCertificate,
 } from "#shared/pki/certificate.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
-import { readIfPresent, syncFolder, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { syncFolder, writeSecureFile } from "#shared/files/secure-file.ts";
 import {
   createServiceAccountKey,
   parseServiceAccountKeys,

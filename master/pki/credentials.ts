@@ -17,7 +17,8 @@ import {
   verifyAuthority,
 } from "#shared/pki/join-token.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { ClusterAuthorities } from "./cluster-authorities.ts";
 
 /** Someone who gets a kubeconfig. */

@@ -14,7 +14,8 @@ import {
   renewalTime,
 } from "#shared/pki/certificate.ts";
 import { joinPem, splitPem } from "#shared/pki/pem.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { ClusterAuthorities } from "./cluster-authorities.ts";
 
 /** How this master is reached. */

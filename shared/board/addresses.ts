@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { ifPresentSync } from "../files/if-present.ts";
 import { formatCidrAddress, parseCidr } from "./cidr.ts";
 
 /** An address of this board on one of its interfaces. */
@@ -105,14 +106,7 @@ export function mainOfEachFamily(addresses: readonly string[]): string[] {
 }
 
 /** A kernel without IPv6 has not all of these files. */
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
-}
+const read = (path: string): string => ifPresentSync(() => readFileSync(path, "utf8")) ?? "";
 
 /** From the kernel's if_addr.h. Passing: for outgoing connections of a day (0x01), refused as somebody else's (0x08), no
  *  longer to be used (0x20). */

@@ -1,5 +1,6 @@
 import { parseDocument } from "yaml";
-import { readIfPresent, writeSecureFile } from "../pki/secure-file.ts";
+import { readIfPresent } from "../files/if-present.ts";
+import { writeSecureFile } from "../files/secure-file.ts";
 
 /** Sets keys of a file of settings; all others, and comments, stay as they are. */
 export async function keepSettings(path: string, values: Readonly<Record<string, string>>): Promise<void> {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
+import { errnoOf } from "../files/if-present.ts";
 import { ConfigError, type Options, type ValuesOf } from "./option.ts";
 
 /**
@@ -29,7 +30,7 @@ function readConfigFile(
   try {
     content = readFileSync(file.path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !file.required) return {};
+    if (errnoOf(error) === "ENOENT" && !file.required) return {};
     throw new ConfigError(`cannot read ${file.path}: ${(error as Error).message}`);
   }
   const document = parseDocument(content, { uniqueKeys: true });

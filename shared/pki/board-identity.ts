@@ -21,7 +21,8 @@ import { type BoardFile, loadBoard, storeBoard, storeTrust } from "./identity-fi
 import { apiServerName } from "./join-protocol.ts";
 import { parseJoinToken } from "./join-token.ts";
 import { joinPem, splitPem } from "./pem.ts";
-import { readIfPresent, writeSecureFile } from "./secure-file.ts";
+import { readIfPresent } from "../files/if-present.ts";
+import { writeSecureFile } from "../files/secure-file.ts";
 import { kubeletClientUsages, kubeletServingUsages, signerNames } from "./signers.ts";
 
 export interface BoardIdentityOptions {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { readIfPresent, writeSecureFile } from "./secure-file.ts";
+import { readIfPresent } from "../files/if-present.ts";
+import { writeSecureFile } from "../files/secure-file.ts";
 
 /** Where hardware says its serial: the Pi's firmware, then what servers have. */
 const hardwareFiles = [

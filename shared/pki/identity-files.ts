@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
 import { certificateSubject, type KeyAndCertificate, parseCertificate } from "./certificate.ts";
 import { joinPem, splitPem } from "./pem.ts";
-import { readIfPresent, writeSecureFile } from "./secure-file.ts";
+import { errnoOf, readIfPresent } from "../files/if-present.ts";
+import { writeSecureFile } from "../files/secure-file.ts";
 
 /**
  * What makes a board a board of its cluster, on its card: ca.crt, client.pem and board.json, and all three once more in
@@ -103,7 +104,7 @@ async function readReadable(path: string): Promise<string | undefined> {
   try {
     return await readIfPresent(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EIO") return "";
+    if (errnoOf(error) === "EIO") return "";
     throw error;
   }
 }

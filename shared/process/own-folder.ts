@@ -1,4 +1,5 @@
 import { accessSync, constants, mkdirSync } from "node:fs";
+import { errnoOf } from "../files/if-present.ts";
 
 /** This process cannot do its work as it was started; the message says what to do. */
 class UnfitStartError extends Error {
@@ -17,7 +18,7 @@ export function ensureOwnFolder(folder: string, setting: string, mode = 0o700): 
     mkdirSync(folder, { recursive: true, mode });
     accessSync(folder, constants.W_OK);
   } catch (error) {
-    const why = reasons[(error as NodeJS.ErrnoException).code ?? ""];
+    const why = reasons[errnoOf(error) ?? ""];
     if (why === undefined) throw error;
     throw new UnfitStartError(`${folder} ${why}, or name another folder with --${setting}`, { cause: error });
   }

@@ -3,6 +3,7 @@ import { lstat, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promi
 import { cgroupSettings } from "#agent/runtime/cgroup-limits.ts";
 import { type CgroupFolders, foldersByController } from "#agent/telemetry/cgroup-usage.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 import type { CgroupLimits } from "./limits.ts";
 
 /** Why pods cannot have control groups of their own here. */
@@ -213,7 +214,7 @@ async function removeFolder(folder: string): Promise<void> {
       return;
     } catch (error) {
       if (isGone(error)) return;
-      if (attempt === removals || (error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
+      if (attempt === removals || errnoOf(error) !== "EBUSY") throw error;
       await pause(systemClock, firstRemoval_ms * 2 ** attempt);
     }
   }

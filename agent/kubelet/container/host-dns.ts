@@ -1,4 +1,4 @@
-import { readFileIfPresent } from "../files.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { type DnsConfig, parseResolvConf } from "./pod-dns.ts";
 
 /**
@@ -6,5 +6,5 @@ import { type DnsConfig, parseResolvConf } from "./pod-dns.ts";
  * has no such file knows no servers, and runs its pods all the same.
  */
 export async function readHostDns(path = "/etc/resolv.conf"): Promise<DnsConfig> {
-  return parseResolvConf((await readFileIfPresent(path)) ?? "");
+  return parseResolvConf((await readIfPresent(path)) ?? "");
 }

@@ -7,7 +7,7 @@ import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
 import type { Log } from "#shared/client/log.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /** Of each pod; memory is taken by what is written alone. */
 const most_bytes = 2 * 1024 * 1024;

@@ -7,7 +7,7 @@ import type { Node, Pod, SecretReference } from "#shared/api/types/core-v1.gener
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
-import { errnoOf } from "../files.ts";
+import { ifPresent } from "#shared/files/if-present.ts";
 import { KeyedTasks } from "../keyed-tasks.ts";
 import { podUid } from "../pod-containers.ts";
 import { PodEvents } from "../pod-events.ts";
@@ -384,9 +384,5 @@ function publishSecret({ volume, specVolID }: CsiSource, pod: Pod): SecretRefere
 }
 
 async function removeFolder(path: string): Promise<void> {
-  try {
-    await rmdir(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
+  await ifPresent(rmdir(path));
 }

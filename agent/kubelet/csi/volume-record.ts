@@ -5,7 +5,7 @@
 import { mkdir, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { stagingFolderName } from "#shared/api/csi-names.ts";
-import { errnoOf, readFileIfPresent } from "../files.ts";
+import { errnoOf, readIfPresent } from "#shared/files/if-present.ts";
 
 /** vol_data.json beside a pod's volume. */
 export interface VolumeRecord {
@@ -120,14 +120,14 @@ const stagedDataFile = (path: string): string =>
 
 async function writeRecord(path: string, record: object): Promise<void> {
   const text = JSON.stringify(record);
-  if ((await readFileIfPresent(path)) === text) return;
+  if ((await readIfPresent(path)) === text) return;
   await mkdir(dirname(path), { recursive: true, mode: 0o750 });
   await writeFile(path, text, { mode: 0o600 });
 }
 
 async function readRecord<T>(path: string, onBroken: (path: string, error: unknown) => void): Promise<T | undefined> {
   try {
-    const text = await readFileIfPresent(path);
+    const text = await readIfPresent(path);
     return text === undefined ? undefined : (JSON.parse(text) as T);
   } catch (error) {
     onBroken(path, error);

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { deviceFiles, mostUsb, type Peripheral, usbDevices } from "#agent/telemetry/peripherals.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /** What one pod at a time can have, or a slot of what pods share. */
 export interface BoardDevice {

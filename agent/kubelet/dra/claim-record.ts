@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Log } from "#shared/client/log.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 import type { PreparedDevice } from "./dra-messages.ts";
 
 /** A ResourceClaim that pods of this board use. */

@@ -5,7 +5,8 @@ import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Log } from "#shared/client/log.ts";
-import { readIfPresent, writeSecureFile } from "#shared/pki/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 
 /** Image archives as `docker save` makes them, by how they are compressed. Older Dockers know no zstd. */
 const openers: Readonly<Record<string, (file: Readable) => Readable>> = {

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { InvalidImageReference, parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Log } from "#shared/client/log.ts";
-import { writeSecureFile } from "#shared/pki/secure-file.ts";
-import { readFileIfPresent } from "../files.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 
 /** What opens an image's registry: a pull secret, with what it says there, or a service account. */
 export interface PullCredential {
@@ -212,7 +212,7 @@ function nameOf(image: string): string {
 
 /** A file that cannot be read leaves nothing known: what is on the board is everybody's then, as images that were there before. */
 async function read(path: string, log: Log): Promise<Recorded> {
-  const text = await readFileIfPresent(path);
+  const text = await readIfPresent(path);
   const none: Recorded = { pulled: {}, begun: [] };
   if (text === undefined) return none;
   try {

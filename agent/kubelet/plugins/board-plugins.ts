@@ -18,7 +18,7 @@ import { DeviceManager } from "../devices/device-manager.ts";
 import type { DevicePlugins } from "../devices/device-plugins.ts";
 import type { DraDrivers } from "../dra/dra-drivers.ts";
 import type { PreparedClaims } from "../dra/prepared-claims.ts";
-import { readFileIfPresent } from "../files.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
 import type { CsiLoader } from "../volumes/csi-loader.ts";
 import { PluginWatcher } from "./plugin-watcher.ts";
@@ -123,7 +123,7 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
     const { root } = this.#options;
     if ((await hasEntries(join(root, "pods"))) || (await hasEntries(join(root, "plugins", "kubernetes.io", "csi"))))
       await this.load();
-    if ((await readFileIfPresent(this.#claimRecords)) !== undefined) await this.#loadDra();
+    if ((await readIfPresent(this.#claimRecords)) !== undefined) await this.#loadDra();
     await this.devices.start();
     await this.#watcher.start();
     // Plug-ins see by this socket that a kubelet has started, and register anew.

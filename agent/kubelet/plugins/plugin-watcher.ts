@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
-import { errnoOf } from "../files.ts";
+import { ifPresent } from "#shared/files/if-present.ts";
 
 export interface PluginWatcherOptions {
   /** Where plug-ins put their sockets: /var/lib/kubelet/plugins_registry. */
@@ -80,10 +80,7 @@ export class PluginWatcher {
     for (const name of (await readdir(folder)).toSorted()) {
       if (name.startsWith(".") || found.size === mostSockets) continue;
       const path = join(folder, name);
-      const info = await stat(path).catch((error: unknown) => {
-        if (errnoOf(error) === "ENOENT") return undefined;
-        throw error;
-      });
+      const info = await ifPresent(stat(path));
       if (info?.isSocket()) found.set(path, `${info.ino}/${info.birthtimeMs}/${info.ctimeMs}`);
     }
     return found;

@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Container, HTTPGetAction } from "#shared/api/types/core-v1.generated.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 import { resolvePort } from "./probe-port.ts";
 
 export interface HttpTarget {

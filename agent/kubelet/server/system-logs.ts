@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
 import { badRequest } from "#shared/api/errors.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /**
  * `GET /logs/…`: files and folders of the board's /var/log, for whoever may read `nodes/log`. Answers as Go's file server

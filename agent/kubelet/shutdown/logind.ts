@@ -6,7 +6,7 @@ import { callForDescriptor } from "#agent/host/d-bus/descriptor-call.ts";
 import { DBusError, type Message } from "#agent/host/d-bus/message.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
-import { readFileIfPresent } from "../files.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 
 export interface LogindOptions {
   /** How long the pods take at most. */
@@ -155,7 +155,7 @@ export class LogindInhibitor {
   }
 
   async #writeConfig(content: string): Promise<void> {
-    if ((await readFileIfPresent(this.#configPath)) === content) return;
+    if ((await readIfPresent(this.#configPath)) === content) return;
     await mkdir(dirname(this.#configPath), { recursive: true });
     await writeFile(this.#configPath, content, { mode: 0o644 });
   }

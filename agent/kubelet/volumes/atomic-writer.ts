@@ -13,7 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join, normalize, sep } from "node:path";
-import { errnoOf } from "../files.ts";
+import { ifPresent } from "#shared/files/if-present.ts";
 
 export interface ProjectedFile {
   readonly data: Uint8Array;
@@ -39,7 +39,7 @@ export async function writePayload(
   own: (folder: string) => Promise<void> = async () => undefined,
 ): Promise<boolean> {
   const files = new Map([...payload].map(([path, file]) => [cleanPath(path), file]));
-  const oldName = await readlink(join(folder, dataLink)).catch(ifMissing);
+  const oldName = await ifPresent(readlink(join(folder, dataLink)));
   const oldFolder = oldName === undefined ? undefined : join(folder, oldName);
   const changed = oldFolder === undefined || !(await shows(oldFolder, files));
   if (changed) {
@@ -59,11 +59,6 @@ export async function writePayload(
   await showLinks(folder, files);
   if (changed && oldFolder !== undefined) await rm(oldFolder, { recursive: true, force: true });
   return changed;
-}
-
-function ifMissing(error: unknown): undefined {
-  if (errnoOf(error) === "ENOENT") return undefined;
-  throw error;
 }
 
 /** Throws for a path that leads out of the volume or into the writer's own names. */
@@ -91,10 +86,10 @@ async function writeFiles(folder: string, files: Payload): Promise<void> {
 }
 
 async function shows(folder: string, files: Payload): Promise<boolean> {
-  const present = await filesBelow(folder).catch(ifMissing);
+  const present = await ifPresent(filesBelow(folder));
   if (present === undefined || present.length !== files.size) return false;
   for (const [path, { data }] of files) {
-    const content = await readFile(join(folder, path)).catch(ifMissing);
+    const content = await ifPresent(readFile(join(folder, path)));
     if (content === undefined || !content.equals(data)) return false;
   }
   return true;

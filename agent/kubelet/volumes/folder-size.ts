@@ -1,7 +1,6 @@
-import type { Stats } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../files.ts";
+import { ifPresent } from "#shared/files/if-present.ts";
 
 /** Blocks of stat(2) have this size whatever the file system. */
 const block_bytes = 512;
@@ -22,14 +21,14 @@ export async function folderSize(path: string): Promise<number> {
  * counts once. What vanishes meanwhile is left out.
  */
 export async function folderUsage(path: string): Promise<FolderUsage> {
-  const top = await statIfPresent(path);
+  const top = await ifPresent(lstat(path));
   if (!top) return { size_bytes: 0, inodes: 0 };
   const seen = new Set<number>();
   let size_bytes = 0;
   let inodes = 0;
   const waiting = [path];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const info = await statIfPresent(next);
+    const info = await ifPresent(lstat(next));
     if (!info || info.dev !== top.dev) continue;
     if (info.nlink > 1 && !info.isDirectory()) {
       if (seen.has(info.ino)) continue;
@@ -38,19 +37,8 @@ export async function folderUsage(path: string): Promise<FolderUsage> {
     size_bytes += info.blocks * block_bytes;
     inodes++;
     if (!info.isDirectory()) continue;
-    for (const name of await readdir(next).catch(goneIsEmpty)) waiting.push(join(next, name));
+    for (const name of (await ifPresent(readdir(next))) ?? []) waiting.push(join(next, name));
   }
   return { size_bytes, inodes };
 }
 
-async function statIfPresent(path: string): Promise<Stats | undefined> {
-  return lstat(path).catch((error: unknown) => {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  });
-}
-
-function goneIsEmpty(error: unknown): string[] {
-  if (errnoOf(error) === "ENOENT") return [];
-  throw error;
-}

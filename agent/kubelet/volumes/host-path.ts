@@ -1,7 +1,7 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { HostPathVolumeSource } from "#shared/api/types/core-v1.generated.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /** Makes or checks a hostPath as its type asks. Throws with upstream's wording when it is something else. */
 export async function prepareHostPath({ path, type = "" }: HostPathVolumeSource): Promise<string> {

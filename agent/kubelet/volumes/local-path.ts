@@ -13,7 +13,7 @@ import {
 } from "#shared/client/controller.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf } from "#shared/files/if-present.ts";
 
 /** Makes the folder of a volume unless it is there; any user may write in it, whoever the pod runs as. */
 export async function ensureLocalPathFolder(path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, chown, lchown, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../files.ts";
+import { ifPresent } from "#shared/files/if-present.ts";
 
 /** A handle that only names what it is of (open(2)): no device is opened by it, and no pipe waited for. */
 const O_PATH = 0o10000000;
@@ -34,16 +34,13 @@ async function isOwned(path: string, { fsGroup, readOnly: ro }: GroupOwnership):
  * place of what was just looked at, so everything is reached by handles: a name is never followed.
  */
 async function walk(path: string, ownership: GroupOwnership): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | O_PATH | constants.O_NOFOLLOW).catch((error: unknown) => {
-    // Taken away by the pod in the meantime.
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  });
+  const handle = await ifPresent(open(path, constants.O_RDONLY | O_PATH | constants.O_NOFOLLOW));
+  // Taken away by the pod in the meantime.
   if (!handle) return;
   try {
     const info = await handle.stat();
     if (info.isSymbolicLink()) {
-      await lchown(path, -1, ownership.fsGroup).catch(unlessGone);
+      await ifPresent(lchown(path, -1, ownership.fsGroup));
       return;
     }
     const self = `/proc/self/fd/${handle.fd}`;
@@ -54,8 +51,4 @@ async function walk(path: string, ownership: GroupOwnership): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function unlessGone(error: unknown): void {
-  if (errnoOf(error) !== "ENOENT") throw error;
 }

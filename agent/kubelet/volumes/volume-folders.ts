@@ -1,7 +1,5 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Volume } from "#shared/api/types/core-v1.generated.ts";
-import { errnoOf } from "../files.ts";
 
 /** Where this board keeps what its pods have, by UID of the pod. */
 export class PodFolders {
@@ -39,13 +37,4 @@ export function payloadKind({ configMap, secret, downwardAPI, projected }: Volum
   if (secret) return "secret";
   if (downwardAPI) return "downward-api";
   return projected ? "projected" : undefined;
-}
-
-export async function statIfPresent(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }

@@ -1,6 +1,7 @@
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
+import { ifPresent } from "#shared/files/if-present.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import type { PodFacts } from "../container/field-ref.ts";
 import { emptyDirsOnDisk } from "../node/storage-limits.ts";
@@ -10,7 +11,7 @@ import type { MountedVolume } from "./mounted-volume.ts";
 import { claimNameOf } from "./persistent-volume.ts";
 import { pluginOf, VolumeCounts } from "./volume-counts.ts";
 import { VolumeError, VolumePending, VolumesError } from "./volume-error.ts";
-import { PodFolders, payloadKind, statIfPresent, volumeFolder } from "./volume-folders.ts";
+import { PodFolders, payloadKind, volumeFolder } from "./volume-folders.ts";
 import { imageKind, VolumeMounter, type VolumeMounterOptions } from "./volume-mounter.ts";
 import type { StatsSource } from "./volume-stats.ts";
 
@@ -138,7 +139,7 @@ export class VolumeManager {
   }
 
   async #takeAway(podUid: string): Promise<void> {
-    const hadImages = (await statIfPresent(volumeFolder(this.#folders.lasting(podUid), imageKind, ""))) !== undefined;
+    const hadImages = (await ifPresent(stat(volumeFolder(this.#folders.lasting(podUid), imageKind, "")))) !== undefined;
     this.#waitingSince_ms.delete(podUid);
     await this.options.csi?.loaded?.unmount(podUid);
     for (const folder of this.#folders.both(podUid)) {

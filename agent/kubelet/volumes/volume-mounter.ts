@@ -6,7 +6,7 @@ import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { ObjectSource } from "../container/environment.ts";
 import type { PodFacts } from "../container/field-ref.ts";
 import { type CsiSource, ephemeralHandle } from "../csi/csi-requests.ts";
-import { errnoOf } from "../files.ts";
+import { errnoOf, ifPresent } from "#shared/files/if-present.ts";
 import { podUid } from "../pod-containers.ts";
 import { dataLink, writePayload } from "./atomic-writer.ts";
 import type { BoundVolumes } from "./bound-volumes.ts";
@@ -21,7 +21,7 @@ import { volumePayload } from "./payload.ts";
 import { claimNameOf, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
 import { pluginOf } from "./volume-counts.ts";
-import { type PodFolders, payloadKind, statIfPresent, volumeFolder } from "./volume-folders.ts";
+import { type PodFolders, payloadKind, volumeFolder } from "./volume-folders.ts";
 
 export interface VolumeMounterOptions {
   readonly host: Host;
@@ -81,7 +81,7 @@ export class VolumeMounter {
     const kind = payloadKind(volume);
     if (!kind) return undefined;
     const path = volumeFolder(this.#folders.volatile(podUid(pod)), kind, volume.name);
-    const isShown = (await statIfPresent(join(path, dataLink))) !== undefined;
+    const isShown = (await ifPresent(stat(join(path, dataLink)))) !== undefined;
     return isShown ? { path, readOnly: true, kind: "api" } : undefined;
   }
 
@@ -109,7 +109,7 @@ export class VolumeMounter {
     const uid = podUid(pod);
     const base = isVolatile(emptyDir) ? this.#folders.volatile(uid) : this.#folders.lasting(uid);
     const path = volumeFolder(base, "empty-dir", name);
-    const isNew = (await statIfPresent(path)) === undefined;
+    const isNew = (await ifPresent(stat(path))) === undefined;
     await makeFolder(base, "empty-dir", name, 0o777);
     await mountMedium(this.#options.host, path, emptyDir, facts);
     if (isNew) await setOwner(path, pod, false);
@@ -175,7 +175,7 @@ export class VolumeMounter {
 /** The folder of a volume in the pod's folder `base`, made if it is not there. */
 async function makeFolder(base: string, kind: string, name: string, mode: number): Promise<string> {
   const path = volumeFolder(base, kind, name);
-  if ((await statIfPresent(path)) === undefined) {
+  if ((await ifPresent(stat(path))) === undefined) {
     await mkdir(path, { recursive: true, mode: 0o750 });
     await chmod(path, mode);
   }

@@ -3,6 +3,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { ifPresent } from "#shared/files/if-present.ts";
 
 /** Those of a later folder count before those of an earlier one. */
 export const cdiFolders = ["/etc/cdi", "/var/run/cdi"] as const;
@@ -72,11 +73,4 @@ function asSpec(value: unknown): CdiSpec {
   return value as CdiSpec;
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
-}
+const namesIn = async (folder: string): Promise<string[]> => (await ifPresent(readdir(folder))) ?? [];

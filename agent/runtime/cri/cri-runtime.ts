@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 import { GrpcCode } from "#shared/grpc/grpc-error.ts";
 import type { Host } from "../../host/host.ts";
 import { ensureMountSource } from "../mount-source.ts";
@@ -390,7 +391,7 @@ async function signalAndWait(
       await delay(lookForEnd_ms);
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if (errnoOf(error) !== "ESRCH") throw error;
   }
   return true;
 }

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 import { RuntimeError } from "../runtime.ts";
 
 const longestSaid_bytes = 64 * 1024;
@@ -25,7 +26,7 @@ export async function importImages(socketPath: string, archive: Readable): Promi
     const [code] = await Promise.all([ended, pipeline(archive, tool.stdin).catch(() => undefined)]);
     if (code !== 0) throw new Error(said.trim());
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const missing = errnoOf(error) === "ENOENT";
     const message = missing ? "only containerd with its tool ctr can be given images" : (error as Error).message;
     throw new RuntimeError("other", `load image: ${message}`, { cause: error });
   }

@@ -1,5 +1,6 @@
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { errnoOf } from "#shared/files/if-present.ts";
 import type { ContainerStatus } from "../runtime.ts";
 
 export interface LogLimits {
@@ -32,7 +33,7 @@ export async function rotateLogs(
       if (await rotate(logPath, limits, stampOf(now), () => reopen(id))) count++;
     } catch (error) {
       // Gone with its pod, or none yet.
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
+      if (errnoOf(error) === "ENOENT") continue;
       warn(`the log ${logPath} grows on, it cannot be rotated: ${(error as Error).message}`);
     }
   }

@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
+import { ifPresent } from "#shared/files/if-present.ts";
 
 export interface LogFileOptions {
   /** `-`: standard output. */
@@ -46,13 +47,7 @@ export class RotatingLog {
   async #open(): Promise<number> {
     const { path } = this.#options;
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return stat(path).then(
-      ({ size }) => size,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === "ENOENT") return 0;
-        throw error;
-      },
-    );
+    return (await ifPresent(stat(path)))?.size ?? 0;
   }
 
   async #rotate(): Promise<void> {
