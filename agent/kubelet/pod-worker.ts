@@ -1,5 +1,6 @@
 import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { activeDeadline_ms, deadlineExceeded } from "./active-deadline.ts";
 import { resizeConditions } from "./node/pod-resize.ts";
@@ -41,10 +42,7 @@ export class PodWorker {
   readonly uid: string;
   readonly messages: TerminationMessages;
   #pod: Pod;
-  #dirty = false;
-  #running: Promise<void> | undefined;
-  #stopped = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #loop = new PromptedLoop(() => this.#run());
   #abort = new AbortController();
   #admitted = false;
   /** The API no longer has the pod. */
@@ -171,23 +169,21 @@ export class PodWorker {
 
   /** A probe of the pod has another result: it is told at once, also while a long step (a kill, a pull) runs. */
   probed(): void {
-    if (this.#running && this.#observed && !this.#ended && !this.#gone) this.#publish(this.#observed);
+    if (this.#loop.isRunning && this.#observed && !this.#ended && !this.#gone) this.#publish(this.#observed);
     this.prompt();
   }
 
   /** Look at the pod again, soon. */
   prompt(): void {
-    this.#dirty = true;
-    if (!this.#stopped) this.#running ??= this.#run();
+    this.#loop.prompt();
   }
 
   /** Stops looking after the pod; what runs goes on. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    const stopped = this.#loop.stop();
     this.#abort.abort(new PodEnding());
     // A kill may take its whole grace period; whoever looks after the pod next goes on with it.
-    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, stop_timeout_ms).unref())]);
+    await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, stop_timeout_ms).unref())]);
   }
 
   /** Has it been told to end, or has it by itself? */
@@ -200,31 +196,21 @@ export class PodWorker {
     );
   }
 
-  async #run(): Promise<void> {
-    while (this.#dirty && !this.#stopped) {
-      this.#dirty = false;
-      clearTimeout(this.#timer);
-      try {
-        this.#wakeAt(await this.#times.measure(this.ending ? "end" : "bring on", () => this.#sync()));
-        this.#retries = 0;
-        this.#trouble.end();
-      } catch (error) {
-        if (error instanceof PodEnding) {
-          this.#dirty = true;
-          continue;
-        }
-        const delay_ms = Math.min(firstRetry_ms * 2 ** this.#retries++, longestRetry_ms);
-        const { namespace, name } = this.#pod.metadata;
-        this.#trouble.tell(error, { pod: `${namespace}/${name}` });
-        this.#wakeAt(this.parts.now_ms() + delay_ms);
+  async #run(): Promise<number | undefined> {
+    try {
+      const next_ms = await this.#times.measure(this.ending ? "end" : "bring on", () => this.#sync());
+      this.#retries = 0;
+      this.#trouble.end();
+      return next_ms === undefined ? undefined : next_ms - this.parts.now_ms();
+    } catch (error) {
+      if (error instanceof PodEnding) {
+        this.prompt();
+        return undefined;
       }
+      const { namespace, name } = this.#pod.metadata;
+      this.#trouble.tell(error, { pod: `${namespace}/${name}` });
+      return Math.min(firstRetry_ms * 2 ** this.#retries++, longestRetry_ms);
     }
-    this.#running = undefined;
-  }
-
-  #wakeAt(time_ms: number | undefined): void {
-    if (time_ms === undefined || this.#stopped) return;
-    this.#timer = setTimeout(() => this.prompt(), Math.min(Math.max(0, time_ms - this.parts.now_ms()), 2_147_483_647));
   }
 
   /** Brings the pod on as far as it goes now. Gives the time at which to look again. */
@@ -408,7 +394,7 @@ export class PodWorker {
     }
     if (!this.#gone) return;
     await removeTraces(parts, this.#pod, this.#observed);
-    this.#stopped = true;
+    this.#loop.end();
     parts.onGone(uid);
   }
 }

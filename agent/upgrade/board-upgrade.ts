@@ -5,6 +5,7 @@ import type { Client } from "#shared/client/client.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import { gitVersionOf, version } from "#shared/version.ts";
 import type { InstalledProgram } from "./program.ts";
 import { downloadProgram, offeredRelease, type ReleaseSource } from "./release-download.ts";
@@ -46,52 +47,36 @@ export class BoardUpgrade {
   #retryAt_ms = 0;
   #retryAfter_ms: number = retry_ms.first;
   #trouble: string | undefined;
-  #running: Promise<void> | undefined;
-  #again = false;
-  #cancel: (() => void) | undefined;
+  readonly #loop: PromptedLoop;
   #detach: () => void = () => undefined;
-  #isStopped = false;
 
   constructor(options: BoardUpgradeOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#startedAt_ms = this.#clock.now_ms();
+    this.#loop = new PromptedLoop(() => this.#run(), this.#clock);
   }
 
   start(): void {
     const { informers, nodeName } = this.#options;
     this.#detach = informers.informer(nodes).addHandler(({ object }) => {
-      if (object.metadata.name === nodeName) this.#prompt();
+      if (object.metadata.name === nodeName) this.#loop.prompt();
     });
-    this.#prompt();
+    this.#loop.prompt();
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
     this.#detach();
-    this.#cancel?.();
-    await this.#running;
+    await this.#loop.stop();
   }
 
-  #prompt(): void {
-    this.#again = true;
-    if (!this.#isStopped) this.#running ??= this.#run();
-  }
-
-  async #run(): Promise<void> {
-    let next_ms: number | undefined;
-    while (this.#again && !this.#isStopped) {
-      this.#again = false;
-      this.#cancel?.();
-      try {
-        next_ms = await this.#look();
-      } catch (error) {
-        this.#options.log.warn("upgrade: trying again", { error });
-        next_ms = retry_ms.first;
-      }
+  async #run(): Promise<number | undefined> {
+    try {
+      return await this.#look();
+    } catch (error) {
+      this.#options.log.warn("upgrade: trying again", { error });
+      return retry_ms.first;
     }
-    this.#running = undefined;
-    if (next_ms !== undefined && !this.#isStopped) this.#cancel = this.#clock.after(next_ms, () => this.#prompt());
   }
 
   /** One step. @returns when to look again, in milliseconds, if nothing happens before. */

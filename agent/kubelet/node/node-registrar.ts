@@ -19,6 +19,7 @@ import type { Node, NodeStatus, Taint } from "#shared/api/types/core-v1.generate
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder, EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
+import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import type { ResourceCounts } from "../devices/device-manager.ts";
 import { boardReference, nodeEvents, statusEvent, statusOf } from "./node-events.ts";
 import {
@@ -82,10 +83,7 @@ export class NodeRegistrar {
   readonly #gauge = new PressureGauge();
   readonly #strainGauge = new StrainGauge();
   readonly #peripherals: PeripheralScan;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #running: Promise<void> | undefined;
-  #again = false;
-  #stopped = false;
+  readonly #loop = new PromptedLoop(() => this.#look());
   #node: Node | undefined;
   #status: NodeStatus | undefined;
   #reported_ms = Number.NEGATIVE_INFINITY;
@@ -153,32 +151,22 @@ export class NodeRegistrar {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+    await this.#loop.stop();
   }
 
   /** Something that the node reports may have changed. */
   prompt(): void {
-    this.#again = true;
-    if (!this.#stopped) this.#running ??= this.#run();
+    this.#loop.prompt();
   }
 
-  async #run(): Promise<void> {
-    let wait_ms = look_ms;
-    while (this.#again && !this.#stopped) {
-      this.#again = false;
-      clearTimeout(this.#timer);
-      try {
-        await this.#report();
-      } catch (error) {
-        this.options.log.debug("the node could not be reported", { error });
-        wait_ms = retry_ms;
-      }
+  async #look(): Promise<number> {
+    try {
+      await this.#report();
+      return look_ms;
+    } catch (error) {
+      this.options.log.debug("the node could not be reported", { error });
+      return retry_ms;
     }
-    this.#running = undefined;
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => this.prompt(), wait_ms);
   }
 
   async #report(): Promise<void> {

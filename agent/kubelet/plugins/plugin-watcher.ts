@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
+import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
 
 export interface PluginWatcherOptions {
@@ -34,8 +35,7 @@ export class PluginWatcher {
   readonly #options: PluginWatcherOptions;
   readonly #known = new Map<string, Known>();
   #watcher: FSWatcher | undefined;
-  #looking: Promise<void> | undefined;
-  #again = false;
+  readonly #loop = new PromptedLoop(() => this.#look());
   #stopped = false;
 
   constructor(options: PluginWatcherOptions) {
@@ -45,33 +45,24 @@ export class PluginWatcher {
   /** Rejects when the folder cannot be made or watched. */
   async start(): Promise<void> {
     await mkdir(this.#options.folder, { recursive: true, mode: 0o750 });
-    this.#watcher = watch(this.#options.folder, () => this.#prompt());
+    this.#watcher = watch(this.#options.folder, () => this.#loop.prompt());
     this.#watcher.on("error", (error) => this.#options.log.warn("plug-ins are not watched any more", { error }));
-    this.#prompt();
+    this.#loop.prompt();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#watcher?.close();
     for (const { retry } of this.#known.values()) clearTimeout(retry);
-    await this.#looking;
+    await this.#loop.stop();
   }
 
-  #prompt(): void {
-    this.#again = true;
-    if (!this.#stopped) this.#looking ??= this.#look();
-  }
-
-  async #look(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false;
-      try {
-        await this.#reconcile(await this.#sockets());
-      } catch (error) {
-        this.#options.log.warn("the folder of plug-ins cannot be read", { error });
-      }
+  async #look(): Promise<undefined> {
+    try {
+      await this.#reconcile(await this.#sockets());
+    } catch (error) {
+      this.#options.log.warn("the folder of plug-ins cannot be read", { error });
     }
-    this.#looking = undefined;
   }
 
   async #sockets(): Promise<ReadonlyMap<string, string>> {
