@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
-import { parseCertificate } from "#shared/pki/certificate.ts";
+import { parseCertificate } from "#shared/pki/certificate-facts.ts";
 import { selfSignedServing } from "#shared/pki/self-signed.ts";
 import { CertificateTimes } from "./certificate-times.ts";
 

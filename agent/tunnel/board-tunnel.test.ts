@@ -6,12 +6,8 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { silentLog } from "#shared/client/log.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { encodeFrame, frameType } from "#shared/tunnel/frames.ts";
 import { Tunnel, tunnelProtocol } from "#shared/tunnel/tunnel.ts";
 import { BoardTunnel } from "./board-tunnel.ts";

@@ -6,13 +6,9 @@ import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 
 import { silentLog } from "#shared/client/log.ts";
 import { nodeTopics, type SessionMessage, sessionTopic } from "#shared/heartbeat/messages.ts";
 import { discoveryTopic, telemetryTopic } from "#shared/heartbeat/telemetry.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-  signCertificateRequest,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
+import { signCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { takeNetwork } from "../../test/support/free-network.ts";
 import { canMakeNamespaces, makeNamespace } from "../../test/support/namespace.ts";
 import { Broker } from "./broker.ts";

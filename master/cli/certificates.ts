@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { renewalMarkFile as boardMark } from "#shared/pki/board-identity.ts";
-import { certificateFingerprint, certificateSubject, parseCertificate } from "#shared/pki/certificate.ts";
+import { certificateFingerprint, certificateSubject, parseCertificate } from "#shared/pki/certificate-facts.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { ifPresent, readIfPresent } from "#shared/files/if-present.ts";
 import { renewalMarkFile as masterMark } from "../pki/master-certificates.ts";

@@ -3,7 +3,8 @@ import { badRequest, forbidden, isNotFound, methodNotAllowed } from "#shared/api
 import { nodes } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
-import { extendedKeyUsages, parseCertificateDer, parseCertificateRequest, subjectOf } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages, parseCertificateDer, subjectOf } from "#shared/pki/certificate-facts.ts";
+import { parseCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { placeOrder } from "#shared/pki/certificate-order.ts";
 import { isRenewalProof, type RenewalRequest, renewalGrace_ms, renewalPath } from "#shared/pki/renewal-protocol.ts";

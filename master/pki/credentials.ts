@@ -1,13 +1,7 @@
 import { join } from "node:path";
 import { parse } from "yaml";
-import {
-  extendedKeyUsages,
-  isIssuedBy,
-  issueCertificate,
-  leafLifetimeDays,
-  lenientValidity,
-  renewalTime,
-} from "#shared/pki/certificate.ts";
+import { issueCertificate, leafLifetimeDays, lenientValidity } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages, isIssuedBy, renewalTime } from "#shared/pki/certificate-facts.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import {
   createJoinToken,

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtemp, readFile, rm, stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { certificateSubject, isIssuedBy } from "#shared/pki/certificate.ts";
+import { certificateSubject, isIssuedBy } from "#shared/pki/certificate-facts.ts";
 import { ensureMasterPki, type MasterPkiOptions } from "./master-pki.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "master-pki-"));

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../client/log.ts";
 import { buildDate } from "../pki/build-date.ts";
-import { parseCertificate } from "../pki/certificate.ts";
+import { parseCertificate } from "../pki/certificate-facts.ts";
 import { splitCertificates } from "../pki/certificate-bundle.ts";
 
 /** Below the data folder: what a master and an agent write while they run, and what they prove themselves with. */

@@ -5,12 +5,8 @@ import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { expired, notFound, StatusError } from "#shared/api/errors.ts";
 import { configMaps } from "#shared/api/resources.ts";
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { ConnectionError } from "./client.ts";
 import { HttpClient } from "./http-client.ts";

@@ -7,14 +7,8 @@ import type { Clock } from "#shared/client/clock.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { askForName, fetchTrust, type JoinedBoard, joinCluster, nodeSubject, renewExpired } from "./board-join.ts";
-import {
-  certificateFingerprint,
-  certificateSubject,
-  isIssuedBy,
-  type KeyAndCertificate,
-  parseCertificate,
-  renewalTime,
-} from "./certificate.ts";
+import { type KeyAndCertificate } from "./certificate.ts";
+import { certificateFingerprint, certificateSubject, isIssuedBy, parseCertificate, renewalTime } from "./certificate-facts.ts";
 import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
 import { orderCertificate } from "./certificate-order.ts";
 import { type BoardFile, loadBoard, storeBoard, storeTrust } from "./identity-files.ts";

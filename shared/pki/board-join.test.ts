@@ -2,12 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { joinCluster } from "./board-join.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "./certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "./certificate.ts";
+import { extendedKeyUsages } from "./certificate-facts.ts";
 import { createJoinToken, formatJoinToken } from "./join-token.ts";
 
 /** A server that answers /cacerts with a CA, by a certificate of another, and notes what else it hears. */

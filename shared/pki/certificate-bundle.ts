@@ -1,4 +1,4 @@
-import { certificateFingerprint } from "./certificate.ts";
+import { certificateFingerprint } from "./certificate-facts.ts";
 
 /** The certificates of a PEM text, each by itself and ended by a newline. */
 export function splitCertificates(pem: string): string[] {

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "#shared/client/log.ts";
-import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "./certificate.ts";
+import { createCertificateAuthority, issueCertificate } from "./certificate.ts";
+import { extendedKeyUsages } from "./certificate-facts.ts";
 import { hasIdentity, loadBoard, storeBoard } from "./identity-files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bramble-identity-"));

@@ -1,5 +1,5 @@
 import { randomInt, timingSafeEqual } from "node:crypto";
-import { certificateFingerprint } from "./certificate.ts";
+import { certificateFingerprint } from "./certificate-facts.ts";
 import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
 
 /**

@@ -1,10 +1,6 @@
 import { readFileSync } from "node:fs";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "./certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "./certificate.ts";
+import { extendedKeyUsages } from "./certificate-facts.ts";
 
 /** A serving certificate of an authority of its own that nobody knows: for who does not check, such as probes. */
 export async function selfSignedServing(

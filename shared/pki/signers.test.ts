@@ -2,18 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { webcrypto } from "node:crypto";
 import { Name, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { buildDate } from "./build-date.ts";
-import type { ParsedRequest } from "./certificate.ts";
-import {
-  certificateSubject,
-  createCertificateAuthority,
-  createCertificateRequest,
-  parseCertificate,
-  parseCertificateRequest,
-  signCertificateRequest,
-} from "./certificate.ts";
+import { createCertificateAuthority } from "./certificate.ts";
+import { certificateSubject, type NamedSubject, parseCertificate } from "./certificate-facts.ts";
+import { createCertificateRequest, parseCertificateRequest, signCertificateRequest } from "./certificate-request.ts";
 import { requestProblem, type SignerName, signerNames, signingProfile } from "./signers.ts";
 
-const asked = (more: Partial<ParsedRequest> = {}): ParsedRequest => ({
+const asked = (more: Partial<NamedSubject> = {}): NamedSubject => ({
   commonName: "system:node:a",
   organizations: ["system:nodes"],
   dnsNames: [],
@@ -28,7 +22,7 @@ const serving = ["digital signature", "key encipherment", "server auth"];
 const { apiClient, kubeletClient, kubeletServing, legacyUnknown } = signerNames;
 
 describe("requestProblem", () => {
-  const cases: [SignerName, ParsedRequest, string[], string | undefined][] = [
+  const cases: [SignerName, NamedSubject, string[], string | undefined][] = [
     [kubeletClient, asked(), client, undefined],
     [kubeletClient, asked(), [...client, "key encipherment"], undefined],
     [

@@ -1,5 +1,6 @@
 import { buildDate } from "./build-date.ts";
-import type { ParsedRequest, SigningProfile, Validity } from "./certificate.ts";
+import type { NamedSubject, Validity } from "./certificate-facts.ts";
+import type { SigningProfile } from "./certificate-request.ts";
 
 /** Signers that the cluster itself runs (certificates.k8s.io). */
 export const signerNames = {
@@ -21,7 +22,7 @@ export const kubeletServingUsages = ["digital signature", "server auth"] as cons
 /** Why the signer does not sign this; undefined when it does. Rules: kubernetes.io signers' documentation. */
 export function requestProblem(
   signer: SignerName,
-  request: ParsedRequest,
+  request: NamedSubject,
   usages: readonly string[],
 ): string | undefined {
   switch (signer) {
@@ -42,7 +43,7 @@ function apiClientProblem(usages: readonly string[]): string | undefined {
   return usages.includes("client auth") ? undefined : "missing required usage for client certificate: client auth";
 }
 
-function kubeletClientProblem(request: ParsedRequest, usages: readonly string[]): string | undefined {
+function kubeletClientProblem(request: NamedSubject, usages: readonly string[]): string | undefined {
   if (!isNodesGroup(request)) return "subject organization is not system:nodes";
   if (request.dnsNames.length > 0) return "DNS subjectAltNames are not allowed";
   if (request.emailAddresses.length > 0) return "Email subjectAltNames are not allowed";
@@ -54,7 +55,7 @@ function kubeletClientProblem(request: ParsedRequest, usages: readonly string[])
     : "usages did not match [client auth digital signature key encipherment]";
 }
 
-function kubeletServingProblem(request: ParsedRequest, usages: readonly string[]): string | undefined {
+function kubeletServingProblem(request: NamedSubject, usages: readonly string[]): string | undefined {
   if (!isNodesGroup(request)) return "subject organization is not system:nodes";
   if (request.dnsNames.length === 0 && request.ipAddresses.length === 0) return "DNS or IP subjectAltName is required";
   if (request.emailAddresses.length > 0) return "Email subjectAltNames are not allowed";
@@ -65,7 +66,7 @@ function kubeletServingProblem(request: ParsedRequest, usages: readonly string[]
     : "subject common name does not begin with system:node:";
 }
 
-const isNodesGroup = ({ organizations }: ParsedRequest): boolean =>
+const isNodesGroup = ({ organizations }: NamedSubject): boolean =>
   organizations.length === 1 && organizations[0] === "system:nodes";
 
 /** `digital signature` and `purpose`, with or without `key encipherment`. */

@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createCertificateRequest, signCertificateRequest } from "./certificate.ts";
+import { createCertificateRequest, signCertificateRequest } from "./certificate-request.ts";
 import { signerNames, signingProfile } from "./signers.ts";
 import { importSigningKey } from "./signing-key.ts";
 

@@ -2,12 +2,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { once } from "node:events";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "./certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "./certificate.ts";
+import { extendedKeyUsages } from "./certificate-facts.ts";
 import { trusting } from "./trusting.ts";
 
 let authority: KeyAndCertificate;

@@ -3,7 +3,8 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { clusterRoleBindings, flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
 import type { LimitResponse } from "#shared/api/types/flowcontrol-v1.generated.ts";
-import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { eventually } from "../../master/controllers/testing/eventually.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 

@@ -24,7 +24,8 @@ import {
 import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
-import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { freePort } from "#shared/testing/free-port.ts";
 import { until as untilSo } from "#shared/testing/until.ts";
 

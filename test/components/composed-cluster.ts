@@ -3,12 +3,8 @@
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
 import { startDockerd, type TestDockerd } from "../support/dockerd.ts";
 import { clientBinaries } from "../support/kubectl.ts";

@@ -5,12 +5,8 @@ import mqtt from "mqtt";
 import { leases, nodes, secrets } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { sessionStateAnnotation, sessionTopic } from "#shared/heartbeat/messages.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { formatJoinToken, parseJoinToken } from "#shared/pki/join-token.ts";
 import { splitPem } from "#shared/pki/pem.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";

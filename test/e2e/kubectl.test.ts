@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { certificateSigningRequests } from "#shared/api/resources.ts";
-import { createCertificateRequest } from "#shared/pki/certificate.ts";
+import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { type CommandResult, clientBinaries, runClient } from "../support/kubectl.ts";
 import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 import { endRunningKubectls, type RunningKubectl, type RunningOptions, runKubectl } from "./running-kubectl.ts";

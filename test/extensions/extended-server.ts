@@ -8,12 +8,8 @@ import { endpointSlices, services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { silentLog } from "#shared/client/log.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
 import { Extensions, type ExtensionsOptions } from "../../master/apiserver/extensions/extensions.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";

@@ -7,12 +7,8 @@ import { Heartbeat } from "#agent/heartbeat/heartbeat.ts";
 import { silentLog } from "#shared/client/log.ts";
 import type { SessionMessage } from "#shared/heartbeat/messages.ts";
 import { type OutsideBroker, outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { freePort } from "#shared/testing/free-port.ts";
 import { OutsideSessions } from "../../master/broker/outside-sessions.ts";
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { certificateFingerprint, createCertificateAuthority } from "#shared/pki/certificate.ts";
+import { createCertificateAuthority } from "#shared/pki/certificate.ts";
+import { certificateFingerprint } from "#shared/pki/certificate-facts.ts";
 
 /** What install.sh and bramble-uninstall.sh do in cases that a whole installation seldom meets. */
 const root = join(import.meta.dir, "../..");

@@ -13,7 +13,8 @@ import type { Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts"
 import type { Client } from "#shared/client/client.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
-import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { dockerBoard } from "../support/docker-board.ts";
 import { startDockerd, type TestDockerd } from "../support/dockerd.ts";
 import { type SecuredServer, type SecuredServerOptions, startSecuredServer } from "../support/secured-server.ts";

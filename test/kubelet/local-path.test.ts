@@ -15,7 +15,8 @@ import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type RunningController, runController } from "#shared/client/controller.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
-import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 
 describe("folders of a board as volumes", () => {

@@ -6,7 +6,7 @@ import { Masters } from "#agent/masters.ts";
 import type { Log } from "#shared/client/log.ts";
 import { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { boardSerial } from "#shared/pki/board-serial.ts";
-import { certificateFingerprint } from "#shared/pki/certificate.ts";
+import { certificateFingerprint } from "#shared/pki/certificate-facts.ts";
 
 /** Everything that an agent keeps on its card, opened as `startAgent` opens it. */
 export async function openAgentImage(dataDir: string, servers: readonly string[], token: string | undefined, log: Log) {

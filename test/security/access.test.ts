@@ -14,7 +14,9 @@ import {
 } from "#shared/api/resources.ts";
 import type { TokenRequest, TokenReview } from "#shared/api/types/authentication-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { createCertificateRequest, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
+import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
 import { tokenReviews } from "../../master/apiserver/authn/token-review.ts";
 import { clientBinaries, runClient } from "../support/kubectl.ts";

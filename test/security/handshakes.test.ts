@@ -7,12 +7,8 @@ import type { Client } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { servePagesSecurely } from "#shared/http/component-server.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { freePort } from "#shared/testing/free-port.ts";
 import { IngressServer } from "../../agent/ingress/ingress-server.ts";
 import { openTlsDoor } from "../../agent/kubelet/server/doors.ts";

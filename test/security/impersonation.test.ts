@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { request } from "node:https";
 import { clusterRoleBindings, clusterRoles } from "#shared/api/resources.ts";
-import { extendedKeyUsages, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";
 
 let server: SecuredServer;

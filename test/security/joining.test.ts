@@ -8,14 +8,9 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { BoardIdentity, type BoardIdentityOptions } from "#shared/pki/board-identity.ts";
 import { nodeSubject } from "#shared/pki/board-join.ts";
-import {
-  certificateSubject,
-  createCertificateAuthority,
-  createCertificateRequest,
-  extendedKeyUsages,
-  issueCertificate,
-  parseCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
+import { certificateSubject, extendedKeyUsages, parseCertificate } from "#shared/pki/certificate-facts.ts";
+import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { orderCertificate } from "#shared/pki/certificate-order.ts";
 import { createJoinToken, formatJoinToken, parseJoinToken } from "#shared/pki/join-token.ts";
 import { joinPem, splitPem } from "#shared/pki/pem.ts";

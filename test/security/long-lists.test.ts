@@ -10,7 +10,7 @@ import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregis
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
 import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Ingress } from "#shared/api/types/networking-v1.generated.ts";
-import type { ParsedRequest } from "#shared/pki/certificate.ts";
+import type { NamedSubject } from "#shared/pki/certificate-facts.ts";
 import { RoutingTable } from "../../agent/ingress/routes.ts";
 import { ServicePortCache } from "../../agent/proxy/service-ports.ts";
 import { policyProblems } from "../../master/apiserver/admission/policies/expression-problems.ts";
@@ -219,5 +219,5 @@ test("the addresses that a board asks a certificate for", () => {
   const asked = { commonName: "system:node:n", dnsNames: [], ipAddresses: [...many(() => last), "10.0.0.2"] };
   const nodes = [{ ...own, status: { addresses: [...addresses, { type: "InternalIP", address: last }] } }];
   const neighbours = { nodes, apiService: undefined, apiEndpoints: undefined, apiNames: [] };
-  expect(mayServe(request, asked as unknown as ParsedRequest, neighbours)).toBe(false);
+  expect(mayServe(request, asked as unknown as NamedSubject, neighbours)).toBe(false);
 });

@@ -1,4 +1,5 @@
-import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import type { SecuredServer } from "./secured-server.ts";
 
 /** A kubeconfig, in JSON, of somebody in system:masters: for programs that run beside a test's server. */

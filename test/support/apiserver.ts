@@ -5,12 +5,8 @@ import { join } from "node:path";
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { ConnectionLimits } from "#shared/http/connections.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
 import { ClientIdentities } from "../../master/apiserver/authn/client-identity.ts";
 import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";

@@ -1,7 +1,8 @@
 /** Where Helm gets charts from, each with a password and a certificate that only its own CA speaks for. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { waitFor } from "#tools/local-cluster/run.ts";
 import { clientBinaries, runClient } from "./kubectl.ts";
 

@@ -3,7 +3,8 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
-import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 
 export interface Asked {
   readonly review: { readonly apiVersion: string; readonly kind: string; readonly spec: Record<string, unknown> };

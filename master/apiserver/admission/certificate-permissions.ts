@@ -1,6 +1,6 @@
 import { certificateSigningRequests } from "#shared/api/resources.ts";
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
-import { CertificateRequestError, parseCertificateRequest } from "#shared/pki/certificate.ts";
+import { CertificateRequestError, parseCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { signerNames } from "#shared/pki/signers.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";

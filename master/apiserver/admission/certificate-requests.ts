@@ -1,7 +1,7 @@
 import { type FieldError, invalid } from "#shared/api/errors.ts";
 import { certificateSigningRequests } from "#shared/api/resources.ts";
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
-import { CertificateRequestError, parseCertificateRequest } from "#shared/pki/certificate.ts";
+import { CertificateRequestError, parseCertificateRequest } from "#shared/pki/certificate-request.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
 import { draftOf } from "./attributes.ts";
 

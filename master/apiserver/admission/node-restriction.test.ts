@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { certificateSigningRequests, leases, nodes, pods, serviceAccounts } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
-import { createCertificateRequest } from "#shared/pki/certificate.ts";
+import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { admit, writeOf } from "../../../test/support/admission.ts";
 import { MapReader } from "../../../test/support/map-reader.ts";
 import type { AdmissionAttributes } from "./admission.ts";

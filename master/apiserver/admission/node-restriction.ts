@@ -18,7 +18,7 @@ import type { CertificateSigningRequest } from "#shared/api/types/certificates-v
 import type { Node, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceSlice } from "#shared/api/types/resource-v1.generated.ts";
 import { strainTaint, strainTypes } from "#shared/board/strains.ts";
-import { parseCertificateRequest } from "#shared/pki/certificate.ts";
+import { parseCertificateRequest } from "#shared/pki/certificate-request.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { nodeNameOf } from "../authz/node.ts";
 import type { ResourceReader } from "../registry/reader.ts";

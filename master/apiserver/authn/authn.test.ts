@@ -3,13 +3,8 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
-import {
-  createCertificateAuthority,
-  extendedKeyUsages,
-  issueCertificate,
-  lenientValidity,
-  type Validity,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate, lenientValidity } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages, type Validity } from "#shared/pki/certificate-facts.ts";
 import { createServiceAccountKey, parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { MapReader } from "../../../test/support/map-reader.ts";
 import { BootstrapTokens } from "./bootstrap-token.ts";

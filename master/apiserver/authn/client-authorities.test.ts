@@ -1,12 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import {
-  createCertificateAuthority,
-  crossCertify,
-  extendedKeyUsages,
-  issueCertificate,
-  type KeyAndCertificate,
-} from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, crossCertify, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { ClientAuthorities } from "./client-authorities.ts";
 
 const [clients, frontProxies, between] = await Promise.all(

@@ -1,4 +1,4 @@
-import { anyUsage, extendedKeyUsages, parseCertificateDer, subjectOf } from "#shared/pki/certificate.ts";
+import { anyUsage, extendedKeyUsages, parseCertificateDer, subjectOf } from "#shared/pki/certificate-facts.ts";
 import type { User } from "../request.ts";
 
 /** Whom a certificate names, and when. */

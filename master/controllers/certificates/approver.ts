@@ -11,7 +11,7 @@ import {
   type EnqueueMapper,
   watching,
 } from "#shared/client/controller.ts";
-import type { ParsedRequest } from "#shared/pki/certificate.ts";
+import type { NamedSubject } from "#shared/pki/certificate-facts.ts";
 import { requestProblem, signerNames } from "#shared/pki/signers.ts";
 import { onlyBoardOf } from "../../apiserver/authz/bramble-roles.ts";
 import { askedFor, isDecided, withCondition } from "./request-state.ts";
@@ -92,7 +92,7 @@ export const certificateApprover = (apiNames: readonly string[] = []): Controlle
 /** Why to approve; undefined when it is not for this controller. */
 async function approvalMessage(
   request: CertificateSigningRequest,
-  asked: ParsedRequest,
+  asked: NamedSubject,
   client: Client,
   neighbours: () => Neighbours,
 ): Promise<string | undefined> {

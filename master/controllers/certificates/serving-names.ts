@@ -3,7 +3,7 @@ import type { CertificateSigningRequest } from "#shared/api/types/certificates-v
 import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { type Cidr, contains, parseCidr } from "#shared/board/cidr.ts";
-import type { ParsedRequest } from "#shared/pki/certificate.ts";
+import type { NamedSubject } from "#shared/pki/certificate-facts.ts";
 import { controlPlaneRole } from "../../own-board.ts";
 
 /** Who else there is: a board writes its own Node, so what stands there is only its word. */
@@ -30,7 +30,7 @@ const nobodys = [
  * that is Ready, and not the API servers', unless it is a master's board. All clients of the API trust the authority that signs, so
  * a certificate for an API server's address would let a stolen board stand in for it.
  */
-export function mayServe({ spec }: CertificateSigningRequest, asked: ParsedRequest, neighbours: Neighbours): boolean {
+export function mayServe({ spec }: CertificateSigningRequest, asked: NamedSubject, neighbours: Neighbours): boolean {
   const { username = "", groups = [] } = spec;
   if (asked.commonName !== username || !groups.includes("system:nodes")) return false;
   const name = username.replace(/^system:node:/, "");

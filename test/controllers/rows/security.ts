@@ -8,7 +8,7 @@ import {
   secrets,
   serviceAccounts,
 } from "#shared/api/resources.ts";
-import { createCertificateRequest } from "#shared/pki/certificate.ts";
+import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
 import type { Rows, Stage } from "./stage.ts";
 
 const encode = (text: string): string => Buffer.from(text).toString("base64");

@@ -1,6 +1,7 @@
 /** Prints /metrics of a fresh API server that was asked what upstream's was. */
 import { serviceAccounts } from "#shared/api/resources.ts";
-import { extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { startSecuredServer } from "../../support/secured-server.ts";
 import { ask, type MetricsRequest } from "./requests.ts";
 

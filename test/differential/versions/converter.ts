@@ -1,7 +1,8 @@
 /** The webhook that converts widgets, over HTTPS on loopback: for upstream's server and for ours. */
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { createCertificateAuthority, extendedKeyUsages, issueCertificate } from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 
 type Json = Record<string, unknown>;
 interface Review {
