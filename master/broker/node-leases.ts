@@ -1,5 +1,6 @@
 import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { leases, nodes } from "#shared/api/resources.ts";
+import { rfc3339Micro } from "#shared/api/time.ts";
 import type { Lease } from "#shared/api/types/coordination-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -128,7 +129,7 @@ export class NodeLeases {
         ...present?.spec,
         holderIdentity: node,
         leaseDurationSeconds: leaseDuration_s,
-        renewTime: alive ? microTime(this.now()) : present?.spec?.renewTime,
+        renewTime: alive ? rfc3339Micro(this.now().getTime()) : present?.spec?.renewTime,
       },
     };
   }
@@ -150,9 +151,4 @@ export class NodeLeases {
 function isOlder(lease: Lease, session: SessionMessage): boolean {
   const [bootId, number] = (lease.metadata.annotations?.[sessionIdAnnotation] ?? "").split("/");
   return bootId === session.bootId && Number(number) > session.session;
-}
-
-/** metav1.MicroTime. */
-function microTime(date: Date): string {
-  return date.toISOString().replace(/\.(\d{3})Z$/, ".$1000Z");
 }

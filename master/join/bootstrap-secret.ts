@@ -1,5 +1,6 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { JoinToken } from "#shared/pki/join-token.ts";
@@ -31,7 +32,7 @@ export function bootstrapSecret(token: Pick<JoinToken, "id" | "secret">, terms: 
     "usage-bootstrap-authentication": "true",
     "auth-extra-groups": groupsOf(terms).join(","),
     ...(terms.description ? { description: terms.description } : {}),
-    ...(terms.expiresAt ? { expiration: terms.expiresAt.toISOString().replace(/\.\d+Z$/, "Z") } : {}),
+    ...(terms.expiresAt ? { expiration: rfc3339(terms.expiresAt.getTime()) } : {}),
   };
   return {
     apiVersion: "v1",

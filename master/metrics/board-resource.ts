@@ -2,12 +2,12 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { leases, nodes, pods } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import { nodeLeaseNamespace } from "#shared/heartbeat/messages.ts";
 import type { ComputedScope, ResourceDeclaration } from "../apiserver/registry/declaration.ts";
 import type { ResourceReader } from "../apiserver/registry/reader.ts";
-import { rfc3339 } from "../apiserver/registry/rfc3339.ts";
 import { column, integerColumn, nameColumn, wideColumn } from "../apiserver/resources/columns.ts";
 import type { BoardReport } from "./board-scraper.ts";
 import { type DiskWear, describeWear, diskWear } from "./disk-wear.ts";

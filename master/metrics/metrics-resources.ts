@@ -2,12 +2,12 @@
 import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import type { NodeMetrics, PodMetrics } from "#shared/api/types/metrics-v1beta1.generated.ts";
 import type { ComputedScope, ResourceDeclaration, TableColumn } from "../apiserver/registry/declaration.ts";
 import type { ResourceReader } from "../apiserver/registry/reader.ts";
-import { rfc3339 } from "../apiserver/registry/rfc3339.ts";
 import { column, nameColumn } from "../apiserver/resources/columns.ts";
 import type { UsageCollector } from "./usage-collector.ts";
 import type { Usage } from "./usage-sample.ts";

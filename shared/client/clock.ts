@@ -1,3 +1,5 @@
+import { rfc3339, rfc3339Micro } from "#shared/api/time.ts";
+
 /** Time as the machinery here uses it. Durations are measured on `now_ms`, which never jumps: boards have no clock of
  *  their own and set it by leaps. `wall_ms` is only for what is written into objects. */
 export interface Clock {
@@ -38,12 +40,10 @@ export function pause(clock: Clock, delay_ms: number, signal?: AbortSignal): Pro
 
 /** RFC 3339 with whole seconds, as metav1.Time. */
 export function timestamp(clock: Clock): string {
-  return `${new Date(clock.wall_ms()).toISOString().slice(0, 19)}Z`;
+  return rfc3339(clock.wall_ms());
 }
 
 /** RFC 3339 with microseconds, as metav1.MicroTime. */
 export function microTimestamp(clock: Clock): string {
-  const wall_ms = clock.wall_ms();
-  const micros = Math.floor((wall_ms - Math.floor(wall_ms)) * 1000);
-  return `${new Date(Math.floor(wall_ms)).toISOString().slice(0, 23)}${String(micros).padStart(3, "0")}Z`;
+  return rfc3339Micro(clock.wall_ms());
 }

@@ -1,4 +1,5 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import { inUrl } from "#shared/http/host-port.ts";
 
 /**
  * Variables that tell a container of Services in its namespace, and of the API server's everywhere
@@ -26,7 +27,7 @@ export function serviceEnvironment(
 function addService(environment: Map<string, string>, name: string, service: Service): void {
   const prefix = variableName(name);
   const address = service.spec.clusterIP ?? "";
-  const host = address.includes(":") ? `[${address}]` : address;
+  const host = inUrl(address);
   const ports = service.spec.ports ?? [];
   const first = ports[0];
   if (!first) return;

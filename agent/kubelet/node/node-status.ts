@@ -4,12 +4,12 @@ import type { Peripheral } from "#agent/telemetry/peripherals.ts";
 import { type Pressures, thresholds } from "#agent/telemetry/pressure.ts";
 import type { Strains } from "#agent/telemetry/strain.ts";
 import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Node, NodeCondition, NodeStatus, Taint } from "#shared/api/types/core-v1.generated.ts";
 import { type StrainType, strainTypes } from "#shared/board/strains.ts";
 import { gitVersion } from "#shared/version.ts";
 import type { ResourceCounts } from "../devices/device-manager.ts";
 import type { ResourceList } from "../pod-qos.ts";
-import { timestamp } from "../status/container-statuses.ts";
 
 export const mostImages = 50;
 const mostNamesOfImage = 5;
@@ -185,7 +185,7 @@ function images(all: readonly ImageStatus[]): NonNullable<NodeStatus["images"]> 
 
 function conditions(facts: NodeFacts, old: readonly NodeCondition[], now_ms: number): NodeCondition[] {
   const { pressures, strains, troubles } = facts;
-  const now = timestamp(now_ms);
+  const now = rfc3339(now_ms);
   const own: NodeCondition[] = [
     pressures.memory
       ? condition("MemoryPressure", "True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available")

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import { integer, message, string } from "#shared/grpc/message.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import { formatGoDuration } from "../back-off.ts";
 import type { ProbeOutcome } from "./run-probe.ts";
 
@@ -31,7 +32,7 @@ export async function checkGrpcHealth(
   service: string,
   timeout_ms: number,
 ): Promise<ProbeOutcome> {
-  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const address = hostPort(host, port);
   const deadline_ms = performance.now() + timeout_ms;
   for (let pause_ms = firstReconnect_ms; ; pause_ms *= reconnectGrowth) {
     const outcome = await ask(address, service, { timeout_ms, deadline_ms });

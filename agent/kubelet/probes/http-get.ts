@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Container, HTTPGetAction } from "#shared/api/types/core-v1.generated.ts";
 import { errnoOf } from "#shared/files/if-present.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import { resolvePort } from "./probe-port.ts";
 
 export interface HttpTarget {
@@ -25,7 +26,7 @@ export function httpGetTarget(action: HTTPGetAction, container: Container, podIP
   const host = action.host || podIP;
   const port = resolvePort(action.port, container);
   const path = action.path ?? "";
-  const base = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const base = `${scheme}://${hostPort(host, port)}`;
   const url = new URL(path.startsWith("/") || path === "" ? base + path : `${base}/${path}`);
   return { url, headers: headersOf(action, purpose) };
 }

@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Container, Probe } from "#shared/api/types/core-v1.generated.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import { expand } from "../container/expansion.ts";
 import { checkGrpcHealth } from "./grpc-health.ts";
 import { describe, httpGet, httpGetTarget } from "./http-get.ts";
@@ -77,7 +78,7 @@ function tcpProbe(host: string, port: number, timeout_ms: number): Promise<Probe
   );
   socket.once("connect", () => end({ result: "success", output: "" }));
   socket.once("error", (error) => {
-    const url = new URL(`tcp://${host.includes(":") ? `[${host}]` : host}:${port}`);
+    const url = new URL(`tcp://${hostPort(host, port)}`);
     end({ result: "failure", output: describe(error, url) });
   });
   return promise;

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { notFound, StatusError } from "#shared/api/errors.ts";
 import { pods } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ContainerStatus } from "../../runtime/runtime.ts";
 import type { Kubelet } from "../kubelet.ts";
@@ -103,7 +104,7 @@ async function checkpoint(kubelet: Kubelet, name: PodName, container: string, ti
     if (!kubelet.runtime.checkpointContainer) throw new Error("this container runtime makes no checkpoints");
     const folder = join(kubelet.options.dataDir, "checkpoints");
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const moment = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const moment = rfc3339(Date.now());
     const archive = join(folder, `checkpoint-${name.name}_${name.namespace}-${container}-${moment}.tar`);
     await kubelet.runtime.checkpointContainer(last.id, archive, timeout_s);
     return archive;

@@ -1,4 +1,5 @@
 import type { ContainerStatus as RuntimeStatus } from "#agent/runtime/runtime.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Container, ContainerState, ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ObservedPod, ProbeResult } from "../planner/observed-pod.ts";
 import { latest } from "../planner/observed-pod.ts";
@@ -152,7 +153,7 @@ const lost = (message: string) => ({ exitCode: 137, reason: "ContainerStatusUnkn
 function stateFromRuntime(status: RuntimeStatus, input: ContainerStatusInput): ContainerState {
   switch (status.state) {
     case "running":
-      return { running: { startedAt: timestamp(status.startedAt_ms ?? status.createdAt_ms) } };
+      return { running: { startedAt: rfc3339(status.startedAt_ms ?? status.createdAt_ms) } };
     case "exited": {
       const said = [status.error ?? "", input.terminationMessage(status)].filter((part) => part !== "").join(": ");
       const message = cut(said, Math.floor(mostMessages_bytes / podContainers(input.pod.spec).length));
@@ -162,8 +163,8 @@ function stateFromRuntime(status: RuntimeStatus, input: ContainerStatusInput): C
           ...(status.signal === undefined ? {} : { signal: status.signal }),
           reason: endReason(status),
           ...(message === "" ? {} : { message }),
-          startedAt: timestamp(status.startedAt_ms ?? status.createdAt_ms),
-          finishedAt: timestamp(status.finishedAt_ms ?? status.createdAt_ms),
+          startedAt: rfc3339(status.startedAt_ms ?? status.createdAt_ms),
+          finishedAt: rfc3339(status.finishedAt_ms ?? status.createdAt_ms),
           containerID: `${input.runtimeName}://${status.id}`,
         },
       };
@@ -236,9 +237,4 @@ function isReady(container: Container, status: ContainerStatus, input: Container
     old?.containerID === status.containerID &&
     old?.ready === true
   );
-}
-
-/** RFC 3339 to the second, as metav1.Time. */
-export function timestamp(time_ms: number): string {
-  return `${new Date(time_ms).toISOString().slice(0, 19)}Z`;
 }

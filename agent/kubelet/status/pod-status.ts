@@ -1,9 +1,10 @@
+import { rfc3339 } from "#shared/api/time.ts";
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { podIPs, readySandbox } from "../planner/observed-pod.ts";
 import { judgeSandbox } from "../planner/plan-pod.ts";
 import { isRestartableInit, isStaticPod, isTerminalPhase } from "../pod-containers.ts";
 import { podQosClass } from "../pod-qos.ts";
-import { type ContainerStatusInput, containerStatuses, timestamp } from "./container-statuses.ts";
+import { type ContainerStatusInput, containerStatuses } from "./container-statuses.ts";
 import { kubeletConditions, podConditions, withTransitionTimes } from "./pod-conditions.ts";
 import { podPhase } from "./pod-phase.ts";
 
@@ -40,7 +41,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const statuses = [...initContainerStatuses, ...regular];
 
   const { phase, reason, message } = settlePhase(input, statuses);
-  const now = timestamp(input.now_ms);
+  const now = rfc3339(input.now_ms);
   const ofOthers = (pod.status?.conditions ?? []).filter(({ type }) => !kubeletConditions.has(type));
   const disruption = disruptionOf(input);
   const others = disruption ? ofOthers.filter(({ type }) => type !== disruption.type) : ofOthers;

@@ -1,12 +1,12 @@
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import { pods } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Pod, PodCondition, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { runQueueWorker } from "#shared/client/queue-worker.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
 import { isMirrorPod, isStaticPod, isTerminalPhase, mirroredUid, podUid } from "../pod-containers.ts";
-import { timestamp } from "./container-statuses.ts";
 import { kubeletConditions, sharedConditions } from "./pod-conditions.ts";
 
 interface Entry {
@@ -223,7 +223,7 @@ function settled(status: PodStatus, old: PodStatus, mayRun: boolean): PodStatus 
   const reason = status.phase === "Failed" ? "PodFailed" : "PodCompleted";
   const conditions = (status.conditions ?? []).map((condition): PodCondition => {
     const ends = (condition.type === "Ready" || condition.type === "ContainersReady") && condition.status === "True";
-    return ends ? { ...condition, status: "False", reason, lastTransitionTime: timestamp(Date.now()) } : condition;
+    return ends ? { ...condition, status: "False", reason, lastTransitionTime: rfc3339(Date.now()) } : condition;
   });
   return { ...status, conditions };
 }

@@ -1,4 +1,5 @@
 import { isNotFound } from "#shared/api/errors.ts";
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import type {
   ConfigMap,
   DownwardAPIVolumeFile,
@@ -42,14 +43,8 @@ export async function volumePayload(volume: Volume, sources: PayloadSources): Pr
       failures.add((error as Error).message);
     }
   }
-  if (failures.size > 0) throw new Error(listed(failures));
+  if (failures.size > 0) throw new Error(joinErrors(failures));
   return files;
-}
-
-/** Several failures in one, as upstream words them. */
-function listed(messages: ReadonlySet<string>): string {
-  const all = [...messages].join(", ");
-  return messages.size === 1 ? all : `[${all}]`;
 }
 
 async function one(source: VolumeProjection, mode = defaultMode, sources: PayloadSources): Promise<Payload> {

@@ -1,4 +1,5 @@
 import { nameHash, type Rule } from "node-iptables";
+import { hostPort } from "#shared/http/host-port.ts";
 import type { ProxyNetwork } from "../proxy-mode.ts";
 import type { Endpoint, ServicePort } from "../service-ports.ts";
 
@@ -124,7 +125,7 @@ function addBalancer(
   endpoints: readonly Endpoint[],
 ): void {
   const targets = endpoints.map((endpoint) => {
-    const address = endpoint.ip.includes(":") ? `[${endpoint.ip}]:${endpoint.port}` : `${endpoint.ip}:${endpoint.port}`;
+    const address = hostPort(endpoint.ip, endpoint.port);
     return { address, endpoint, name: `KUBE-SEP-${nameHash(port.id, port.protocol.toLowerCase(), address)}` };
   });
   const rules: Rule[] = [];

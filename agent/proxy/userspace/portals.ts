@@ -1,4 +1,5 @@
 import { nameHash, type Rule, type Ruleset } from "node-iptables";
+import { hostPort } from "#shared/http/host-port.ts";
 import { type ProxyNetwork, relayAddress } from "../proxy-mode.ts";
 import type { Endpoint, ServicePort } from "../service-ports.ts";
 
@@ -94,7 +95,7 @@ export function portalRules(
   network: ProxyNetwork,
 ): Ruleset {
   const address = relayAddress[network.family];
-  const to = (port: number): string => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
+  const to = (port: number): string => hostPort(address, port);
   const bits = network.family === "IPv6" ? 128 : 32;
   const rules = portals.map(({ ip, port, protocol, relay }): Rule => {
     const name = protocol.toLowerCase();

@@ -1,3 +1,4 @@
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { limitRanges, persistentVolumeClaims, pods } from "#shared/api/resources.ts";
 import type { Container, LimitRange, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -28,8 +29,7 @@ export class LimitRanger implements AdmissionPlugin {
     if (!pod && !claim) return;
     for (const range of this.#rangesOf(attributes)) {
       const problems = pod ? podLimitProblems(range, pod) : claimLimitProblems(range, claim as PersistentVolumeClaim);
-      if (problems.length > 0)
-        throw refusal(attributes, problems.length === 1 ? (problems[0] ?? "") : `[${problems.join(", ")}]`);
+      if (problems.length > 0) throw refusal(attributes, joinErrors(problems));
     }
   }
 

@@ -5,6 +5,7 @@
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import { equalJson } from "#shared/api/patch/json-value.ts";
 import { apiServices, endpointSlices, services } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { APIService, APIServiceCondition } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -14,7 +15,6 @@ import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable } from "#shared/metrics/tables.ts";
 import type { RemoteGroupVersion } from "../discovery/remote-version.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
-import { rfc3339 } from "../registry/rfc3339.ts";
 import type { RequestInfo } from "../request.ts";
 import type { PathHandler } from "../server-parts.ts";
 import { type Availability, availabilityOf } from "./availability.ts";

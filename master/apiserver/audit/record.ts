@@ -1,5 +1,6 @@
 import type { StatusError } from "#shared/api/errors.ts";
 import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { rfc3339Micro } from "#shared/api/time.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import { listValue } from "../http/list-pieces.ts";
 import type { ApiResponse, RequestInfo, User } from "../request.ts";
@@ -34,7 +35,7 @@ export class AuditRecord {
   readonly #request: AuditedRequest;
   readonly #fields: JsonObject;
   readonly #objectRef: JsonObject | undefined;
-  readonly #received = microTime();
+  readonly #received = rfc3339Micro(performance.timeOrigin + performance.now());
   #impersonated: User | undefined;
   #requestObject: unknown;
   #responseObject: unknown;
@@ -159,7 +160,7 @@ export class AuditRecord {
         requestObject: this.#requestObject,
         responseObject: this.#responseObject,
         requestReceivedTimestamp: this.#received,
-        stageTimestamp: stage === "RequestReceived" ? this.#received : microTime(),
+        stageTimestamp: stage === "RequestReceived" ? this.#received : rfc3339Micro(performance.timeOrigin + performance.now()),
         annotations: hasAnswer ? this.#shownAnnotations() : undefined,
       },
     });
@@ -223,11 +224,4 @@ function withoutManagedFields(value: unknown): unknown {
     ...(isJsonObject(metadata) && { metadata: { ...metadata, managedFields: undefined } }),
     ...(Array.isArray(items) && { items: items.map(withoutManagedFields) }),
   };
-}
-
-/** RFC 3339 with six digits, as metav1.MicroTime. */
-function microTime(): string {
-  const now_ms = performance.timeOrigin + performance.now();
-  const micros = String(Math.floor((now_ms % 1) * 1000)).padStart(3, "0");
-  return `${new Date(Math.floor(now_ms)).toISOString().slice(0, -1)}${micros}Z`;
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type CryptoKey, compactVerify, importSPKI } from "jose";
 import type { KubeObject } from "#shared/api/object.ts";
 import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
+import { goQuoteAll } from "#shared/api/selector/go-quote.ts";
 import type { ServiceAccountKey } from "#shared/pki/service-account-key.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { User } from "../request.ts";
@@ -57,7 +58,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     const matching = tokenAudiences.filter((audience) => wanted.includes(audience));
     if (matching.length === 0)
       throw new TokenError(
-        `token audiences ${quotedList(tokenAudiences)} is invalid for the target audiences ${quotedList(wanted)}`,
+        `token audiences ${goQuoteAll(tokenAudiences)} is invalid for the target audiences ${goQuoteAll(wanted)}`,
       );
     return { user: this.#userOf(claims), audiences: matching };
   }
@@ -204,5 +205,3 @@ function decodePart(part: string | undefined): object | undefined {
     return undefined;
   }
 }
-
-const quotedList = (values: readonly string[]): string => `[${values.map((value) => JSON.stringify(value)).join(" ")}]`;

@@ -4,12 +4,12 @@ import { apiVersionOf, type KubeObject, parseApiVersion } from "#shared/api/obje
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { BoundObjectReference, TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import type { Prepared } from "../registry/declaration.ts";
 import type { ResourceReader } from "../registry/reader.ts";
-import { rfc3339 } from "../registry/rfc3339.ts";
 import type { BodyHandler, SubresourceCall } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import { defaultTokenLifetime_s } from "../resources/core/service-account.ts";
@@ -125,7 +125,7 @@ export class TokenRequests implements BodyHandler {
         ...(isExtended ? { warnafter: now_s + lifetime_s } : {}),
       },
     });
-    const timestamp = (seconds: number) => new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
+    const timestamp = (seconds: number) => rfc3339(seconds * 1000);
     return {
       ...request,
       apiVersion,

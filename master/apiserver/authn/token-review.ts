@@ -1,9 +1,9 @@
 import { badRequest } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { SelfSubjectReview, TokenReview, UserInfo } from "#shared/api/types/authentication-v1.generated.ts";
 import type { ResourceDeclaration } from "../registry/declaration.ts";
-import { rfc3339 } from "../registry/rfc3339.ts";
 import type { User } from "../request.ts";
 import { withAuthenticatedGroup } from "./chain.ts";
 import { type TokenAuthenticator, TokenError } from "./token-authenticator.ts";

@@ -1,9 +1,10 @@
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import type { PolicyRule } from "#shared/api/types/rbac-v1.generated.ts";
 import type { User } from "../request.ts";
 import type { AuthorizerType } from "./authorization-configuration.ts";
 import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 import { nodeNameOf } from "./node.ts";
-import { joinErrors, type RbacAuthorizer } from "./rbac.ts";
+import type { RbacAuthorizer } from "./rbac.ts";
 
 /** Members may do everything, whatever the roles say: the way back in when roles are broken. */
 export const privilegedGroup: Authorizer = {

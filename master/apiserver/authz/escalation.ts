@@ -1,12 +1,12 @@
 import { forbidden, notFound, type StatusError } from "#shared/api/errors.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
-import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { goQuote, goQuoteAll } from "#shared/api/selector/go-quote.ts";
 import type { ClusterRole, PolicyRule, RoleBinding } from "#shared/api/types/rbac-v1.generated.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission/admission.ts";
 import type { User } from "../request.ts";
 import type { Authorizer } from "./authorizer.ts";
 import type { RbacAuthorizer } from "./rbac.ts";
-import { compactRules, describeRule, missingRules, quotedList, TooManyGrants } from "./rbac-rules.ts";
+import { compactRules, describeRule, missingRules, TooManyGrants } from "./rbac-rules.ts";
 
 const rbacGroup = "rbac.authorization.k8s.io";
 const everything: readonly PolicyRule[] = [
@@ -106,7 +106,7 @@ export class EscalationCheck implements AdmissionPlugin {
 function describeMissing(user: User, missing: readonly PolicyRule[]): string {
   const lines = compactRules(missing).map(describeRule).sort();
   return (
-    `user ${goQuote(user.name)} (groups=${quotedList(user.groups)}) is attempting to grant RBAC permissions ` +
+    `user ${goQuote(user.name)} (groups=${goQuoteAll(user.groups)}) is attempting to grant RBAC permissions ` +
     `not currently held:\n${[...new Set(lines)].join("\n")}`
   );
 }

@@ -1,4 +1,5 @@
 /** matchConditions of authorization webhooks: CEL over the SubjectAccessReview that would be sent. */
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import type { SubjectAccessReviewSpec } from "#shared/api/types/authorization-v1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
 import { CostExceeded } from "#shared/cel/frame.ts";
@@ -93,7 +94,7 @@ export function allMatch(programs: readonly Program[], spec: SubjectAccessReview
     }
   }
   if (failures.length === 0) return true;
-  throw new MatchError(failures.length === 1 ? failures[0] : `[${failures.join(", ")}]`);
+  throw new MatchError(joinErrors(failures));
 }
 
 /** With the texts that a review leaves out when they are empty. */

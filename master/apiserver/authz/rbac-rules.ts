@@ -1,4 +1,4 @@
-import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { goQuoteAll } from "#shared/api/selector/go-quote.ts";
 import { trimEnd } from "#shared/api/trim-end.ts";
 import type { PolicyRule } from "#shared/api/types/rbac-v1.generated.ts";
 import type { Attributes } from "./authorizer.ts";
@@ -143,7 +143,7 @@ export function compactRules(grants: readonly PolicyRule[]): PolicyRule[] {
 /** `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`: how refusals show a rule. */
 export function describeRule(rule: PolicyRule): string {
   const part = (name: string, values: readonly string[] | undefined) =>
-    values?.length ? [`${name}:${quotedList(values)}`] : [];
+    values?.length ? [`${name}:${goQuoteAll(values)}`] : [];
   const parts = [
     ...part("APIGroups", rule.apiGroups),
     ...part("Resources", rule.resources),
@@ -153,9 +153,6 @@ export function describeRule(rule: PolicyRule): string {
   ];
   return `{${parts.join(", ")}}`;
 }
-
-/** As Go prints a []string with %q. */
-export const quotedList = (values: readonly string[]): string => `[${values.map(goQuote).join(" ")}]`;
 
 const hasOrAll = (values: readonly string[], wanted: string): boolean =>
   values.includes("*") || values.includes(wanted);

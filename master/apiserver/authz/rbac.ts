@@ -1,3 +1,4 @@
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { type KubeObject, keyOf } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "#shared/api/resources.ts";
@@ -172,9 +173,3 @@ function describe({ binding, subject }: AppliedBinding): string {
 }
 
 const roleKey = (namespace: string, name: string | undefined): string => `${namespace}/${name ?? ""}`;
-
-/** As Go joins an aggregate: one alone, several in brackets, each text once. */
-export function joinErrors(errors: readonly string[]): string {
-  const unique = [...new Set(errors)];
-  return unique.length === 1 ? (unique[0] ?? "") : `[${unique.join(", ")}]`;
-}

@@ -1,6 +1,7 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
 
 import { createHash } from "node:crypto";
+import { rfc3339 } from "#shared/api/time.ts";
 import { trimEnd } from "#shared/api/trim-end.ts";
 import { platform } from "#shared/client/user-agent.ts";
 import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
@@ -164,7 +165,7 @@ function versionInfo(): object {
     gitVersion,
     gitCommit: "",
     gitTreeState: "clean",
-    buildDate: new Date(builtAt_ms).toISOString().replace(/\.\d+Z$/, "Z"),
+    buildDate: rfc3339(builtAt_ms),
     goVersion: `bun${Bun.version}`,
     compiler: "bun",
     platform,

@@ -1,4 +1,5 @@
 /** What the status of a CustomResourceDefinition says: which names it got, and how it stands (apiextensions' controllers). Pure. */
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
 import type {
   CustomResourceDefinition,
@@ -95,8 +96,8 @@ function acceptedNames(
     // Its own names, which are taken by then, are none for a conflict to be solved.
     const own = [accepted.plural, accepted.singular];
     const told = (wanted.shortNames ?? []).filter((name) => refused.includes(name) || own.includes(name));
-    const each = told.map((name) => `${JSON.stringify(name)} is already in use`);
-    conflict = { reason: "ShortNamesConflict", message: each.length === 1 ? (each[0] ?? "") : `[${each.join(", ")}]` };
+    const message = joinErrors(told.map((name) => `${JSON.stringify(name)} is already in use`));
+    conflict = { reason: "ShortNamesConflict", message };
   } else if (wanted.shortNames?.length) accepted.shortNames = wanted.shortNames;
   else delete accepted.shortNames;
   claim("kind", "KindConflict", taken.kinds);

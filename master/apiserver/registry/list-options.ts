@@ -1,5 +1,6 @@
 /** What the query of a list or a watch asks for, read and validated (upstream's meta/internalversion validation). */
 import { StatusError } from "#shared/api/errors.ts";
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { isTrue } from "#shared/http/query-flag.ts";
 import { integerOf } from "../query-values.ts";
 
@@ -109,8 +110,7 @@ const unsupportedMatch = (match: string, supported: string): Fault => ({
 
 function throwFaults(causes: readonly Fault[]): void {
   if (causes.length === 0) return;
-  const texts = causes.map(({ field, message }) => `${field}: ${message}`);
-  const all = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
+  const all = joinErrors(causes.map(({ field, message }) => `${field}: ${message}`));
   throw new StatusError("Invalid", `ListOptions.meta.k8s.io "" is invalid: ${all}`, {
     group: "meta.k8s.io",
     kind: "ListOptions",

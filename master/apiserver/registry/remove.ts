@@ -2,13 +2,13 @@
 import { conflict, notFound, type StatusError, staleObject } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText } from "../watch-cache/stored-text.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
-import { rfc3339 } from "./rfc3339.ts";
 import { noObject } from "./unreadable.ts";
 import { addressedKey, entryFor, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
 

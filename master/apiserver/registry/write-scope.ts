@@ -1,4 +1,5 @@
 import type { KubeObject } from "#shared/api/object.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Store } from "../../store/store.ts";
 import {
   type AdmissionAttributes,
@@ -12,7 +13,6 @@ import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import { Entry } from "../watch-cache/entry.ts";
 import { checkNamespace, checkPathSegment } from "./request-target.ts";
-import { rfc3339 } from "./rfc3339.ts";
 import { indexerOf, type ServedResource, type StoredResource } from "./served-resource.ts";
 
 /** The parts of the server that a write goes through. */

@@ -2,6 +2,7 @@ import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { cronJobs, jobs } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { CronJob, CronJobStatus, Job } from "#shared/api/types/batch-v1.generated.ts";
 import {
   byControllerUid,
@@ -287,7 +288,7 @@ class CronJobSync {
     if (!job) return;
     const { namespace, name, uid, resourceVersion } = job.metadata;
     const reference = { apiVersion: "batch/v1", kind: "Job", namespace, name, uid, resourceVersion };
-    const lastScheduleTime = `${new Date(due_ms).toISOString().slice(0, 19)}Z`;
+    const lastScheduleTime = rfc3339(due_ms);
     const others = (this.#status.active ?? []).filter((one) => one.uid !== uid);
     this.#status = { ...this.#status, active: [...others, reference], lastScheduleTime };
   }

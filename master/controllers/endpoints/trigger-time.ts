@@ -1,3 +1,4 @@
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 
 /** When what an Endpoints object or an EndpointSlice was last written for had happened: RFC 3339, in UTC. With it clients
@@ -43,7 +44,7 @@ export class TriggerTimes {
 }
 
 const inWholeSeconds = (time_ms: number): string | undefined =>
-  Number.isFinite(time_ms) ? new Date(time_ms).toISOString().replace(/\.\d+Z$/, "Z") : undefined;
+  Number.isFinite(time_ms) ? rfc3339(time_ms) : undefined;
 
 /** Annotations of an object that is written now: with the time, or without it (pure). */
 export function withTriggerTime(

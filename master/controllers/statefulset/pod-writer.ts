@@ -1,4 +1,5 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { persistentVolumeClaims, pods } from "#shared/api/resources.ts";
 import type { StatefulSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -49,7 +50,7 @@ export class PodWriter {
       if (present?.metadata.deletionTimestamp) faults.push(`pvc ${claim.metadata.name} is being deleted`);
       if (!present) await this.#createClaim(pod, claim).catch((error: unknown) => faults.push(messageOf(error)));
     }
-    if (faults.length > 0) throw new Error(faults.length === 1 ? faults[0] : `[${faults.join(", ")}]`);
+    if (faults.length > 0) throw new Error(joinErrors(faults));
   }
 
   /** Whether a claim will go with a former pod of the name: the new one waits for that. */

@@ -26,6 +26,9 @@ export function goQuote(text: string): string {
   return `${out}"`;
 }
 
+/** Strings as Go's `%q` prints a slice of them: `["a" "b"]`. */
+export const goQuoteAll = (texts: readonly string[]): string => `[${texts.map(goQuote).join(" ")}]`;
+
 /** Orders strings as Go does, by UTF-8 bytes: UTF-16 code units, but surrogates come after everything else. */
 export function compareBytes(a: string, b: string): number {
   if (a === b) return 0;

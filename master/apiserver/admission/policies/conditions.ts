@@ -1,4 +1,5 @@
 /** matchConditions of webhooks and policies. */
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { namespaces } from "#shared/api/resources.ts";
 import type { MatchCondition } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import { bool } from "#shared/cel/types.ts";
@@ -34,8 +35,6 @@ export interface Conditions {
 }
 
 const webhookEnvironment = admissionEnvironment({ authorizer: true });
-const aggregated = (messages: readonly string[]): string =>
-  messages.length === 1 ? (messages[0] ?? "") : `[${messages.join(", ")}]`;
 
 /**
  * Evaluates all conditions, then looks at them in order: one that is false decides, whatever else failed. Throws ConditionError,
@@ -58,7 +57,7 @@ export async function allHold(
       conditionFailed(of);
       failures.push(outcome.message);
     }
-    if (failures.length > 0) throw new ConditionError(aggregated([...new Set(failures)]));
+    if (failures.length > 0) throw new ConditionError(joinErrors(failures));
     areTrue = true;
     return true;
   } catch (error) {

@@ -2,12 +2,12 @@
 import { badRequest, conflict, invalid } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Binding, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ApiResponse } from "../../request.ts";
 import { collect } from "../../resources/validation/field.ts";
 import { valueResponse } from "../answer.ts";
 import type { Prepared } from "../declaration.ts";
-import { rfc3339 } from "../rfc3339.ts";
 import type { BodyHandler, SubresourceCall } from "../subresource-handler.ts";
 import { type Change, preconditionFailed, update } from "../update.ts";
 import type { WriteScope } from "../write-scope.ts";

@@ -1,4 +1,5 @@
 import { customResourceDefinitions } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionNames,
@@ -7,7 +8,6 @@ import type {
 } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { cleanupFinalizer, withConditions } from "../../extensions/definition-status.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
-import { rfc3339 } from "../../registry/rfc3339.ts";
 import { createdAtColumn, nameColumn } from "../columns.ts";
 import { unprintedStatus as status } from "../subresources.ts";
 import {

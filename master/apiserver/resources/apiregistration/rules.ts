@@ -1,4 +1,5 @@
 import type { FieldError } from "#shared/api/errors.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { APIService, APIServiceSpec, ServiceReference } from "#shared/api/types/apiregistration-v1.generated.ts";
 import { collect, each, type Field } from "../validation/field.ts";
 import { isDns1035Label, isDns1123Subdomain, isPathSegment, isPortNumber } from "../validation/names.ts";
@@ -17,7 +18,7 @@ export function markLocal(draft: APIService): void {
   const condition = {
     type: "Available",
     status: "True",
-    lastTransitionTime: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+    lastTransitionTime: rfc3339(Date.now()),
     reason: "Local",
     message: "Local APIServices are always available",
   };

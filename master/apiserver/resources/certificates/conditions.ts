@@ -2,6 +2,7 @@
 
 import type { FieldError } from "#shared/api/errors.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
@@ -83,7 +84,7 @@ export const validateStatus = (
 
 /** Conditions of the draft with the times that their writer left out. */
 function dated(draft: CertificateSigningRequest, old: Readonly<CertificateSigningRequest>): Condition[] {
-  const now = `${new Date().toISOString().slice(0, 19)}Z`;
+  const now = rfc3339(Date.now());
   const keyOf = ({ type, status }: Condition): string => `${type}/${status}`;
   const before = firstByKey(old.status?.conditions ?? [], keyOf);
   return (draft.status?.conditions ?? []).map((condition) => ({

@@ -1,4 +1,5 @@
 import { persistentVolumes } from "#shared/api/resources.ts";
+import { rfc3339 } from "#shared/api/time.ts";
 import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, formatAccessModes, nameColumn, wideColumn } from "../columns.ts";
@@ -9,8 +10,6 @@ import { defaultCommonSources } from "./volume-defaults.ts";
 
 /** Before storageClassName there was this annotation; it still wins where it is set. */
 const classAnnotation = "volume.beta.kubernetes.io/storage-class";
-
-const nowText = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
 
 export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
   ref: persistentVolumes,
@@ -45,14 +44,14 @@ export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
       defaultCommonSources(draft.spec);
     },
     prepareForCreate(draft) {
-      draft.status = { phase: "Pending", lastPhaseTransitionTime: nowText() };
+      draft.status = { phase: "Pending", lastPhaseTransitionTime: rfc3339(Date.now()) };
     },
     prepareForStatusUpdate(draft, old) {
       draft.status ??= {};
       const [after, before] = [draft.status, old.status ?? {}];
       const given = after.lastPhaseTransitionTime;
       if (after.phase !== before.phase) {
-        if (given === undefined || given === before.lastPhaseTransitionTime) after.lastPhaseTransitionTime = nowText();
+        if (given === undefined || given === before.lastPhaseTransitionTime) after.lastPhaseTransitionTime = rfc3339(Date.now());
       } else if (given === undefined && before.lastPhaseTransitionTime !== undefined) {
         after.lastPhaseTransitionTime = before.lastPhaseTransitionTime;
       }

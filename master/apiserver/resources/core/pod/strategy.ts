@@ -1,3 +1,4 @@
+import { rfc3339 } from "#shared/api/time.ts";
 import type { Pod, PodAffinityTerm, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
 import type { Strategy } from "../../../registry/declaration.ts";
@@ -56,7 +57,7 @@ export const podStrategy: Strategy<Pod> = {
         {
           type: "PodScheduled",
           status: "False",
-          lastTransitionTime: `${new Date().toISOString().slice(0, 19)}Z`,
+          lastTransitionTime: rfc3339(Date.now()),
           reason: "SchedulingGated",
           message: "Scheduling is blocked due to non-empty scheduling gates",
         },
