@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { Log } from "#shared/client/log.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { type SessionMessage, sessionLimits, sessionTopic } from "#shared/heartbeat/messages.ts";
@@ -209,7 +210,7 @@ export function patientTimer(giveUp: () => void): Exclude<NonNullable<IClientOpt
 /** At once after a session that lived, then 1 s doubling to 8 s, with up to a third of jitter: a master that comes back
  *  hears from every board before the grace period for silent ones is over. */
 function reconnectDelay_ms(failures: number): number {
-  const base = failures === 0 ? 250 : Math.min(8_000, 1000 * 2 ** Math.min(failures - 1, 3));
+  const base = failures === 0 ? 250 : exponentialDelay_ms(failures - 1, 1_000, 8_000);
   return base * (1 + Math.random() / 3);
 }
 

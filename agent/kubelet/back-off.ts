@@ -56,19 +56,3 @@ export class BackOff {
     return event_ms - entry.lastUpdate_ms > this.max_ms * 2;
   }
 }
-
-/** `10s`, `1m20s`, `5m0s`: durations as Go prints them, which clients see in messages. */
-export function formatGoDuration(duration_ms: number): string {
-  if (duration_ms === 0) return "0s";
-  if (duration_ms < 1000) return `${trim(duration_ms, 3)}ms`;
-  const total_s = duration_ms / 1000;
-  const hours = Math.floor(total_s / 3600);
-  const minutes = Math.floor((total_s % 3600) / 60);
-  const seconds = `${trim(total_s % 60, 9)}s`;
-  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
-  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
-}
-
-function trim(value: number, digits: number): string {
-  return String(Number(value.toFixed(digits)));
-}

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { HostError } from "#agent/host/host.ts";
 import type { ImageStatus } from "#agent/runtime/runtime.ts";
+import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
-import { formatGoDuration } from "./back-off.ts";
 import { containerConfig, sandboxConfig, targetContainerId } from "./container/container-config.ts";
 import { ContainerStartError, configError } from "./container/container-error.ts";
 import { containerResources } from "./container/container-resources.ts";
@@ -152,7 +152,7 @@ const executors: Executors = {
       `Back-off restarting failed container ${container} in pod ${formatPod(pod)}`,
       containerOf(run, container),
     );
-    const delay = formatGoDuration(delay_ms);
+    const delay = formatGoDuration_ms(delay_ms);
     throw new ContainerStartError(
       "CrashLoopBackOff",
       `back-off ${delay} restarting failed container=${container} pod=${formatPod(pod)}`,

@@ -1,5 +1,6 @@
 import { RuntimeError } from "#agent/runtime/runtime.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { activeDeadline_ms, deadlineExceeded } from "./active-deadline.ts";
@@ -209,7 +210,7 @@ export class PodWorker {
       }
       const { namespace, name } = this.#pod.metadata;
       this.#trouble.tell(error, { pod: `${namespace}/${name}` });
-      return Math.min(firstRetry_ms * 2 ** this.#retries++, longestRetry_ms);
+      return exponentialDelay_ms(this.#retries++, firstRetry_ms, longestRetry_ms);
     }
   }
 

@@ -1,6 +1,7 @@
 import { codeOf } from "#agent/runtime/cri/client.ts";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { Log } from "#shared/client/log.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { GrpcCode } from "#shared/grpc/grpc-error.ts";
@@ -58,7 +59,7 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions): Promis
     }
     await pause(
       clock,
-      pollsOnly ? poll_ms : Math.min(firstRetry_ms * 2 ** Math.min(failures++, 10), longestRetry_ms),
+      pollsOnly ? poll_ms : exponentialDelay_ms(failures++, firstRetry_ms, longestRetry_ms),
       signal,
     );
   }

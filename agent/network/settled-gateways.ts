@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { parseCidr } from "#shared/board/cidr.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { NetworkError } from "../runtime/sandbox-network.ts";
@@ -34,7 +35,7 @@ export async function gatewaysSettled(result: CniResult): Promise<void> {
     if (waiting === undefined) return;
     if (performance.now() > end_ms)
       throw new NetworkError(`${waiting.device} has an address that is still looked at for duplicates`);
-    await new Promise((done) => setTimeout(done, look_ms));
+    await delay(look_ms);
   }
 }
 

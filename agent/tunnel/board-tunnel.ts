@@ -1,6 +1,7 @@
 import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { Log } from "#shared/client/log.ts";
 import { outOfUrl } from "#shared/http/host-port.ts";
 import { watchConnection } from "#shared/net/connection-watch.ts";
@@ -90,7 +91,7 @@ export class BoardTunnel {
         if (error instanceof NoTunnelsError) longest_ms = refusedRetry_ms;
       }
       failures++;
-      const pause_ms = Math.min(longest_ms, firstRetry_ms * 2 ** Math.min(failures - 1, 12));
+      const pause_ms = exponentialDelay_ms(failures - 1, firstRetry_ms, longest_ms);
       if (!signal.aborted && !this.isAwaited) await this.sleep(pause_ms * (1 + Math.random() * mostJitter));
     }
   }

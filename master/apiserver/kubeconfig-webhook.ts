@@ -1,6 +1,7 @@
 /** Webhooks that a kubeconfig names: where its server is, and by what this API server signs in there. */
 
-import { formatDuration } from "#shared/api/schema/scalars.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { cleanPath } from "#shared/http/clean-path.ts";
@@ -90,7 +91,7 @@ export class KubeconfigWebhook {
         return reviewIn<R>(answer.body, review.kind ?? "");
       const isWorthAnother = answer.wasReset || worthAnother.includes(answer.status ?? 0);
       if (!isWorthAnother || attempt === ATTEMPTS) throw new Error(answer.why ?? refusal(answer));
-      await new Promise((resolve) => setTimeout(resolve, pause_ms));
+      await delay(pause_ms);
     }
   }
 }
@@ -102,7 +103,7 @@ export function webhookUrl(server: string, isSecured: boolean, timeout_ms: numbe
   const url = new URL(hasScheme ? server : `${isSecured ? "https" : "http"}://${server}`);
   url.pathname = cleanPath(url.pathname);
   url.hash = "";
-  url.search = timeout_ms > 0 ? `?timeout=${formatDuration(BigInt(timeout_ms) * 1_000_000n)}` : "";
+  url.search = timeout_ms > 0 ? `?timeout=${formatGoDuration_ms(timeout_ms)}` : "";
   return url.href;
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Counters, type Usage, type UsageSample, usageBetween } from "./usage-sample.ts";
 
 export interface UsageCollectorOptions {
@@ -97,7 +98,7 @@ export class UsageCollector {
     let now = await scrape(board);
     if (before === undefined) {
       known.before = now;
-      await new Promise((resolve) => setTimeout(resolve, settle_ms));
+      await delay(settle_ms);
       now = await scrape(board);
     } else known.before = before;
     known.now = now;

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "#shared/client/clock.ts";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { ClusterChange, ClusterEvent } from "./framework.ts";
 import type { PodInfo } from "./pod-info.ts";
 import { QueueCounts, type QueuePart, type QueueReason } from "./queue-counts.ts";
@@ -233,8 +234,8 @@ export class SchedulingQueue {
   }
 
   #backOffEnd_ms(entry: Entry): number {
-    const backOff_ms = this.#firstBackOff_ms * 2 ** Math.min(entry.attempts - 1, 20);
-    return this.#clock.now_ms() + Math.min(Math.max(backOff_ms, 0), this.#longestBackOff_ms);
+    const backOff_ms = exponentialDelay_ms(entry.attempts - 1, this.#firstBackOff_ms, this.#longestBackOff_ms);
+    return this.#clock.now_ms() + Math.max(backOff_ms, 0);
   }
 
   #handOut(): void {

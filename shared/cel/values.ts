@@ -2,6 +2,7 @@
  * Values of CEL at run time: int is bigint, double is number, string, bool, null, bytes is Uint8Array; all else has a
  * class here. JSON is not copied: it is looked at through the type that its schema gives it.
  */
+import { parseGoDuration } from "#shared/api/go-duration.ts";
 import { isRawNumber, numberFromBigInt, numberToken } from "../api/codec/number.ts";
 import { isJsonObject, member } from "../api/patch/json-value.ts";
 import { dyn, type Type } from "./types.ts";
@@ -310,34 +311,11 @@ export function formatTimestamp({ nanoseconds }: Timestamp): string {
   return `${whole}${digits}Z`;
 }
 
-const units: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  μs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
-
 /** As Go's time.ParseDuration. undefined for what is none. */
 export function parseDuration(text: string): Duration | undefined {
-  const match = /^([-+]?)((?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.exec(text);
-  if (text === "0" || text === "-0" || text === "+0") return new Duration(0n);
-  if (!match) return undefined;
-  let total = 0n;
-  for (const [, digits = "0", unit = "s"] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)) {
-    const size = units[unit] ?? 0;
-    const [whole = "0", fraction = ""] = digits.split(".");
-    total += BigInt(whole || "0") * BigInt(size);
-    if (fraction !== "")
-      total += (BigInt(fraction.slice(0, 15)) * BigInt(size)) / 10n ** BigInt(Math.min(15, fraction.length));
-  }
-  return total > MAX_DURATION ? undefined : new Duration(match[1] === "-" ? -total : total);
+  const nanoseconds = parseGoDuration(text);
+  return nanoseconds === undefined ? undefined : new Duration(nanoseconds);
 }
-
-const MAX_DURATION = (1n << 63n) - 1n;
 
 /** Seconds with their fraction, as protobuf writes durations: `90s`. */
 export function formatDuration({ nanoseconds }: Duration): string {

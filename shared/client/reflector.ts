@@ -1,6 +1,7 @@
 import { isExpired, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { exponentialDelay_ms } from "./exponential-delay.ts";
 import type { Client, ReadScope } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 import { type Log, silentLog } from "./log.ts";
@@ -87,7 +88,7 @@ export async function reflect<T extends KubeObject>(
 
 /** Doubles with each failure; the jitter keeps a fleet from coming back at the same moment. */
 export const backOff_ms = (failures: number, random: () => number): number =>
-  Math.min(firstBackOff_ms * 2 ** Math.min(failures, 20), longestBackOff_ms) * (0.5 + 0.5 * random());
+  exponentialDelay_ms(failures, firstBackOff_ms, longestBackOff_ms) * (0.5 + 0.5 * random());
 
 /** Over an etcd older than 3.4.31 upstream's API server fails to stream a list with a 500, each time anew. */
 const refusesStreamingList = (error: unknown): boolean =>

@@ -6,6 +6,7 @@ import {
   queueWaits,
   queueWork,
 } from "#shared/metrics/work-queues.ts";
+import { exponentialDelay_ms } from "./exponential-delay.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
 
@@ -128,7 +129,7 @@ export class WorkQueue {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
     if (this.#name !== undefined) queueRetries.add([this.#name]);
-    this.addAfter(key, Math.min(this.#firstBackOff_ms * 2 ** Math.min(failures, 40), this.#longestBackOff_ms));
+    this.addAfter(key, exponentialDelay_ms(failures, this.#firstBackOff_ms, this.#longestBackOff_ms));
   }
 
   /** The key did well (or is given up): its next failure starts from the first delay again. */

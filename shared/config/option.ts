@@ -1,3 +1,5 @@
+import { parseGoDuration_ms } from "../api/go-duration.ts";
+
 /** One setting: a flag on the command line and a key of the same name in the config file. */
 export interface Option<V> {
   /** Kebab case, as in `--data-dir` and `data-dir:`. */
@@ -92,25 +94,11 @@ export function toggle(name: string, description: string, fallback: boolean): Op
   return { ...flag(name, description), placeholder: "true|false", fallback, isValueOptional: true };
 }
 
-const units_ms: Readonly<Record<string, number>> = {
-  h: 3_600_000,
-  m: 60_000,
-  s: 1000,
-  ms: 1,
-  us: 1e-3,
-  µs: 1e-3,
-  ns: 1e-6,
-};
+/** Milliseconds of a duration as Go writes it, `1m30s`; undefined for what is none, and for one with a sign. */
+export const parseDuration_ms = (text: string): number | undefined =>
+  /^[-+]/.test(text) ? undefined : parseGoDuration_ms(text);
 
-/** Milliseconds of a duration as Go writes it, `1m30s`; undefined for what is none. */
-export function parseDuration_ms(text: string): number | undefined {
-  if (text === "0") return 0;
-  if (!/^(\d+(\.\d+)?(h|ms|m|s|us|µs|ns))+$/.test(text)) return undefined;
-  let sum_ms = 0;
-  for (const [, count, unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g))
-    sum_ms += Number(count) * (units_ms[unit] ?? 0);
-  return sum_ms;
-}
+const units_ms = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 
 /** A duration as upstream's flags have it, `15s`; its value in milliseconds. */
 export function duration(name: string, description: string, fallback: string): Option<number> {
@@ -121,8 +109,8 @@ export function duration(name: string, description: string, fallback: string): O
   };
   const format = (value_ms: number): string => {
     if (value_ms === 0) return "0s";
-    const unit = (["h", "m", "s"] as const).find((each) => value_ms % (units_ms[each] ?? 1) === 0);
-    return `${value_ms / (units_ms[unit ?? "ms"] ?? 1)}${unit ?? "ms"}`;
+    const unit = (["h", "m", "s"] as const).find((each) => value_ms % units_ms[each] === 0) ?? "ms";
+    return `${value_ms / units_ms[unit]}${unit}`;
   };
   return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse, format };
 }

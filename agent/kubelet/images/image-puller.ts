@@ -1,8 +1,9 @@
 import { credentialsFor } from "#agent/runtime/image-credentials.ts";
 import { isImageId, parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { ContainerRuntime, ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
+import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
-import { BackOff, formatGoDuration } from "../back-off.ts";
+import { BackOff } from "../back-off.ts";
 import { ContainerStartError } from "../container/container-error.ts";
 import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
@@ -168,10 +169,10 @@ export class ImagePuller {
       const status = await this.runtime.imageStatus(image).catch(() => undefined);
       const waited_ms = performance.now() - begun_ms;
       this.times.pulled(status?.size_bytes ?? 0, waited_ms);
-      const waited = formatGoDuration(Math.round(waited_ms));
+      const waited = formatGoDuration_ms(Math.round(waited_ms));
       events.normal(
         "Pulled",
-        `Successfully pulled image "${image}" in ${formatGoDuration(Math.round(took_ms))} (${waited} including waiting). Image size: ${status?.size_bytes ?? 0} bytes.`,
+        `Successfully pulled image "${image}" in ${formatGoDuration_ms(Math.round(took_ms))} (${waited} including waiting). Image size: ${status?.size_bytes ?? 0} bytes.`,
         container,
       );
       if (id === "") throw new Error("the runtime gave no image id");

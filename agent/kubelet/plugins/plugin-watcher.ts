@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { Log } from "#shared/client/log.ts";
 import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
@@ -102,7 +103,7 @@ export class PluginWatcher {
       if (!this.#known.has(path) && !this.#stopped) await this.#deregister(path, known);
     } catch (error) {
       if (this.#known.get(path) !== known || this.#stopped) return;
-      const delay_ms = Math.min(firstRetry_ms * 2 ** known.failures++, longestRetry_ms);
+      const delay_ms = exponentialDelay_ms(known.failures++, firstRetry_ms, longestRetry_ms);
       log.warn("a plug-in could not be registered", { socket: path, error, tryAgainIn_ms: delay_ms });
       known.retry = setTimeout(() => void this.#register(path, known), delay_ms);
     }

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import { integer, message, string } from "#shared/grpc/message.ts";
 import { hostPort } from "#shared/http/host-port.ts";
-import { formatGoDuration } from "../back-off.ts";
 import type { ProbeOutcome } from "./run-probe.ts";
 
 const HealthCheckRequest = message({ service: string(1) });
@@ -40,7 +40,7 @@ export async function checkGrpcHealth(
     const left_ms = deadline_ms - performance.now();
     await delay(Math.max(0, Math.min(pause_ms, left_ms)));
     if (pause_ms < left_ms) continue;
-    const within = formatGoDuration(timeout_ms);
+    const within = formatGoDuration_ms(timeout_ms);
     const output = `timeout: failed to connect service "${address}" within ${within}: context deadline exceeded`;
     return { result: "failure", output };
   }
@@ -76,7 +76,7 @@ async function ask(
 
 function failureText(error: GrpcError, timeout_ms: number): string {
   if (error.code === GrpcCode.DeadlineExceeded)
-    return `timeout: health rpc did not complete within ${formatGoDuration(timeout_ms)}`;
+    return `timeout: health rpc did not complete within ${formatGoDuration_ms(timeout_ms)}`;
   if (error.code === GrpcCode.Unimplemented) {
     const text = "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)";
     return `${text}: ${error.message}`;

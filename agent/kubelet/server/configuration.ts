@@ -1,5 +1,5 @@
+import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import { thresholds, transition_ms } from "../../telemetry/pressure.ts";
-import { formatGoDuration } from "../back-off.ts";
 import { defaultImageRules } from "../images/image-gc.ts";
 import { defaultVerification } from "../images/pull-records.ts";
 import type { Kubelet } from "../kubelet.ts";
@@ -11,17 +11,17 @@ const percent = (fraction: number): string => `${Math.round(fraction * 100)}%`;
 
 /** What no option of ours changes. */
 const unchangeable = {
-  nodeStatusUpdateFrequency: formatGoDuration(look_ms),
-  nodeStatusReportFrequency: formatGoDuration(report_ms),
+  nodeStatusUpdateFrequency: formatGoDuration_ms(look_ms),
+  nodeStatusReportFrequency: formatGoDuration_ms(report_ms),
   nodeStatusMaxImages: mostImages,
-  volumeStatsAggPeriod: formatGoDuration(volumeStatsAge_ms),
+  volumeStatsAggPeriod: formatGoDuration_ms(volumeStatsAge_ms),
   evictionHard: {
     "imagefs.available": percent(thresholds.imageDiskAvailable),
     "memory.available": `${thresholds.memoryAvailable_bytes / 2 ** 20}Mi`,
     "nodefs.available": percent(thresholds.diskAvailable),
     "nodefs.inodesFree": percent(thresholds.inodesFree),
   },
-  evictionPressureTransitionPeriod: formatGoDuration(transition_ms),
+  evictionPressureTransitionPeriod: formatGoDuration_ms(transition_ms),
   enableControllerAttachDetach: true,
   failSwapOn: false,
 };
@@ -74,8 +74,8 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     serializeImagePulls: false,
     imagePullCredentialsVerificationPolicy: policy,
     ...(allowlist.length > 0 ? { preloadedImagesVerificationAllowlist: allowlist } : {}),
-    imageMinimumGCAge: formatGoDuration(youngest_ms),
-    imageMaximumGCAge: formatGoDuration(oldest_ms),
+    imageMinimumGCAge: formatGoDuration_ms(youngest_ms),
+    imageMaximumGCAge: formatGoDuration_ms(oldest_ms),
     imageGCHighThresholdPercent: Math.round(high * 100),
     imageGCLowThresholdPercent: Math.round(low * 100),
     ...unchangeable,

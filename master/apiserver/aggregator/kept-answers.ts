@@ -1,5 +1,6 @@
 /** What servers behind APIServices last said to one question: asked again when somebody wants to know, but not all the time. */
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 
 const FRESH_MS = 60_000;
 const LONGEST_WAIT_MS = 3_600_000;
@@ -64,8 +65,8 @@ export class KeptAnswers<T> {
     }
     // Another one of the APIService has to be asked by, which came meanwhile.
     if (kept.revision !== service.metadata.resourceVersion) return;
-    const wait_ms = FRESH_MS * 2 ** Math.max(0, kept.failures - 1);
-    kept.nextAt_ms = performance.now() + Math.min(wait_ms, LONGEST_WAIT_MS);
+    const wait_ms = exponentialDelay_ms(Math.max(0, kept.failures - 1), FRESH_MS, LONGEST_WAIT_MS);
+    kept.nextAt_ms = performance.now() + wait_ms;
   }
 }
 

@@ -3,7 +3,7 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Duplex, Readable } from "node:stream";
-import { setTimeout as wait } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import tls, { connect as connectTls } from "node:tls";
 import { services } from "#shared/api/resources.ts";
 import { cleanPath } from "#shared/http/clean-path.ts";
@@ -163,7 +163,7 @@ async function answerInTheEnd(ask: () => Promise<Answer>, signal: AbortSignal): 
     const answer = await ask();
     const again_s = secondsToWait(answer);
     if (again_s === undefined || retries === MOST_RETRIES) return answer;
-    await wait(Math.min(Math.max(again_s, 0), LONGEST_WAIT_S) * 1000, undefined, { signal });
+    await delay(Math.min(Math.max(again_s, 0), LONGEST_WAIT_S) * 1000, undefined, { signal });
   }
 }
 

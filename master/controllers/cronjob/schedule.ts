@@ -1,4 +1,5 @@
 import { Cron } from "croner";
+import { parseGoDuration_ms } from "#shared/api/go-duration.ts";
 import type { CronJob } from "#shared/api/types/batch-v1.generated.ts";
 
 export interface Schedule {
@@ -10,16 +11,6 @@ export interface Schedule {
 export class ScheduleError extends Error {
   override readonly name = "ScheduleError";
 }
-
-const units_ms: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
 
 /** The greatest values of the five fields, which `5/15` runs up to. */
 const fieldEnds = [59, 23, 31, 12, 6] as const;
@@ -50,18 +41,9 @@ function withRanges(pattern: string): string {
 
 /** A fixed delay, of whole seconds and at least one. */
 function every(text: string): Schedule {
-  let total_ms = 0;
-  let rest = text.trim();
-  for (
-    let part = /^(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)/.exec(rest);
-    part;
-    part = /^(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)/.exec(rest)
-  ) {
-    total_ms += Number(part[1]) * (units_ms[part[2] ?? ""] ?? 0);
-    rest = rest.slice(part[0].length);
-  }
-  if (rest !== "" || total_ms <= 0) throw new ScheduleError(`time: invalid duration "${text}"`);
-  const delay_ms = Math.max(1000, Math.floor(total_ms / 1000) * 1000);
+  const given_ms = parseGoDuration_ms(text.trim());
+  if (given_ms === undefined || given_ms <= 0) throw new ScheduleError(`time: invalid duration "${text}"`);
+  const delay_ms = Math.max(1000, Math.floor(given_ms / 1000) * 1000);
   return { next: (after_ms) => Math.floor(after_ms / 1000) * 1000 + delay_ms };
 }
 

@@ -1,3 +1,4 @@
+import { parseGoDuration_ms } from "#shared/api/go-duration.ts";
 import { milliValue } from "#shared/api/quantity.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { CrossVersionObjectReference, MetricIdentifier } from "#shared/api/types/autoscaling-v2.generated.ts";
@@ -145,14 +146,5 @@ function usageOf(
   const counted = only === undefined ? containers : containers.filter(({ name }) => name === only);
   if (counted.length === 0 || counted.some(({ usage }) => usage[resource] === undefined)) return undefined;
   const milli = counted.reduce((sum, { usage }) => sum + milliValue(usage[resource] ?? 0), 0);
-  return { milli, timestamp_ms: Date.parse(timestamp) || 0, window_ms: durationOf(window) };
-}
-
-/** Go's form of a duration: `1m30s`. */
-function durationOf(text: string): number {
-  const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
-  let total_ms = 0;
-  for (const [, value, unit = ""] of text.matchAll(/([\d.]+)(ms|h|m|s)/g))
-    total_ms += Number(value) * (units[unit] ?? 0);
-  return total_ms;
+  return { milli, timestamp_ms: Date.parse(timestamp) || 0, window_ms: parseGoDuration_ms(window) ?? 0 };
 }

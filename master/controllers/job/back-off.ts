@@ -1,4 +1,5 @@
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import { finishedAt_ms, indexFailures } from "./pod-facts.ts";
 
 const first_ms = 10_000;
@@ -27,7 +28,7 @@ export function recordAfter(record: BackOffRecord, succeeded: readonly Pod[], fa
 /** What is left to wait before a failed pod is replaced: 10 s, doubled with each failure, at most 10 minutes. */
 export function remaining_ms({ failures, last_ms }: BackOffRecord, now_ms: number): number {
   if (failures === 0) return 0;
-  const wait_ms = Math.min(first_ms * 2 ** Math.min(failures - 1, 30), longest_ms);
+  const wait_ms = exponentialDelay_ms(failures - 1, first_ms, longest_ms);
   // A clock that was set back must not make it wait longer than the back-off itself.
   return Math.min(wait_ms, Math.max(0, last_ms + wait_ms - now_ms));
 }

@@ -5,6 +5,7 @@ import type { Client } from "#shared/client/client.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import { conditionsAfter } from "./conditions.ts";
 import { deleteContent } from "./content.ts";
 
@@ -50,7 +51,7 @@ export function namespaceController(mapper: ResourceMapper): ControllerDefinitio
       }
       const pass = passes.get(key) ?? 0;
       passes.set(key, pass + 1);
-      return { requeueAfter_ms: Math.min(firstPass_ms * 2 ** Math.min(pass, 10), longestPass_ms) };
+      return { requeueAfter_ms: exponentialDelay_ms(pass, firstPass_ms, longestPass_ms) };
     },
   });
 }

@@ -1,4 +1,5 @@
 /** The members of one etcd cluster: calls go to one of them until it fails, then to the next. */
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { Log } from "#shared/client/log.ts";
 import { type ChannelCredentials, GrpcChannel, type GrpcStream } from "#shared/grpc/channel.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
@@ -112,7 +113,7 @@ export class EtcdCluster {
 
 /** Doubles, with jitter, from 25 ms. */
 export function pauseAfter(attempt: number): number {
-  return Math.min(longestPause_ms, 25 * 2 ** attempt) * (0.75 + Math.random() / 2);
+  return exponentialDelay_ms(attempt, 25, longestPause_ms) * (0.75 + Math.random() / 2);
 }
 
 /** True for what another member, or the same one a moment later, may do well. */

@@ -1,7 +1,8 @@
 /** The types whose protobuf is not that of their JSON structure: times, quantities, raw JSON and the like. */
 
+import { formatGoDuration } from "../go-duration.ts";
 import type { TypeExpression } from "../schema/facts.ts";
-import { formatDuration, isoSeconds, parseDuration } from "../schema/scalars.ts";
+import { isoSeconds, parseDuration } from "../schema/scalars.ts";
 import type { GoType } from "../schema/schema.ts";
 import { decodeJson, encodeJson, JsonSyntaxError } from "./json.ts";
 import { integerOf, isRawNumber, numberFromBigInt } from "./number.ts";
@@ -65,7 +66,7 @@ export function decodeScalar(type: GoType, reader: WireReader, decoder: MessageD
     case "microTime":
       return timeOf(reader.message(), 6);
     case "duration":
-      return formatDuration(BigInt(integerFields(reader.message()).get(1) ?? 0));
+      return formatGoDuration(BigInt(integerFields(reader.message()).get(1) ?? 0));
     case "intOrString":
       return intOrStringOf(reader.message());
     case "rawExtension":

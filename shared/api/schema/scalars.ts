@@ -1,4 +1,5 @@
 /** Scalars that Go's types read from JSON and write back in their own canonical form. */
+import { formatGoDuration, goDurationFault, parseGoDuration } from "../go-duration.ts";
 import { integerOf, isRawNumber, numberFromBigInt, numberToken } from "../codec/number.ts";
 import { canonicalQuantity, QuantityError } from "../quantity.ts";
 
@@ -111,71 +112,16 @@ export function isoSeconds(ms: number): string {
   return text.slice(0, text.indexOf("."));
 }
 
-/** Of a duration's text. */
-const LONGEST_DURATION = 1024;
-const durationUnits_ns: Record<string, number> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  μs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 6e10,
-  h: 3.6e12,
-};
-
 /** metav1.Duration in Go's notation: `90s` becomes `1m30s`. Throws DecodeError. */
 export function canonicalDuration(text: string): string {
-  return formatDuration(parseDuration(text));
+  return formatGoDuration(parseDuration(text));
 }
 
 /** Nanoseconds of a Go duration (`1h2m3.5s`). Throws DecodeError. */
 export function parseDuration(text: string): bigint {
-  const [, sign = "", rest = ""] = /^([-+]?)(.*)$/s.exec(text) ?? [];
-  if (rest === "0") return 0n;
-  if (rest.length > LONGEST_DURATION) throw new DecodeError("time: invalid duration: it is too long");
-  let total = 0n;
-  let end = 0;
-  for (const match of rest.matchAll(/(\d+)?(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)(?![^\d.])/gy)) {
-    const [all, whole = "", fraction = "", unit = ""] = match;
-    if (whole === "" && fraction === "") break;
-    const unit_ns = BigInt(durationUnits_ns[unit] ?? 0);
-    total += BigInt(whole || "0") * unit_ns;
-    if (fraction !== "") total += (BigInt(fraction) * unit_ns) / 10n ** BigInt(fraction.length);
-    end += all.length;
-  }
-  if (rest === "" || end !== rest.length)
-    throw new DecodeError(`time: ${durationFault(rest.slice(end))} ${JSON.stringify(text)}`);
-  if (total > 2n ** 63n - 1n) throw new DecodeError(`time: invalid duration ${JSON.stringify(text)}`);
-  return sign === "-" ? -total : total;
-}
-
-/** What keeps the rest of a text from being a duration. */
-function durationFault(rest: string): string {
-  const [, unit] = /^(?:\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest) ?? [];
-  if (unit === undefined) return "invalid duration";
-  return unit === "" ? "missing unit in duration" : `unknown unit ${JSON.stringify(unit)} in duration`;
-}
-
-/** Go's notation of nanoseconds: `1h0m0.5s`, `1.5ms`, `0s`. */
-export function formatDuration(nanoseconds: bigint): string {
-  if (nanoseconds === 0n) return "0s";
-  const sign = nanoseconds < 0n ? "-" : "";
-  const value = nanoseconds < 0n ? -nanoseconds : nanoseconds;
-  if (value < 1_000n) return `${sign}${value}ns`;
-  if (value < 1_000_000n) return `${sign}${decimal(value, 3)}µs`;
-  if (value < 1_000_000_000n) return `${sign}${decimal(value, 6)}ms`;
-  const minutes = value / 60_000_000_000n;
-  const seconds = `${decimal(value % 60_000_000_000n, 9)}s`;
-  if (minutes === 0n) return sign + seconds;
-  if (minutes < 60n) return `${sign}${minutes}m${seconds}`;
-  return `${sign}${minutes / 60n}h${minutes % 60n}m${seconds}`;
-}
-
-function decimal(value: bigint, places: number): string {
-  const digits = value.toString().padStart(places + 1, "0");
-  const fraction = digits.slice(-places).replace(/0+$/, "");
-  return digits.slice(0, -places) + (fraction === "" ? "" : `.${fraction}`);
+  const parsed = parseGoDuration(text);
+  if (parsed === undefined) throw new DecodeError(goDurationFault(text));
+  return parsed;
 }
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
