@@ -1,4 +1,5 @@
 import { milliValue } from "#shared/api/quantity.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Container, Pod, ResourceFieldSelector } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceList } from "../pod-qos.ts";
 
@@ -60,28 +61,6 @@ export function formatMap(map: Readonly<Record<string, string>> | undefined): st
     .sort()
     .map((key) => `${key}=${goQuote(map?.[key] ?? "")}`)
     .join("\n");
-}
-
-const goEscapes: Readonly<Record<string, string>> = {
-  "\u0007": "\\a",
-  "\b": "\\b",
-  "\f": "\\f",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-  "\v": "\\v",
-  '"': '\\"',
-  "\\": "\\\\",
-};
-
-/** As Go's strconv.Quote. */
-function goQuote(text: string): string {
-  const escaped = text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
-    /[\u0000-\u001f\u007f"\\]/g,
-    (char) => goEscapes[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
-  return `"${escaped}"`;
 }
 
 /** Value of `limits.cpu` and the like, in units of the divisor and rounded up. Throws Error for what is not offered. */

@@ -120,13 +120,6 @@ export class ResourceTable {
     return this.#stored.get(idOfRef(ref));
   }
 
-  hasGroupVersion(group: string, version: string): boolean {
-    for (const { declaration, version: served } of this.#byAddress.values()) {
-      if (declaration.ref.group === group && served === version) return true;
-    }
-    return false;
-  }
-
   all(): Iterable<ServedResource> {
     return this.#byAddress.values();
   }

@@ -27,7 +27,7 @@ export function noObject(
 }
 
 /** The permission that it takes beside that to delete. */
-export const unsafeDeleteVerb = "unsafe-delete-ignore-read-errors";
+const unsafeDeleteVerb = "unsafe-delete-ignore-read-errors";
 
 /**
  * Takes what cannot be read out of the store, where a client asks for that: without finalizers, preconditions and admission, which

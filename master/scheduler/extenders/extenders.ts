@@ -30,10 +30,6 @@ export class Extenders {
     return own.length === 0 ? undefined : new Extenders(own, this.log);
   }
 
-  get preempts(): boolean {
-    return this.extenders.some((extender) => extender.asks("preempt"));
-  }
-
   /** Rejects when one fails that cannot be done without; so do the others. */
   async filter(pod: Pod, nodes: readonly NodeInfo[]): Promise<FilteredNodes> {
     const rejections = new Map<string, Rejection>();

@@ -41,21 +41,3 @@ function mergeObjects(object: JsonObject, patch: JsonObject): JsonObject {
   }
   return merged;
 }
-
-/** The merge patch that turns one object into another. An object that itself holds nulls cannot be said by one. */
-export function createMergePatch(
-  from: JsonObject,
-  to: JsonObject,
-  equal: (a: unknown, b: unknown) => boolean,
-): JsonObject {
-  const patch: JsonObject = {};
-  for (const key of Object.keys(from)) if (!Object.hasOwn(to, key)) setMember(patch, key, null);
-  for (const key of Object.keys(to)) {
-    const before = member(from, key);
-    const after = to[key];
-    if (equal(before, after)) continue;
-    const isNested = isJsonObject(before) && isJsonObject(after);
-    setMember(patch, key, isNested ? createMergePatch(before, after, equal) : after);
-  }
-  return patch;
-}

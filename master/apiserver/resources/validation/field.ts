@@ -74,9 +74,6 @@ export class Field {
   invalidEach(value: unknown, details: readonly string[]): void {
     for (const detail of details) this.invalid(value, detail);
   }
-  typeInvalid(value: unknown, detail: string): void {
-    this.#add("FieldValueTypeInvalid", `Invalid value: ${this.#shown(value)}`, detail);
-  }
   notSupported(value: unknown, supported: readonly string[]): void {
     const list = supported.map((each) => JSON.stringify(each)).join(", ");
     this.#add(
