@@ -149,6 +149,7 @@ function serversOf({ endpoints, ports }: EndpointSlice): string[] {
     .sort();
 }
 
+/** URLs that were kept in a file, as JSON; none where it is missing or broken. */
 export function readList(file: string): string[] {
   const text = ifPresentSync(() => readFileSync(file, "utf8"));
   if (text === undefined) return [];

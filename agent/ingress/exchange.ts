@@ -24,6 +24,7 @@ export interface Exchange {
   onGone(gone: () => void): void;
 }
 
+/** One of HTTP/1.1, whose answer is chunked or counted as its headers say. */
 export function http1Exchange(request: IncomingMessage, response: ServerResponse): Exchange {
   const hasBody =
     request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0;
@@ -111,6 +112,7 @@ export function lowered(headers: readonly string[]): Record<string, string | str
   );
 }
 
+/** Whether the client speaks TLS. */
 export function isSecure(socket: Socket): boolean {
   return "encrypted" in socket && socket.encrypted === true;
 }

@@ -137,6 +137,7 @@ async function within(task: Promise<unknown>, time_ms: number): Promise<void> {
   }
 }
 
+/** Of a container or sandbox that may be gone already: only then does a failure not count. */
 export async function ignoreMissing(task: Promise<unknown>): Promise<void> {
   try {
     await task;

@@ -42,6 +42,7 @@ export interface PlanRun {
   readonly resized: Map<string, ResourceRequirements>;
 }
 
+/** A run that begins with what was observed; its steps add what they make. */
 export function newPlanRun(
   given: Pick<PlanRun, "parts" | "pod" | "observed" | "events" | "signal" | "resized">,
 ): PlanRun {
@@ -233,6 +234,7 @@ const executors: Executors = {
 
 const largestEnvFile_bytes = 1 << 20;
 
+/** Rejects with what the step's executor rejects with; starts and failures of containers are counted. */
 export async function executeStep(step: PodStep, run: PlanRun): Promise<void> {
   // The table's key is the step's kind, so the executor found is the step's.
   const execute = executors[step.kind] as (step: PodStep, run: PlanRun) => Promise<void>;
@@ -254,6 +256,7 @@ function startedBy(step: PodStep, { pod }: PlanRun): ContainerType | undefined {
   return findContainer(pod.spec, step.container)?.type;
 }
 
+/** What volumes and environments may show of the pod and its board. */
 export function factsOf({ pod, parts, podIPs }: Pick<PlanRun, "pod" | "parts" | "podIPs">): PodFacts {
   return { pod, podIPs, hostIPs: parts.hostIPs(), allocatable: parts.allocatable() };
 }

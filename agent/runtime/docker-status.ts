@@ -2,6 +2,7 @@ import type Docker from "dockerode";
 import { attemptOf, label, parseLabels } from "./docker-names.ts";
 import type { ContainerStatus, SandboxStatus } from "./runtime.ts";
 
+/** @param details not needed where the list tells all. @param ips undefined: it has no network of its own yet. */
 export function sandboxStatus(
   listed: Docker.ContainerInfo,
   details: Docker.ContainerInspectInfo | undefined,

@@ -26,6 +26,7 @@ export interface NodeFigures {
   readonly interfaces: readonly InterfaceCounters[];
 }
 
+/** Read from the kernel now. @param root "/", or where a copy of /proc stands. */
 export async function readNodeFigures(root = "/"): Promise<NodeFigures> {
   const read = (path: string): Promise<string> => readFile(`${root}proc/${path}`, "utf8");
   const [meminfo, vmstat, loadavg, pidMax, threadsMax, network, stalls] = await Promise.all([
@@ -65,6 +66,7 @@ export async function readNodeFigures(root = "/"): Promise<NodeFigures> {
 /** What passes a pod's wire is counted at the pod. */
 const isPodsWire = (name: string): boolean => /^(?:veth|docker)/.test(name);
 
+/** Time that was not idle, of all cores together, since boot. */
 export function busy_ns(): number {
   return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) * 1_000_000;
 }

@@ -69,6 +69,7 @@ export function diskSignal({ disk, imageDisk }: Headroom): DiskSignal | undefine
   return undefined;
 }
 
+/** By upstream's hard eviction thresholds; process IDs are short below a fiftieth of them, and below 1,000 at the most. */
 export function pressuresOf(headroom: Headroom): Pressures {
   return {
     memory: headroom.memoryAvailable_bytes < thresholds.memoryAvailable_bytes,

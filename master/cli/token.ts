@@ -48,6 +48,7 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   console.log(options.printJoin ? await joinLine(server, text, ca, role) : text);
 }
 
+/** `bramble token list`. */
 export async function listTokens(options: { readonly kubeconfig: string }): Promise<void> {
   const tokens = await listBootstrapTokens(adminAccess(options.kubeconfig).client);
   console.log(["ID", "FOR", "EXPIRES", "DESCRIPTION"].join("\t"));
@@ -60,6 +61,7 @@ export async function listTokens(options: { readonly kubeconfig: string }): Prom
   }
 }
 
+/** `bramble token delete`, or `revoke`. Rejects with UserError when there is no such token. */
 export async function deleteToken(id: string, options: { readonly kubeconfig: string }): Promise<void> {
   const { client } = adminAccess(options.kubeconfig);
   try {

@@ -68,6 +68,7 @@ export interface TokenFacts {
   readonly expiresAt?: Date | undefined;
 }
 
+/** All that are in the cluster, whether good or past. */
 export async function listBootstrapTokens(client: Client): Promise<TokenFacts[]> {
   const { items } = await client.list(secrets, {
     namespace,

@@ -11,6 +11,7 @@ import { encryptionKeyFile } from "../store/store-choice.ts";
  *  to hand, and never into the store that they are for. */
 export const encryptionKeyPath = "/bramble/v1/encryption-keys";
 
+/** The path with what answers there. */
 export function encryptionKeyPaths(dataDir: string, log: Log): Readonly<Record<string, PathAnswer>> {
   const path = join(dataDir, encryptionKeyFile);
   return {

@@ -65,6 +65,7 @@ export interface BoardReport {
   readonly writes: WriteCounters;
 }
 
+/** From a board's metrics in Prometheus' text; figures that it does not tell are undefined. */
 export function readBoardReport(text: string): BoardReport {
   const values = new Map<string, number>();
   let model = "";

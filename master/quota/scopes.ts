@@ -15,6 +15,7 @@ export function scopesOf({ spec }: ResourceQuota): ScopedResourceSelectorRequire
   ];
 }
 
+/** Scopes that are not about pods match none. */
 export function podMatchesScope(scope: ScopedResourceSelectorRequirement, pod: Pod): boolean {
   switch (scope.scopeName) {
     case "Terminating":
@@ -36,6 +37,7 @@ export function podMatchesScope(scope: ScopedResourceSelectorRequirement, pod: P
   }
 }
 
+/** Scopes that are not about claims match none. */
 export function claimMatchesScope(scope: ScopedResourceSelectorRequirement, claim: PersistentVolumeClaim): boolean {
   if (scope.scopeName !== "VolumeAttributesClass") return false;
   const names = [

@@ -209,6 +209,7 @@ function codeOf(error: unknown): string {
   return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
 }
 
+/** What kept a request from being answered, told with the server. */
 export function connectionError(error: unknown, server: string): ConnectionError {
   if (error instanceof ConnectionError) return error;
   const text = error instanceof Error ? connectionFault(error, URL.parse(server)?.host ?? server) : String(error);

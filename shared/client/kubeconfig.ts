@@ -50,6 +50,7 @@ export function loadKubeconfig(path: string, contextName?: string): ClientConfig
   };
 }
 
+/** @param folder of the file, for the relative paths in it. Throws KubeconfigError. */
 export function parseKubeconfig(text: string, folder: string, contextName?: string): ClientConfig {
   const config = mapping(parsed(text));
   const name = contextName ?? textOf(config, "current-context");

@@ -14,6 +14,7 @@ function withQuery(path: string, parameters: Parameters): string {
 
 const scopeParameters = ({ labelSelector, fieldSelector }: ReadScope): Parameters => ({ labelSelector, fieldSelector });
 
+/** Path and query of a GET of one object. */
 export function objectUrl(
   ref: ResourceRef<unknown>,
   key: ObjectKey,
@@ -23,6 +24,7 @@ export function objectUrl(
   return withQuery(resourcePath(ref, { ...key, subresource }), { resourceVersion });
 }
 
+/** Of a list. */
 export function listUrl(ref: ResourceRef<unknown>, options: ListOptions = {}): string {
   return withQuery(resourcePath(ref, { namespace: options.namespace }), {
     ...scopeParameters(options),
@@ -33,6 +35,7 @@ export function listUrl(ref: ResourceRef<unknown>, options: ListOptions = {}): s
   });
 }
 
+/** Of a watch, also one that begins with all objects (WatchList). */
 export function watchUrl(ref: ResourceRef<unknown>, options: WatchOptions): string {
   return withQuery(resourcePath(ref, { namespace: options.namespace }), {
     ...scopeParameters(options),
@@ -45,6 +48,7 @@ export function watchUrl(ref: ResourceRef<unknown>, options: WatchOptions): stri
   });
 }
 
+/** Of a deletecollection. */
 export function collectionUrl(ref: ResourceRef<unknown>, scope: ReadScope): string {
   return withQuery(resourcePath(ref, { namespace: scope.namespace }), scopeParameters(scope));
 }

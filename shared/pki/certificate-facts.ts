@@ -53,6 +53,7 @@ export interface CertificateFacts extends Validity {
   readonly fingerprint: string;
 }
 
+/** Throws for what is no certificate. */
 export function parseCertificateDer(der: Uint8Array): CertificateFacts {
   const certificate = new X509Certificate(new Uint8Array(der));
   const usages = certificate.getExtension(ExtendedKeyUsageExtension)?.usages ?? [];

@@ -22,6 +22,7 @@ export async function createCertificateRequest(subject: CertificateSubject): Pro
   return { requestPem: pemText(request.toString("pem")), keyPem: await exportKey(keys.privateKey) };
 }
 
+/** The text is no PKCS #10 request, or its signature is wrong. */
 export class CertificateRequestError extends Error {
   override readonly name = "CertificateRequestError";
 }

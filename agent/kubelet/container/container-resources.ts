@@ -33,11 +33,13 @@ export function containerResources(pod: Pod, container: Container, memoryCapacit
   };
 }
 
+/** CPU shares, as control groups of version 1 have them, of a request in thousandths of a core. */
 export function cpuSharesOf(request_m: number): number {
   if (request_m === 0) return minShares;
   return Math.min(maxShares, Math.max(minShares, Math.floor((request_m * 1024) / 1000)));
 }
 
+/** Microseconds in each CFS period, of a limit in thousandths of a core. */
 export function cpuQuotaOf(limit_m: number): number {
   return Math.max(minQuota_us, Math.floor((limit_m * cpuPeriod_us) / 1000));
 }

@@ -72,6 +72,7 @@ export function obstacles(pod: Pod, node: Node, others: readonly Pod[]): Obstacl
   ];
 }
 
+/** The obstacle in the words of upstream's kubelet, as the pod's status tells them. */
 export function refusalOf(obstacle: Obstacle): Refusal {
   if (obstacle.kind === "predicate") {
     const { name } = obstacle;

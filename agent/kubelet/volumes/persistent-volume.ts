@@ -1,4 +1,5 @@
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
+import { claimNameOf } from "#shared/api/pod-claims.ts";
 import { persistentVolumeClaims, persistentVolumes } from "#shared/api/resources.ts";
 import type { PersistentVolume, PersistentVolumeSpec, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -9,12 +10,9 @@ export interface ResolvedClaim {
 }
 
 /** The claim that a volume names, or the one made for a generic ephemeral volume; undefined for other volumes. */
-export function claimNameOf(pod: Pod, volume: Volume): { name: string; readOnly: boolean } | undefined {
-  const { persistentVolumeClaim, ephemeral } = volume;
-  if (persistentVolumeClaim) {
-    return { name: persistentVolumeClaim.claimName, readOnly: persistentVolumeClaim.readOnly ?? false };
-  }
-  return ephemeral ? { name: `${pod.metadata.name}-${volume.name}`, readOnly: false } : undefined;
+export function podClaimOf(pod: Pod, volume: Volume): { name: string; readOnly: boolean } | undefined {
+  const name = claimNameOf(pod, volume);
+  return name === undefined ? undefined : { name, readOnly: volume.persistentVolumeClaim?.readOnly ?? false };
 }
 
 /** The volume bound to a claim. Rejects with Error, worded as upstream, until there is one. */

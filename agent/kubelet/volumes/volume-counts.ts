@@ -3,7 +3,7 @@ import { gaugeFamily } from "#shared/metrics/process-families.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { HistogramTable } from "#shared/metrics/tables.ts";
 import { isTerminalPhase, mountedVolumes, podUid } from "../pod-containers.ts";
-import { claimNameOf } from "./persistent-volume.ts";
+import { podClaimOf } from "./persistent-volume.ts";
 import { VolumePending } from "./volume-error.ts";
 
 const operation_s = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 50, 120, 300, 600];
@@ -108,7 +108,7 @@ export class VolumeCounts {
     const uid = podUid(pod);
     const noted = this.#behindClaims.get(uid)?.get(volume.name);
     if (noted !== undefined) return noted;
-    const claim = claimNameOf(pod, volume);
+    const claim = podClaimOf(pod, volume);
     const plugin = claim && (await known(pod, claim.name));
     if (plugin !== undefined) this.resolved(uid, volume.name, plugin);
     return plugin ?? unknown;

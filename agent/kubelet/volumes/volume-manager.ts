@@ -8,7 +8,7 @@ import { emptyDirsOnDisk } from "../node/storage-limits.ts";
 import { mountedVolumes, podUid } from "../pod-containers.ts";
 import { folderSize } from "./folder-size.ts";
 import type { MountedVolume } from "./mounted-volume.ts";
-import { claimNameOf } from "./persistent-volume.ts";
+import { podClaimOf } from "./persistent-volume.ts";
 import { pluginOf, VolumeCounts } from "./volume-counts.ts";
 import { VolumeError, VolumePending, VolumesError } from "./volume-error.ts";
 import { PodFolders, payloadKind, volumeFolder } from "./volume-folders.ts";
@@ -75,7 +75,7 @@ export class VolumeManager {
     this.#waitingSince_ms.set(uid, isLate ? now_ms : since_ms);
     if (!isLate) return;
     const names = mountedVolumes(pod.spec)
-      .filter((volume) => claimNameOf(pod, volume))
+      .filter((volume) => podClaimOf(pod, volume))
       .map(({ name }) => name);
     const list = `[${names.join(" ")}]`;
     const text = `Unable to attach or mount volumes: unmounted volumes=${list}, unattached volumes=${list}, failed to process volumes=[]: ${cause.message}`;
@@ -170,7 +170,7 @@ export class VolumeManager {
     if (emptyDir) return { kind: "folder", path: volumeFolder(lasting, "empty-dir", name) };
     if (volume.nfs) return { kind: "filesystem", path: volumeFolder(volatile, "nfs", name) };
     if (volume.csi) return { kind: "csi", specVolID: name };
-    const claim = claimNameOf(pod, volume);
+    const claim = podClaimOf(pod, volume);
     const bound = claim && (await this.options.bound.known(pod, claim.name))?.volume;
     if (!bound || (bound.spec.volumeMode === "Block" && !bound.spec.csi)) return undefined;
     const { csi, local, nfs } = bound.spec;
@@ -199,7 +199,7 @@ export class VolumeManager {
 
 /** Claims may be bound to CSI volumes: that is known after a look at them. */
 const mayBeCsi = (pod: Pod, volume: Volume): boolean =>
-  volume.csi !== undefined || claimNameOf(pod, volume) !== undefined;
+  volume.csi !== undefined || podClaimOf(pod, volume) !== undefined;
 
 const mountError = ({ name }: Volume, cause: unknown): VolumeError =>
   cause instanceof VolumeError

@@ -18,7 +18,7 @@ import type { MountedVolume } from "./mounted-volume.ts";
 import { nestedMountPoints } from "./nested-mount-points.ts";
 import { setGroupOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
-import { claimNameOf, sourceKind } from "./persistent-volume.ts";
+import { podClaimOf, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
 import { pluginOf } from "./volume-counts.ts";
 import { type PodFolders, payloadKind, volumeFolder } from "./volume-folders.ts";
@@ -70,7 +70,7 @@ export class VolumeMounter {
       const source = { volume: undefined, driver, volumeHandle, specVolID: name, fsType, attributes };
       return this.#csi(pod, { ...source, readOnly, block: false });
     }
-    const claim = claimNameOf(pod, volume);
+    const claim = podClaimOf(pod, volume);
     if (claim) return this.#persistent(pod, name, claim);
     const source = Object.keys(volume).find((key) => key !== "name") ?? "none";
     throw new Error(`no volume plugin matched: ${source} volumes are not supported by this node`);

@@ -6,7 +6,7 @@ import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
 import { PodEvents } from "../pod-events.ts";
 import { folderUsage } from "./folder-size.ts";
-import { claimNameOf } from "./persistent-volume.ts";
+import { podClaimOf } from "./persistent-volume.ts";
 import type { VolumeManager } from "./volume-manager.ts";
 
 /** What a volume holds; a driver may leave out any of it. */
@@ -131,7 +131,7 @@ const isOnDisk = ({ emptyDir, configMap }: Volume): boolean =>
   (emptyDir !== undefined && !emptyDir.medium) || configMap !== undefined;
 
 function claimOf(pod: Pod, volume: Volume): VolumeStats["claim"] {
-  const claim = claimNameOf(pod, volume);
+  const claim = podClaimOf(pod, volume);
   return claim && { namespace: pod.metadata.namespace ?? "", name: claim.name };
 }
 

@@ -1,6 +1,7 @@
 import { notFound } from "#shared/api/errors.ts";
 import { localPathFinalizer, localPathNodeLabel } from "#shared/api/local-path.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
+import { claimNameOf } from "#shared/api/pod-claims.ts";
 import {
   certificateSigningRequests,
   csiDrivers,
@@ -177,7 +178,7 @@ export class NodeRestriction implements AdmissionPlugin {
     )
       return true;
     const claim =
-      volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral && `${pod.metadata.name}-${volume.name}`);
+      claimNameOf(pod, volume);
     const driver = volume.csi?.driver ?? (claim ? this.#driverOf(pod.metadata.namespace, claim) : undefined);
     const requests = driver ? (this.reader.get(csiDrivers, { name: driver })?.spec.tokenRequests ?? []) : [];
     return requests.some((request) => request.audience === audience);

@@ -1,6 +1,7 @@
 import { isServedIngress, servesIngress } from "#shared/api/ingress.ts";
 import { localPathNodeLabel } from "#shared/api/local-path.ts";
 import { keyOf, type ObjectKey, splitKey } from "#shared/api/object.ts";
+import { claimNameOf } from "#shared/api/pod-claims.ts";
 import {
   ingressClasses,
   ingresses,
@@ -140,7 +141,7 @@ export function namesOf(
     case "serviceAccount":
       return spec.serviceAccountName ? [spec.serviceAccountName] : [];
     case "claim":
-      return (spec.volumes ?? []).flatMap((volume) => claimOf(pod, volume) ?? []);
+      return (spec.volumes ?? []).flatMap((volume) => claimNameOf(pod, volume) ?? []);
     case "resourceClaim":
       return [
         ...(spec.resourceClaims ?? []).flatMap((claim) => claim.resourceClaimName ?? []),
@@ -173,11 +174,6 @@ export function namesOf(
 function containersOf(pod: Pod): readonly Pick<Container, "env" | "envFrom">[] {
   const { spec } = pod;
   return [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])];
-}
-
-function claimOf(pod: Pod, volume: Volume): string | undefined {
-  if (volume.persistentVolumeClaim) return volume.persistentVolumeClaim.claimName;
-  return volume.ephemeral ? `${pod.metadata.name}-${volume.name}` : undefined;
 }
 
 function secretsOfPodVolume(volume: Volume): string[] {

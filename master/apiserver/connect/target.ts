@@ -31,6 +31,7 @@ function parseProxyName(text: string, kind: "pod" | "service" | "node"): ProxyNa
   return { scheme: scheme === "https" ? "https" : "http", name, port };
 }
 
+/** Throws NotFound. */
 export function podNamed(reader: ResourceReader, namespace: string, name: string): Pod {
   const pod = reader.get(pods, { namespace, name });
   if (!pod) throw notFound(pods, name);
@@ -68,6 +69,8 @@ export function containerOf(pod: Pod, asked: string | undefined): string {
   throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${choice}]`);
 }
 
+/** Where a request to proxy to a pod goes. @param text `[SCHEME:]NAME[:PORT]`. Throws BadRequest for what is no such text or
+ *  has no address that may be reached, NotFound. */
 export function podTarget(reader: ResourceReader, namespace: string, text: string): ConnectTarget {
   const { scheme, name, port } = parseProxyName(text, "pod");
   const pod = podNamed(reader, namespace, name);
@@ -177,6 +180,7 @@ const tcpTarget = (node: string, scheme: ProxyName["scheme"], { ip, port }: Endp
   host: hostHeader(ip, port),
 });
 
+/** The same for a node: its kubelet, or another port of the board. */
 export function nodeTarget(reader: ResourceReader, text: string): ConnectTarget {
   const { scheme, name, port } = parseProxyName(text, "node");
   const node = reader.get(nodes, { name });

@@ -16,6 +16,8 @@ export interface ExtensionsOptions extends AggregatorOptions {
   readonly authorizer: Authorizer;
 }
 
+/** What other programs bring to the API server: kinds by CustomResourceDefinitions, groups by APIServices, and a say in admission
+ *  by webhooks and policies. */
 export class Extensions {
   /** In upstream's order; they stand behind all plugins that are built in, and before quota. */
   readonly admission: readonly AdmissionPlugin[];

@@ -45,6 +45,7 @@ export type AdmissionScope = Omit<WriteScope, "stored" | "manager">;
 
 export const timestamp = (parts: WriteParts): string => rfc3339(parts.now_ms());
 
+/** `namespace/name`, or `name` for a cluster-scoped resource. */
 export function cacheKey(scope: Pick<WriteScope, "namespace" | "resource">, name: string): string {
   return scope.resource.declaration.ref.namespaced ? `${scope.namespace ?? ""}/${name}` : name;
 }

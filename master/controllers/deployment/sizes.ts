@@ -19,6 +19,7 @@ function fenceposts({ spec }: Deployment): { surge: number; unavailable: number 
 export const maxSurgeOf = (deployment: Deployment): number =>
   isRollingUpdate(deployment) ? fenceposts(deployment).surge : 0;
 
+/** How many pods may be missing during a rolling update. */
 export function maxUnavailableOf(deployment: Deployment): number {
   if (!isRollingUpdate(deployment) || replicasOf(deployment) === 0) return 0;
   return Math.min(fenceposts(deployment).unavailable, replicasOf(deployment));

@@ -12,6 +12,7 @@ import { byAverage, byRatio, byShare, byUtilization, type PodsInput, type Tolera
 
 const usualTolerance = 0.1;
 
+/** How far a metric may be off its target, as a share of it, before anything is scaled (KEP-4951). */
 export function toleranceOf({ spec }: HorizontalPodAutoscaler): Tolerance {
   const share = (value: string | number | undefined): number =>
     value === undefined ? usualTolerance : milliValue(value) / 1000;

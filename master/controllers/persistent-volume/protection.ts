@@ -1,3 +1,4 @@
+import { claimNameOf } from "#shared/api/pod-claims.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { persistentVolumeClaims, persistentVolumes, pods, volumeAttributesClasses } from "#shared/api/resources.ts";
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -9,10 +10,10 @@ const volumeFinalizer = "kubernetes.io/pv-protection";
 const classFinalizer = "kubernetes.io/vac-protection";
 
 /** Keys of the claims that a pod uses, also those made for its ephemeral volumes. */
-export const claimKeysOf = ({ metadata, spec }: Pod): string[] =>
-  (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
-    const claim = persistentVolumeClaim?.claimName ?? (ephemeral ? `${metadata.name}-${name}` : undefined);
-    return claim === undefined ? [] : [`${metadata.namespace}/${claim}`];
+export const claimKeysOf = (pod: Pod): string[] =>
+  (pod.spec?.volumes ?? []).flatMap((volume) => {
+    const claim = claimNameOf(pod, volume);
+    return claim === undefined ? [] : [`${pod.metadata.namespace}/${claim}`];
   });
 
 /** Its board has let go of all that it had, or nobody waits for the board: what is left of it waits for finalizers. */

@@ -1,3 +1,4 @@
+import { claimNameOf } from "#shared/api/pod-claims.ts";
 import { compareQuantities, parseQuantity } from "#shared/api/quantity.ts";
 import {
   csiDrivers,
@@ -29,17 +30,15 @@ export interface ClaimOfPod {
 
 /** Names of the claims that a pod uses, also of those made for it. */
 const claimNamesOf = ({ pod }: PodInfo): string[] =>
-  (pod.spec?.volumes ?? []).flatMap(
-    ({ name, persistentVolumeClaim, ephemeral }) =>
-      persistentVolumeClaim?.claimName ?? (ephemeral ? [`${pod.metadata.name}-${name}`] : []),
-  );
+  (pod.spec?.volumes ?? []).flatMap((volume) => claimNameOf(pod, volume) ?? []);
 
+/** The claims that a pod uses, as far as they are there. */
 export function claimsOf({ pod, namespace }: PodInfo, cluster: ClusterView): ClaimOfPod[] {
-  return (pod.spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
-    const claimName = persistentVolumeClaim?.claimName ?? (ephemeral ? `${pod.metadata.name}-${name}` : undefined);
-    if (claimName === undefined) return [];
-    const claim = cluster.lister(persistentVolumeClaims).get(`${namespace}/${claimName}`);
-    return [{ name: claimName, ephemeral: ephemeral !== undefined, claim }];
+  return (pod.spec?.volumes ?? []).flatMap((volume) => {
+    const name = claimNameOf(pod, volume);
+    if (name === undefined) return [];
+    const claim = cluster.lister(persistentVolumeClaims).get(`${namespace}/${name}`);
+    return [{ name, ephemeral: volume.ephemeral !== undefined, claim }];
   });
 }
 
