@@ -1,6 +1,8 @@
 /** Makes the policies of all cases at an API server, upstream's or ours, and tells what becomes of what is sent. */
 import { until } from "#shared/testing/until.ts";
-import { cases, definition, type MutationCase, ordinary, params, paths } from "./cases.ts";
+import type { MutationCase } from "./case-parts.ts";
+import { cases } from "./cases.ts";
+import { definition, ordinary, params, paths } from "./kinds.ts";
 
 export type Ask = (path: string, init?: RequestInit) => Promise<Response>;
 
