@@ -6,7 +6,7 @@ import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../../
 import { makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
 import { linuxHost } from "../host/linux-host.ts";
 import { DockerRuntime } from "../runtime/docker.ts";
-import { containerConfig, sandboxConfig } from "../runtime/runtime-contract.ts";
+import { containerConfig, sandboxConfig } from "../runtime/contract/configs.ts";
 import { CniNetwork } from "./cni-network.ts";
 import type { RoutedNode } from "./route-plan.ts";
 

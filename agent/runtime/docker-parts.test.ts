@@ -12,7 +12,7 @@ import { FrameParser, LogText } from "./docker-frames.ts";
 import { attemptOf, containerLabels, containerName, parseLabels, sandboxName } from "./docker-names.ts";
 import { jsonLines } from "./json-lines.ts";
 import { pauseImageArchive } from "./pause/pause-image.ts";
-import { containerConfig, sandboxConfig } from "./runtime-contract.ts";
+import { containerConfig, sandboxConfig } from "./contract/configs.ts";
 import { tarArchive } from "./tar.ts";
 
 const frame = (stream: 1 | 2, text: string) => {
