@@ -1,3 +1,4 @@
+import { earliest } from "#shared/api/time.ts";
 import { ContainerStartError } from "./container/container-error.ts";
 import { isOrdinaryInit } from "./planner/plan-pod.ts";
 import type { PodPlan, PodStep } from "./planner/pod-step.ts";
@@ -46,7 +47,7 @@ export async function executePlan(
       if (isOrdinaryInit(run.pod, container)) break;
     }
   }
-  return retries_ms.length === 0 ? undefined : Math.min(...retries_ms);
+  return earliest(retries_ms);
 }
 
 const containerOf = (step: PodStep): string | undefined => ("container" in step ? step.container : undefined);

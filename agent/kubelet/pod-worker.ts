@@ -1,4 +1,5 @@
 import { RuntimeError } from "#agent/runtime/runtime.ts";
+import { earliest } from "#shared/api/time.ts";
 import type { Pod, PodStatus } from "#shared/api/types/core-v1.generated.ts";
 import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import { PromptedLoop } from "#shared/client/prompted-loop.ts";
@@ -239,14 +240,14 @@ export class PodWorker {
       const refreshAt_ms = await this.#refreshVolumes(observed, events);
       const plan = this.#withPodLimits(planPod({ pod: this.granted }, observed, this.parts.now_ms()), observed);
       const failedAt = await this.#execute(plan, observed, events);
-      retryAt_ms = earliest(plan.wakeAt_ms, failedAt, refreshAt_ms);
+      retryAt_ms = earliest([plan.wakeAt_ms, failedAt, refreshAt_ms]);
       const progress = plan.steps.some(({ kind }) => kind !== "waitBackOff");
       if (failedAt !== undefined || !progress) {
         if (plan.steps.length > 0) this.#publish(await this.#observe());
         break;
       }
     }
-    return earliest(retryAt_ms, this.#deadline_ms(), this.parts.volumes.refreshAt_ms(this.uid));
+    return earliest([retryAt_ms, this.#deadline_ms(), this.parts.volumes.refreshAt_ms(this.uid)]);
   }
 
   /** @returns whether another pod may have what this one gave back, or this one what it waited for */
@@ -398,9 +399,4 @@ export class PodWorker {
     this.#loop.end();
     parts.onGone(uid);
   }
-}
-
-function earliest(...times: readonly (number | undefined)[]): number | undefined {
-  const known = times.filter((time) => time !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
 }

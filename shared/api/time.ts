@@ -7,3 +7,10 @@ export function rfc3339Micro(time_ms: number): string {
   const micros = Math.floor((time_ms - whole_ms) * 1000);
   return `${new Date(whole_ms).toISOString().slice(0, 23)}${String(micros).padStart(3, "0")}Z`;
 }
+
+/** The earliest of these times or delays, as far as there are any; undefined without one. */
+export function earliest(times: Iterable<number | undefined>): number | undefined {
+  let first: number | undefined;
+  for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time;
+  return first;
+}

@@ -1,4 +1,5 @@
 import { serviceAccounts } from "#shared/api/resources.ts";
+import { earliest } from "#shared/api/time.ts";
 import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { Pod, ServiceAccountTokenProjection } from "#shared/api/types/core-v1.generated.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
@@ -67,8 +68,7 @@ export class ServiceAccountTokens {
 
   /** When a token of the pod wants refreshing next; undefined when it has none. */
   refreshAt_ms(podUid: string): number | undefined {
-    const times = [...(this.#pods.get(podUid)?.values() ?? [])].map(({ refreshAt_ms }) => refreshAt_ms);
-    return times.length === 0 ? undefined : Math.min(...times);
+    return earliest([...(this.#pods.get(podUid)?.values() ?? [])].map(({ refreshAt_ms }) => refreshAt_ms));
   }
 
   forget(podUid: string): void {

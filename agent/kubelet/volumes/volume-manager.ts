@@ -1,4 +1,5 @@
 import { readdir, rm, stat } from "node:fs/promises";
+import { earliest } from "#shared/api/time.ts";
 import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
@@ -106,9 +107,7 @@ export class VolumeManager {
 
   /** When something of the pod's volumes wants refreshing next: tokens, what a driver publishes again and again. */
   refreshAt_ms(podUid: string): number | undefined {
-    const times = [this.options.tokens.refreshAt_ms(podUid), this.options.csi?.loaded?.refreshAt_ms(podUid)];
-    const known = times.filter((time) => time !== undefined);
-    return known.length === 0 ? undefined : Math.min(...known);
+    return earliest([this.options.tokens.refreshAt_ms(podUid), this.options.csi?.loaded?.refreshAt_ms(podUid)]);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { controllerRevisions, daemonSets, nodes, pods as podResource } from "#shared/api/resources.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
+import { earliest } from "#shared/api/time.ts";
 import type { ControllerRevision, DaemonSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import {
@@ -109,8 +110,8 @@ async function reconcileDaemonSet(
   await writeStatus(look(), history.collisionCount, observed, context);
   if (outcome.failure !== undefined) throw outcome.failure;
   const available_ms = nextAvailability_ms(pods, daemonSet.spec.minReadySeconds, context.clock.wall_ms());
-  const waits = [outcome.wait_ms, available_ms].filter((wait_ms) => wait_ms !== undefined);
-  return waits.length > 0 ? { requeueAfter_ms: Math.min(...waits) } : undefined;
+  const requeueAfter_ms = earliest([outcome.wait_ms, available_ms]);
+  return requeueAfter_ms === undefined ? undefined : { requeueAfter_ms };
 }
 
 interface ManageOutcome {

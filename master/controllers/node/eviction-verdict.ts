@@ -9,17 +9,17 @@ export function judgeEviction(
   census: FleetCensus,
   turns: EvictionTurns,
   now_ms: number,
-): { readonly verdict: EvictionVerdict; readonly waits_ms: number[] } {
+): { readonly verdict: EvictionVerdict; readonly wait_ms?: number } {
   const { name = "" } = node.metadata;
   const zone = zoneOf(node);
   const pace = census.pace(zone);
   turns.noteFleet(census.isAllDown, now_ms);
-  if (pace.kind === "take back") return { verdict: "take back", waits_ms: [] };
+  if (pace.kind === "take back") return { verdict: "take back" };
   if (!evictingTaintOf(node)) turns.forget(zone, name);
-  if (pace.perSecond === 0) return { verdict: "hold", waits_ms: [] };
-  if (!evictingTaintOf(node) || isBeingEmptied(node)) return { verdict: "evict", waits_ms: [] };
+  if (pace.perSecond === 0) return { verdict: "hold" };
+  if (!evictingTaintOf(node) || isBeingEmptied(node)) return { verdict: "evict" };
   const returning_ms = turns.returning_ms(now_ms);
-  if (returning_ms > 0) return { verdict: "wait", waits_ms: [returning_ms] };
+  if (returning_ms > 0) return { verdict: "wait", wait_ms: returning_ms };
   const wait_ms = turns.take(zone, name, pace.perSecond, now_ms);
-  return wait_ms > 0 ? { verdict: "wait", waits_ms: [wait_ms] } : { verdict: "evict", waits_ms: [] };
+  return wait_ms > 0 ? { verdict: "wait", wait_ms } : { verdict: "evict" };
 }

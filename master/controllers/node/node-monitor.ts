@@ -1,4 +1,5 @@
 import { leases, nodes } from "#shared/api/resources.ts";
+import { earliest } from "#shared/api/time.ts";
 import type { Node, ObjectReference } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import type { ControllerContext, ReconcileResult } from "#shared/client/controller.ts";
@@ -72,11 +73,12 @@ export class NodeMonitor {
     if (!node) return this.#forget(name);
     const now_ms = this.#listening.now_ms();
     const { current, reachability } = await this.#updateHealth(name, node, now_ms);
-    const waits_ms = await this.#updateTaints(current, now_ms);
+    const turn_ms = await this.#updateTaints(current, now_ms);
     await this.#addBetaLabels(current);
     await this.#unreadyPods.mark(name, this.#context);
-    if (reachability.kind === "reachable") waits_ms.push(reachability.lookAgainAfter_ms);
-    return waits_ms.length > 0 ? { requeueAfter_ms: Math.min(...waits_ms) } : undefined;
+    const silence_ms = reachability.kind === "reachable" ? reachability.lookAgainAfter_ms : undefined;
+    const requeueAfter_ms = earliest([silence_ms, turn_ms]);
+    return requeueAfter_ms === undefined ? undefined : { requeueAfter_ms };
   }
 
   #forget(name: string): undefined {
@@ -129,17 +131,17 @@ export class NodeMonitor {
 
   /** Taints follow conditions; those that evict pods, one node of a zone after the other. Gives how long the node has to
    *  wait for its turn, ms, if it has to. */
-  async #updateTaints(node: Node, now_ms: number): Promise<number[]> {
+  async #updateTaints(node: Node, now_ms: number): Promise<number | undefined> {
     const { client, clock } = this.#context;
     const { strained, counts } = this.#options;
-    const { verdict, waits_ms } = judgeEviction(node, this.#census, this.#turns, now_ms);
+    const { verdict, wait_ms } = judgeEviction(node, this.#census, this.#turns, now_ms);
     const taints = taintsAfter(node, verdict, timestamp(clock), strained);
-    if (!taints) return waits_ms;
+    if (!taints) return wait_ms;
     const { name = "", resourceVersion } = node.metadata;
     const body = { metadata: { resourceVersion }, spec: { taints } };
     await client.patch(nodes, { name }, { type: "merge", body });
     if (isBeingEmptied({ spec: { taints } }) && !isBeingEmptied(node)) counts.evicted(zoneOf(node));
-    return waits_ms;
+    return wait_ms;
   }
 
   async #addBetaLabels({ metadata }: Node): Promise<void> {

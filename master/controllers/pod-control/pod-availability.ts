@@ -1,3 +1,4 @@
+import { earliest } from "#shared/api/time.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { isPodReady, podConditionOf } from "../pod-condition.ts";
@@ -30,10 +31,10 @@ export function nextAvailability_ms(
   now_ms: number,
 ): number | undefined {
   if (!minReadySeconds) return undefined;
-  const waits = pods
+  const waits_ms = pods
     .map((pod) => readySince_ms(pod))
     .filter((since_ms) => since_ms !== undefined)
     .map((since_ms) => since_ms + minReadySeconds * 1000 - now_ms)
     .filter((wait_ms) => wait_ms > 0);
-  return waits.length > 0 ? Math.min(...waits) : undefined;
+  return earliest(waits_ms);
 }
