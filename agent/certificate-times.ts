@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "#shared/client/clock.ts";
 import { gaugeFamily } from "#shared/metrics/process-families.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable } from "#shared/metrics/tables.ts";
-import { type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { parseCertificate } from "#shared/pki/certificate-facts.ts";
 
 interface Dated {

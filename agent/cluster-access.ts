@@ -6,8 +6,8 @@ import { InformerFactory, withoutManagedFields } from "#shared/client/informer.t
 import type { Log } from "#shared/client/log.ts";
 import { componentAgent } from "#shared/client/user-agent.ts";
 import type { Trust } from "#shared/discovery/proven-masters.ts";
-import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
+import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import { type CacheFiles, openCacheFiles } from "./checkpoint/cache-files.ts";
 import { Seal } from "./checkpoint/seal.ts";
 import { dnsSettingsScope } from "./dns/cluster-dns.ts";

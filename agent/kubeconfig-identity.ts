@@ -10,14 +10,14 @@ import type { Log } from "#shared/client/log.ts";
 import { componentAgent } from "#shared/client/user-agent.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { nodeSubject } from "#shared/pki/board-join.ts";
-import { type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { certificateSubject, renewalTime } from "#shared/pki/certificate-facts.ts";
 import { orderCertificate } from "#shared/pki/certificate-order.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
 import { joinPem, splitPem } from "#shared/pki/pem.ts";
-import { readIfPresent } from "#shared/files/if-present.ts";
-import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { pairInFiles, selfSignedServing } from "#shared/pki/self-signed.ts";
 import { kubeletClientUsages, kubeletServingUsages, signerNames } from "#shared/pki/signers.ts";
 

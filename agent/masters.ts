@@ -4,8 +4,8 @@ import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts"
 import type { Informer } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ifPresentSync } from "#shared/files/if-present.ts";
-import { hostPort, outOfUrl } from "#shared/http/host-port.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
+import { hostPort, outOfUrl } from "#shared/http/host-port.ts";
 
 export interface MastersOptions {
   /** API servers as this board was told of them, `https://host:port`. */

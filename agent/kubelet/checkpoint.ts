@@ -1,11 +1,11 @@
-import { readdir, rename, unlink } from "node:fs/promises";
+import { readdir, readFile, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { ConfigMap, PersistentVolume, Pod, PodStatus, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
-import { syncFolder, writeSecureFile } from "#shared/files/secure-file.ts";
 import { errnoOf, ifPresent, readIfPresent } from "#shared/files/if-present.ts";
+import { syncFolder, writeSecureFile } from "#shared/files/secure-file.ts";
 
 /** Tokens that a pod was given last, by what they are for. */
 export interface PodTokens {

@@ -20,8 +20,8 @@ import { type ContainerType, findContainer, formatPod, isStaticPod, podUid } fro
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { ResizeError } from "./pod-resizer.ts";
-import { VolumesError } from "./volumes/volume-error.ts";
 import type { MountedVolume } from "./volumes/mounted-volume.ts";
+import { VolumesError } from "./volumes/volume-error.ts";
 
 /** One run of a plan: what its steps learn from each other. */
 export interface PlanRun {

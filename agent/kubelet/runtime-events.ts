@@ -57,10 +57,6 @@ export async function followRuntimeEvents(options: RuntimeEventsOptions): Promis
     } finally {
       steady();
     }
-    await pause(
-      clock,
-      pollsOnly ? poll_ms : exponentialDelay_ms(failures++, firstRetry_ms, longestRetry_ms),
-      signal,
-    );
+    await pause(clock, pollsOnly ? poll_ms : exponentialDelay_ms(failures++, firstRetry_ms, longestRetry_ms), signal);
   }
 }

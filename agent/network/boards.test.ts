@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { canRunDockerd, startDockerd, type TestDockerd, testImage } from "../../test/support/dockerd.ts";
 import { makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
 import { linuxHost } from "../host/linux-host.ts";
-import { DockerRuntime } from "../runtime/docker.ts";
 import { containerConfig, sandboxConfig } from "../runtime/contract/configs.ts";
+import { DockerRuntime } from "../runtime/docker.ts";
 import { CniNetwork } from "./cni-network.ts";
 import type { RoutedNode } from "./route-plan.ts";
 

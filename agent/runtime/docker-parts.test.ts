@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { Readable } from "node:stream";
+import { containerConfig, sandboxConfig } from "./contract/configs.ts";
 import {
   type CreateContext,
   containerCreateOptions,
@@ -12,7 +13,6 @@ import { FrameParser, LogText } from "./docker-frames.ts";
 import { attemptOf, containerLabels, containerName, parseLabels, sandboxName } from "./docker-names.ts";
 import { jsonLines } from "./json-lines.ts";
 import { pauseImageArchive } from "./pause/pause-image.ts";
-import { containerConfig, sandboxConfig } from "./contract/configs.ts";
 import { tarArchive } from "./tar.ts";
 
 const frame = (stream: 1 | 2, text: string) => {

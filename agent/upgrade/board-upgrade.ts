@@ -129,7 +129,7 @@ export class BoardUpgrade {
       await this.#tell(node, next, false);
       return undefined;
     } catch (error) {
-      if (this.#isStopped) return undefined;
+      if (this.#loop.hasEnded) return undefined;
       this.#trouble = (error as Error).message;
       this.#options.log.warn("upgrade: trying again", { to: wanted, error });
       await this.#tell(node, state, false);

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { HttpClient } from "#shared/client/http-client.ts";
-import { hostPort } from "#shared/http/host-port.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import { encryptionKeyPath } from "../join/encryption-key-path.ts";
 import { rewriteThrough } from "../store/admin.ts";
 import {

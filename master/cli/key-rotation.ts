@@ -1,8 +1,8 @@
 import { decodeProtectedHeader } from "jose";
 import { configMaps, nodes, secrets } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
-import { certificateFingerprint } from "#shared/pki/certificate-facts.ts";
 import { bundleFingerprints } from "#shared/pki/certificate-bundle.ts";
+import { certificateFingerprint } from "#shared/pki/certificate-facts.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import {
   dropFormerSigningKeys,

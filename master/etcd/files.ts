@@ -3,9 +3,9 @@
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
-import { inUrl, outOfUrl } from "#shared/http/host-port.ts";
 import { ifPresentSync, readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
+import { inUrl, outOfUrl } from "#shared/http/host-port.ts";
 import type { EtcdMember } from "../store/etcd/maintenance-messages.ts";
 
 const clientPort = 2379;

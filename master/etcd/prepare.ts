@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { wholeValue } from "#shared/api/quantity.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
-import { GrpcError } from "#shared/grpc/grpc-error.ts";
-import { type KeyAndCertificate } from "#shared/pki/certificate.ts";
-import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
+import { GrpcError } from "#shared/grpc/grpc-error.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { ensureAuthority, PkiError } from "../pki/cluster-authorities.ts";
 import { ensureCertificate } from "../pki/master-certificates.ts";
 import {

@@ -8,11 +8,11 @@ import type { Log } from "#shared/client/log.ts";
 import { dnsAddress } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { explainRefusal, tokenCredentials } from "#shared/pki/board-join.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import { parseJoinToken, verifyAuthority } from "#shared/pki/join-token.ts";
-import { readIfPresent } from "#shared/files/if-present.ts";
-import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { PathAnswer } from "../apiserver/server-parts.ts";
 import { etcdPaths, keepEtcd, knownMembers } from "../etcd/files.ts";
 import {

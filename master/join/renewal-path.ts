@@ -3,10 +3,10 @@ import { badRequest, forbidden, isNotFound, methodNotAllowed } from "#shared/api
 import { nodes } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
-import { extendedKeyUsages, parseCertificateDer, subjectOf } from "#shared/pki/certificate-facts.ts";
-import { parseCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { extendedKeyUsages, parseCertificateDer, subjectOf } from "#shared/pki/certificate-facts.ts";
 import { placeOrder } from "#shared/pki/certificate-order.ts";
+import { parseCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { isRenewalProof, type RenewalRequest, renewalGrace_ms, renewalPath } from "#shared/pki/renewal-protocol.ts";
 import { kubeletClientUsages, signerNames } from "#shared/pki/signers.ts";
 import type { RequestContext } from "../apiserver/request.ts";

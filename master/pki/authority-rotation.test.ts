@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import { authorityAnnotations } from "#shared/pki/authority-annotations.ts";
-import { certificateFingerprint } from "#shared/pki/certificate-facts.ts";
 import { bundleFingerprints, splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { certificateFingerprint } from "#shared/pki/certificate-facts.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import {
   dropFormerSigningKeys,

@@ -1,10 +1,14 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type CertificateSubject, createCertificateAuthority, type KeyAndCertificate } from "#shared/pki/certificate.ts";
-import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { syncFolder, writeSecureFile } from "#shared/files/secure-file.ts";
+import {
+  type CertificateSubject,
+  createCertificateAuthority,
+  type KeyAndCertificate,
+} from "#shared/pki/certificate.ts";
+import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import {
   createServiceAccountKey,
   parseServiceAccountKeys,

@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { parse } from "yaml";
+import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { issueCertificate, leafLifetimeDays, lenientValidity } from "#shared/pki/certificate.ts";
-import { extendedKeyUsages, isIssuedBy, renewalTime } from "#shared/pki/certificate-facts.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
+import { extendedKeyUsages, isIssuedBy, renewalTime } from "#shared/pki/certificate-facts.ts";
 import {
   createJoinToken,
   formatJoinToken,
@@ -11,8 +13,6 @@ import {
   verifyAuthority,
 } from "#shared/pki/join-token.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
-import { readIfPresent } from "#shared/files/if-present.ts";
-import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { ClusterAuthorities } from "./cluster-authorities.ts";
 
 /** Someone who gets a kubeconfig. */

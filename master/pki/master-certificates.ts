@@ -2,11 +2,17 @@ import { createPrivateKey } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { type CertificateSubject, issueCertificate, type KeyAndCertificate, leafLifetimeDays, lenientValidity } from "#shared/pki/certificate.ts";
-import { certificateSubject, extendedKeyUsages, isIssuedBy, renewalTime } from "#shared/pki/certificate-facts.ts";
-import { joinPem, splitPem } from "#shared/pki/pem.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
+import {
+  type CertificateSubject,
+  issueCertificate,
+  type KeyAndCertificate,
+  leafLifetimeDays,
+  lenientValidity,
+} from "#shared/pki/certificate.ts";
+import { certificateSubject, extendedKeyUsages, isIssuedBy, renewalTime } from "#shared/pki/certificate-facts.ts";
+import { joinPem, splitPem } from "#shared/pki/pem.ts";
 import type { ClusterAuthorities } from "./cluster-authorities.ts";
 
 /** How this master is reached. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { JoinToken } from "#shared/pki/join-token.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
+import type { JoinToken } from "#shared/pki/join-token.ts";
 import { type ClusterAuthorities, ensureAuthorities } from "./cluster-authorities.ts";
 import { administrator, ensureJoinToken, ensureKubeconfig, type Identity } from "./credentials.ts";
 import { ensureMasterCertificates, type MasterCertificates, type MasterNames } from "./master-certificates.ts";

@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { formatGoDuration, formatGoDuration_ms, goDurationFault, parseGoDuration, parseGoDuration_ms } from "./go-duration.ts";
+import {
+  formatGoDuration,
+  formatGoDuration_ms,
+  goDurationFault,
+  parseGoDuration,
+  parseGoDuration_ms,
+} from "./go-duration.ts";
 
 test("durations are read as Go reads them, to the nanosecond", () => {
   for (const [text, nanoseconds] of [

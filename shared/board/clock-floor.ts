@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../client/log.ts";
 import { buildDate } from "../pki/build-date.ts";
-import { parseCertificate } from "../pki/certificate-facts.ts";
 import { splitCertificates } from "../pki/certificate-bundle.ts";
+import { parseCertificate } from "../pki/certificate-facts.ts";
 
 /** Below the data folder: what a master and an agent write while they run, and what they prove themselves with. */
 const folders = [".", "pki", "store", "agent", "agent/identity", "backups"] as const;

@@ -19,6 +19,11 @@ export class PromptedLoop {
     this.#clock = clock;
   }
 
+  /** No run begins any more. */
+  get hasEnded(): boolean {
+    return this.#isEnded;
+  }
+
   get isRunning(): boolean {
     return this.#running !== undefined;
   }

@@ -1,9 +1,9 @@
 import { isExpired, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import { exponentialDelay_ms } from "./exponential-delay.ts";
 import type { Client, ReadScope } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
+import { exponentialDelay_ms } from "./exponential-delay.ts";
 import { type Log, silentLog } from "./log.ts";
 
 /** What a reflector tells its cache, in the order in which it happened on the server. */

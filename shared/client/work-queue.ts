@@ -6,9 +6,9 @@ import {
   queueWaits,
   queueWork,
 } from "#shared/metrics/work-queues.ts";
-import { exponentialDelay_ms } from "./exponential-delay.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
+import { exponentialDelay_ms } from "./exponential-delay.ts";
 
 export interface WorkQueueOptions {
   /** It is counted under this name; a queue without one is not. */

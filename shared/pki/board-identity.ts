@@ -6,17 +6,23 @@ import { type Client, ConnectionError } from "#shared/client/client.ts";
 import type { Clock } from "#shared/client/clock.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
+import { readIfPresent } from "../files/if-present.ts";
+import { writeSecureFile } from "../files/secure-file.ts";
 import { askForName, fetchTrust, type JoinedBoard, joinCluster, nodeSubject, renewExpired } from "./board-join.ts";
-import { type KeyAndCertificate } from "./certificate.ts";
-import { certificateFingerprint, certificateSubject, isIssuedBy, parseCertificate, renewalTime } from "./certificate-facts.ts";
+import type { KeyAndCertificate } from "./certificate.ts";
 import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
+import {
+  certificateFingerprint,
+  certificateSubject,
+  isIssuedBy,
+  parseCertificate,
+  renewalTime,
+} from "./certificate-facts.ts";
 import { orderCertificate } from "./certificate-order.ts";
 import { type BoardFile, loadBoard, storeBoard, storeTrust } from "./identity-files.ts";
 import { apiServerName } from "./join-protocol.ts";
 import { parseJoinToken } from "./join-token.ts";
 import { joinPem, splitPem } from "./pem.ts";
-import { readIfPresent } from "../files/if-present.ts";
-import { writeSecureFile } from "../files/secure-file.ts";
 import { kubeletClientUsages, kubeletServingUsages, signerNames } from "./signers.ts";
 
 export interface BoardIdentityOptions {

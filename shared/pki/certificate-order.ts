@@ -2,7 +2,7 @@ import { certificateSigningRequests } from "#shared/api/resources.ts";
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
-import { type CertificateSubject, type KeyAndCertificate } from "./certificate.ts";
+import type { CertificateSubject, KeyAndCertificate } from "./certificate.ts";
 import { createCertificateRequest } from "./certificate-request.ts";
 import type { SignerName } from "./signers.ts";
 

@@ -1,6 +1,17 @@
 import "reflect-metadata";
-import { type Extension, PemConverter, Pkcs10CertificateRequest, Pkcs10CertificateRequestGenerator, KeyUsageFlags } from "@peculiar/x509";
-import { altNamesExtension, type CertificateSubject, type KeyAndCertificate, nameOf, signPublicKey } from "./certificate.ts";
+import {
+  KeyUsageFlags,
+  PemConverter,
+  Pkcs10CertificateRequest,
+  Pkcs10CertificateRequestGenerator,
+} from "@peculiar/x509";
+import {
+  altNamesExtension,
+  type CertificateSubject,
+  type KeyAndCertificate,
+  nameOf,
+  signPublicKey,
+} from "./certificate.ts";
 import { altNamesOf, type NamedSubject, parseCertificate, subjectOf, type Validity } from "./certificate-facts.ts";
 import { exportKey, generateKeys, pemText, signing } from "./x509.ts";
 

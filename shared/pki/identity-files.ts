@@ -2,11 +2,11 @@ import { createPrivateKey } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#shared/client/log.ts";
-import { type KeyAndCertificate } from "./certificate.ts";
-import { certificateSubject, parseCertificate } from "./certificate-facts.ts";
-import { joinPem, splitPem } from "./pem.ts";
 import { errnoOf, readIfPresent } from "../files/if-present.ts";
 import { writeSecureFile } from "../files/secure-file.ts";
+import type { KeyAndCertificate } from "./certificate.ts";
+import { certificateSubject, parseCertificate } from "./certificate-facts.ts";
+import { joinPem, splitPem } from "./pem.ts";
 
 /**
  * What makes a board a board of its cluster, on its card: ca.crt, client.pem and board.json, and all three once more in

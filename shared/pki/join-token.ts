@@ -1,6 +1,6 @@
 import { randomInt, timingSafeEqual } from "node:crypto";
-import { certificateFingerprint } from "./certificate-facts.ts";
 import { bundleFingerprints, splitCertificates } from "./certificate-bundle.ts";
+import { certificateFingerprint } from "./certificate-facts.ts";
 
 /**
  * `BR1<sha256 of the cluster CA's DER>::<id>.<secret>`: what a board needs to join. The joiner checks the CA's hash

@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { AddressInfo } from "node:net";
 import { type ConnectionOptions, connect, createServer, type Server, type TLSSocket } from "node:tls";
-import { createCertificateAuthority, issueCertificate, type KeyAndCertificate, lenientValidity } from "./certificate.ts";
+import {
+  createCertificateAuthority,
+  issueCertificate,
+  type KeyAndCertificate,
+  lenientValidity,
+} from "./certificate.ts";
 import { extendedKeyUsages } from "./certificate-facts.ts";
 
 /** What a server sees of a client: that is what authentication rests on. */

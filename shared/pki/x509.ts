@@ -24,7 +24,9 @@ export function randomSerial(): string {
 
 /** PKCS #8, as PEM. */
 export async function exportKey(key: CryptoKey): Promise<string> {
-  return pemText(PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", key as webcrypto.CryptoKey), "PRIVATE KEY"));
+  return pemText(
+    PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", key as webcrypto.CryptoKey), "PRIVATE KEY"),
+  );
 }
 
 /** PEM text that ends with a line break, as other programs write it. */

@@ -5,7 +5,12 @@ import { connect } from "node:tls";
 import { serviceAccounts } from "#shared/api/resources.ts";
 import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import { flags, frameTypes } from "#shared/http2/frames.ts";
-import { createCertificateAuthority, crossCertify, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import {
+  createCertificateAuthority,
+  crossCertify,
+  issueCertificate,
+  type KeyAndCertificate,
+} from "#shared/pki/certificate.ts";
 import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { Http2Client } from "../support/http2-client.ts";
 import { type SecuredServer, startSecuredServer } from "../support/secured-server.ts";

@@ -10,8 +10,8 @@ import { BoardIdentity, type BoardIdentityOptions } from "#shared/pki/board-iden
 import { nodeSubject } from "#shared/pki/board-join.ts";
 import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
 import { certificateSubject, extendedKeyUsages, parseCertificate } from "#shared/pki/certificate-facts.ts";
-import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { orderCertificate } from "#shared/pki/certificate-order.ts";
+import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { createJoinToken, formatJoinToken, parseJoinToken } from "#shared/pki/join-token.ts";
 import { joinPem, splitPem } from "#shared/pki/pem.ts";
 import { type RenewalRequest, renewalPath, renewalProof } from "#shared/pki/renewal-protocol.ts";

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { InvalidImageReference, parseImageReference } from "#agent/runtime/image-reference.ts";
 import type { ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import type { Log } from "#shared/client/log.ts";
-import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
+import { writeSecureFile } from "#shared/files/secure-file.ts";
 
 /** What opens an image's registry: a pull secret, with what it says there, or a service account. */
 export interface PullCredential {

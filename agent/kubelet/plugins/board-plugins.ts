@@ -7,6 +7,7 @@ import type { Node, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
+import { readIfPresent } from "#shared/files/if-present.ts";
 import { GrpcDoor } from "#shared/grpc/door.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { CsiDrivers } from "../csi/csi-drivers.ts";
@@ -18,9 +19,8 @@ import { DeviceManager } from "../devices/device-manager.ts";
 import type { DevicePlugins } from "../devices/device-plugins.ts";
 import type { DraDrivers } from "../dra/dra-drivers.ts";
 import type { PreparedClaims } from "../dra/prepared-claims.ts";
-import { readIfPresent } from "#shared/files/if-present.ts";
-import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
 import type { CsiLoader } from "../volumes/csi-loader.ts";
+import type { ServiceAccountTokens } from "../volumes/service-account-token.ts";
 import { PluginWatcher } from "./plugin-watcher.ts";
 import { ResourceSlices } from "./resource-slices.ts";
 

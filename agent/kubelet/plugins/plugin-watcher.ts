@@ -37,7 +37,6 @@ export class PluginWatcher {
   readonly #known = new Map<string, Known>();
   #watcher: FSWatcher | undefined;
   readonly #loop = new PromptedLoop(() => this.#look());
-  #stopped = false;
 
   constructor(options: PluginWatcherOptions) {
     this.#options = options;
@@ -52,7 +51,7 @@ export class PluginWatcher {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#loop.end();
     this.#watcher?.close();
     for (const { retry } of this.#known.values()) clearTimeout(retry);
     await this.#loop.stop();
@@ -100,9 +99,9 @@ export class PluginWatcher {
       const deregister = await this.#options.register(path);
       known.deregister = deregister;
       // Gone in the meantime.
-      if (!this.#known.has(path) && !this.#stopped) await this.#deregister(path, known);
+      if (!this.#known.has(path) && !this.#loop.hasEnded) await this.#deregister(path, known);
     } catch (error) {
-      if (this.#known.get(path) !== known || this.#stopped) return;
+      if (this.#known.get(path) !== known || this.#loop.hasEnded) return;
       const delay_ms = exponentialDelay_ms(known.failures++, firstRetry_ms, longestRetry_ms);
       log.warn("a plug-in could not be registered", { socket: path, error, tryAgainIn_ms: delay_ms });
       known.retry = setTimeout(() => void this.#register(path, known), delay_ms);

@@ -41,4 +41,3 @@ export async function folderUsage(path: string): Promise<FolderUsage> {
   }
   return { size_bytes, inodes };
 }
-

@@ -24,8 +24,8 @@ export interface PayloadSources {
 
 const defaultMode = 0o644;
 
-/** The files of a volume that shows API objects; undefined for other volumes. Rejects when a source is missing. */
-export async function volumePayload(volume: Volume, sources: PayloadSources): Promise<Payload | undefined> {
+/** The files of a volume that shows API objects; other volumes have none. Rejects when a source is missing. */
+export async function volumePayload(volume: Volume, sources: PayloadSources): Promise<Payload> {
   const { configMap, secret, downwardAPI, projected } = volume;
   if (configMap) return one({ configMap }, configMap.defaultMode, sources);
   if (secret) {
@@ -33,12 +33,11 @@ export async function volumePayload(volume: Volume, sources: PayloadSources): Pr
     return one({ secret: { name: secretName, items, optional } }, secret.defaultMode, sources);
   }
   if (downwardAPI) return one({ downwardAPI }, downwardAPI.defaultMode, sources);
-  if (!projected) return undefined;
   const files = new Map<string, ProjectedFile>();
   const failures = new Set<string>();
-  for (const source of projected.sources ?? []) {
+  for (const source of projected?.sources ?? []) {
     try {
-      for (const [path, file] of await one(source, projected.defaultMode, sources)) files.set(path, file);
+      for (const [path, file] of await one(source, projected?.defaultMode, sources)) files.set(path, file);
     } catch (error) {
       failures.add((error as Error).message);
     }

@@ -24,7 +24,10 @@ export function lifecycleContract(bench: RuntimeBench): void {
     expect(found?.ips[0]).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
     await bench.runtime.stopSandbox(id);
     await bench.runtime.stopSandbox(id);
-    expect((await bench.runtime.listSandboxes()).find((s) => s.id === id)).toMatchObject({ state: "not-ready", ips: [] });
+    expect((await bench.runtime.listSandboxes()).find((s) => s.id === id)).toMatchObject({
+      state: "not-ready",
+      ips: [],
+    });
     await bench.runtime.removeSandbox(id);
     await bench.runtime.removeSandbox(id);
     expect((await bench.runtime.listSandboxes()).some((s) => s.id === id)).toBe(false);
@@ -60,7 +63,12 @@ export function lifecycleContract(bench: RuntimeBench): void {
       expect(created).toMatchObject({ id, sandboxId, name: "main", attempt: 2, state: "created", pod: sandbox.pod });
       await bench.runtime.startContainer(id);
       const status = await bench.ended(id, sandbox.pod.uid);
-      expect(status).toMatchObject({ exitCode: 3, oomKilled: false, image: bench.image, annotations: { own: "annotation" } });
+      expect(status).toMatchObject({
+        exitCode: 3,
+        oomKilled: false,
+        image: bench.image,
+        annotations: { own: "annotation" },
+      });
       expect(status.labels["own"]).toBe("label");
       expect(status.finishedAt_ms ?? 0).toBeGreaterThanOrEqual(status.startedAt_ms ?? Number.POSITIVE_INFINITY);
       await bench.runtime.removeContainer(id);
@@ -112,7 +120,10 @@ export function lifecycleContract(bench: RuntimeBench): void {
 
   test("a program that does not exist is a typed error, with its reason in the status", async () => {
     await bench.withSandbox({}, async (sandboxId, sandbox) => {
-      const id = await bench.runtime.createContainer(sandboxId, containerConfig(sandbox, bench.image, { command: ["/no/such"] }));
+      const id = await bench.runtime.createContainer(
+        sandboxId,
+        containerConfig(sandbox, bench.image, { command: ["/no/such"] }),
+      );
       expect(await kindOf(bench.runtime.startContainer(id))).toBe("cannot-start");
       const [status] = await bench.runtime.listContainers({ podUid: sandbox.pod.uid });
       expect(status?.error).toContain("/no/such");

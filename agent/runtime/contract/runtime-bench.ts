@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ContainerConfig, type ContainerRuntime, type ContainerStatus, RuntimeError, type SandboxConfig } from "../runtime.ts";
+import {
+  type ContainerConfig,
+  type ContainerRuntime,
+  type ContainerStatus,
+  RuntimeError,
+  type SandboxConfig,
+} from "../runtime.ts";
 import { containerConfig, sandboxConfig } from "./configs.ts";
 
 /** A runtime under test, with an image of a busybox whose `/bin` is in PATH. */

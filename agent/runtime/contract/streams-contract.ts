@@ -144,7 +144,8 @@ export function streamsContract(bench: RuntimeBench): void {
       await bench.ended(id, sandbox.pod.uid);
       const whole = await bench.output(id);
       expect(await followed).toHaveLength(whole.length);
-      const read = async (options: Parameters<ContainerRuntime["logs"]>[1]) => text(await bench.runtime.logs(id, options));
+      const read = async (options: Parameters<ContainerRuntime["logs"]>[1]) =>
+        text(await bench.runtime.logs(id, options));
       expect(await read({ follow: false, timestamps: false, stream: "stderr" })).toBe("e\n");
       expect(await read({ follow: false, timestamps: false, limit_bytes: 5 })).toBe(whole.slice(0, 5));
       const stamped = await read({ follow: false, timestamps: true, stream: "stdout" });
@@ -167,7 +168,10 @@ export function streamsContract(bench: RuntimeBench): void {
       connection.end(sent);
       expect((await answer).length).toBe(sent.length);
       const refused = `failed to connect to localhost:9 inside namespace "${sandboxId}": dial tcp 127.0.0.1:9: connect: connection refused`;
-      await expect(bench.runtime.portForward(sandboxId, 9)).rejects.toMatchObject({ kind: "network", message: refused });
+      await expect(bench.runtime.portForward(sandboxId, 9)).rejects.toMatchObject({
+        kind: "network",
+        message: refused,
+      });
     });
   });
 }

@@ -18,7 +18,15 @@ import { type CriClient, createReplacing, patience_ms } from "./client.ts";
 import { type ContainerDetails, containerDetails, type Details, required, type SandboxDetails } from "./details.ts";
 import { defaultLogMaxFiles, defaultLogMaxSize_bytes, LogKeeper } from "./log-keeper.ts";
 import * as wire from "./messages.ts";
-import { containerRequest, containerStatus, label, logFolder, podSelector, resources, sandboxAgain } from "./requests.ts";
+import {
+  containerRequest,
+  containerStatus,
+  label,
+  logFolder,
+  podSelector,
+  resources,
+  sandboxAgain,
+} from "./requests.ts";
 
 export interface CriContainerOptions {
   /** Where logs go: /var/log/pods. */
@@ -121,9 +129,7 @@ export class CriContainers {
   async stop(id: string, grace_s: number, signal?: string): Promise<void> {
     const grace = Math.max(0, Math.ceil(grace_s));
     const isSignalled =
-      signal !== undefined &&
-      grace > 0 &&
-      (await signalAndWait(await this.details.fresh(id), signal, grace * 1000));
+      signal !== undefined && grace > 0 && (await signalAndWait(await this.details.fresh(id), signal, grace * 1000));
     try {
       await this.#client.runtimeIfFound(
         "StopContainer",

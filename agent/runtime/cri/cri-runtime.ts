@@ -23,7 +23,7 @@ import {
   type StatsOptions,
 } from "../runtime.ts";
 import { CriClient, codeOf } from "./client.ts";
-import { CriContainers, type CriContainerOptions } from "./containers.ts";
+import { type CriContainerOptions, CriContainers } from "./containers.ts";
 import { watchEvents } from "./events.ts";
 import { importImages } from "./image-import.ts";
 import { CriImages } from "./images.ts";
@@ -206,7 +206,8 @@ export class CriRuntime implements ContainerRuntime {
     this.#sandboxes.details.forgetAll();
     for await (const event of watchEvents(this.#client, signal)) {
       const { containerId } = event;
-      const labels = (this.#containers.details.seen(containerId) ?? this.#sandboxes.details.seen(containerId))?.status.labels;
+      const labels = (this.#containers.details.seen(containerId) ?? this.#sandboxes.details.seen(containerId))?.status
+        .labels;
       this.#containers.details.forget(containerId);
       this.#sandboxes.details.forget(containerId);
       const podUid = event.podUid ?? (labels ? podOf(labels).uid : await this.#podUidOf(containerId));

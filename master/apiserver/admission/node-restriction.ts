@@ -177,8 +177,7 @@ export class NodeRestriction implements AdmissionPlugin {
       sources.some((source) => source.serviceAccountToken && (source.serviceAccountToken.audience ?? "") === audience)
     )
       return true;
-    const claim =
-      claimNameOf(pod, volume);
+    const claim = claimNameOf(pod, volume);
     const driver = volume.csi?.driver ?? (claim ? this.#driverOf(pod.metadata.namespace, claim) : undefined);
     const requests = driver ? (this.reader.get(csiDrivers, { name: driver })?.spec.tokenRequests ?? []) : [];
     return requests.some((request) => request.audience === audience);

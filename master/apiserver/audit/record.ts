@@ -160,7 +160,8 @@ export class AuditRecord {
         requestObject: this.#requestObject,
         responseObject: this.#responseObject,
         requestReceivedTimestamp: this.#received,
-        stageTimestamp: stage === "RequestReceived" ? this.#received : rfc3339Micro(performance.timeOrigin + performance.now()),
+        stageTimestamp:
+          stage === "RequestReceived" ? this.#received : rfc3339Micro(performance.timeOrigin + performance.now()),
         annotations: hasAnswer ? this.#shownAnnotations() : undefined,
       },
     });

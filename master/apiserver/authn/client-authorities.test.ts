@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { createCertificateAuthority, crossCertify, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import {
+  createCertificateAuthority,
+  crossCertify,
+  issueCertificate,
+  type KeyAndCertificate,
+} from "#shared/pki/certificate.ts";
 import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { ClientAuthorities } from "./client-authorities.ts";
 

@@ -1,7 +1,7 @@
 /** By which of the cluster's authorities a client's certificate was issued: the clients' own, or the one of the proxies before us. */
 import { X509Certificate } from "node:crypto";
-import { mayIssueClients } from "#shared/pki/certificate-facts.ts";
 import { joinCertificates, splitCertificates } from "#shared/pki/certificate-bundle.ts";
+import { mayIssueClients } from "#shared/pki/certificate-facts.ts";
 
 /** What a client showed in its handshake. */
 export interface ClientCertificate {

@@ -2,7 +2,7 @@ import type {
   CertificateSigningRequest,
   CertificateSigningRequestCondition,
 } from "#shared/api/types/certificates-v1.generated.ts";
-import { type NamedSubject } from "#shared/pki/certificate-facts.ts";
+import type { NamedSubject } from "#shared/pki/certificate-facts.ts";
 import { CertificateRequestError, parseCertificateRequest } from "#shared/pki/certificate-request.ts";
 
 export const hasCondition = ({ status }: CertificateSigningRequest, type: string): boolean =>

@@ -1,7 +1,7 @@
 import { certificateSigningRequests } from "#shared/api/resources.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
-import { type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { signCertificateRequest } from "#shared/pki/certificate-request.ts";
 import { isOwnSigner, requestProblem, signingProfile } from "#shared/pki/signers.ts";
 import { askedFor, hasCondition, withCondition } from "./request-state.ts";

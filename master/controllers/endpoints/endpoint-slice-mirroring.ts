@@ -72,8 +72,7 @@ function tellOmitted(
   events: EventRecorder,
 ): void {
   const warn = (reason: string, message: string): void => events.record(object, { type: "Warning", reason, message });
-  if (invalid > 0)
-    warn("InvalidIPAddress", `Skipped ${invalid} invalid IP addresses when mirroring to EndpointSlices`);
+  if (invalid > 0) warn("InvalidIPAddress", `Skipped ${invalid} invalid IP addresses when mirroring to EndpointSlices`);
   if (skipped > 0)
     warn(
       "TooManyAddressesToMirror",

@@ -18,8 +18,7 @@ export class ZoneHintEvents {
         events.record(service, { type, reason, message: `${what}, addressType: ${addressType}` });
       if (is === "on") record("Normal", "TopologyAwareHintsEnabled", "Topology Aware Hints has been enabled");
       else if (is !== undefined) record("Warning", "TopologyAwareHintsDisabled", is);
-      else if (was === "on")
-        record("Warning", "TopologyAwareHintsDisabled", "Topology Aware Hints has been disabled");
+      else if (was === "on") record("Warning", "TopologyAwareHintsDisabled", "Topology Aware Hints has been disabled");
     }
     if (outcomes) this.#told.set(key, outcomes);
     else this.#told.delete(key);

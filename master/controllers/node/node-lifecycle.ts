@@ -1,9 +1,5 @@
 import { leases, nodes, pods } from "#shared/api/resources.ts";
-import {
-  type ControllerDefinition,
-  defineController,
-  watching,
-} from "#shared/client/controller.ts";
+import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import { isPodReady } from "../pod-condition.ts";
 import { defaultHealthSettings, type HealthSettings } from "./health.ts";

@@ -90,7 +90,11 @@ export class NodeMonitor {
   }
 
   /** Takes in what node and Lease show; a node that cannot be reached gets its conditions Unknown. */
-  async #updateHealth(name: string, node: Node, now_ms: number): Promise<{ current: Node; reachability: Reachability }> {
+  async #updateHealth(
+    name: string,
+    node: Node,
+    now_ms: number,
+  ): Promise<{ current: Node; reachability: Reachability }> {
     const { settings } = this.#options;
     const lease = this.#context.lister(leases, leaseScope).get(`${nodeLeaseNamespace}/${name}`);
     const record = heardAgain(this.#records.get(name), node, lease, now_ms, settings);
@@ -146,7 +150,9 @@ export class NodeMonitor {
 
   async #addBetaLabels({ metadata }: Node): Promise<void> {
     const { name = "", labels = {} } = metadata;
-    const wrong = betaLabels.filter(([stable, beta]) => labels[stable] !== undefined && labels[beta] !== labels[stable]);
+    const wrong = betaLabels.filter(
+      ([stable, beta]) => labels[stable] !== undefined && labels[beta] !== labels[stable],
+    );
     if (wrong.length === 0) return;
     const body = { metadata: { labels: Object.fromEntries(wrong.map(([stable, beta]) => [beta, labels[stable]])) } };
     await this.#context.client.patch(nodes, { name }, { type: "merge", body });

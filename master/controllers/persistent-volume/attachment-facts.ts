@@ -1,4 +1,11 @@
-import { csiDrivers, nodes, persistentVolumeClaims, persistentVolumes, pods, volumeAttachments } from "#shared/api/resources.ts";
+import {
+  csiDrivers,
+  nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
+  pods,
+  volumeAttachments,
+} from "#shared/api/resources.ts";
 import { isBound } from "#shared/api/scheduling/volume-match.ts";
 import type { PersistentVolume, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";

@@ -1,6 +1,7 @@
 /** Scalars that Go's types read from JSON and write back in their own canonical form. */
-import { formatGoDuration, goDurationFault, parseGoDuration } from "../go-duration.ts";
+
 import { integerOf, isRawNumber, numberFromBigInt, numberToken } from "../codec/number.ts";
+import { formatGoDuration, goDurationFault, parseGoDuration } from "../go-duration.ts";
 import { canonicalQuantity, QuantityError } from "../quantity.ts";
 
 /** A value of the wrong type or form, with the message of Go's decoder. */

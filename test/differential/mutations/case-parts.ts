@@ -34,7 +34,8 @@ export const patch = (...operations: readonly string[]): object =>
 /** The same, by an expression that gives the whole patch. */
 export const patches = (expression: string): object => ({ patchType: "JSONPatch", jsonPatch: { expression } });
 /** Expressions of apply configurations that set labels, data, or fields of a spec. */
-export const labels = (text: string): string => `Object{metadata: Object.metadata{labels: Object.metadata.labels{${text}}}}`;
+export const labels = (text: string): string =>
+  `Object{metadata: Object.metadata{labels: Object.metadata.labels{${text}}}}`;
 export const data = (text: string): string => `Object{data: Object.data{${text}}}`;
 export const spec = (text: string): string => `Object{spec: Object.spec{${text}}}`;
 export const podSpec = (text: string): string =>
@@ -62,7 +63,8 @@ function policyOf(
 }
 
 /** What a case has beside its kind, name and mutations. */
-export interface More extends Partial<Pick<MutationCase, "object" | "method" | "query" | "subresource" | "body" | "type">> {
+export interface More
+  extends Partial<Pick<MutationCase, "object" | "method" | "query" | "subresource" | "body" | "type">> {
   readonly fields?: object;
   readonly rule?: object;
   readonly bindings?: readonly object[];
@@ -115,4 +117,5 @@ export const when = (expression: string, more: object = {}): More => ({
 });
 export const mapParams = { paramKind: { apiVersion: "v1", kind: "ConfigMap" } };
 /** A mutation that can be told from another by how often it ran. */
-export const append = (text: string): object => applied(data(`a: (has(object.data.a) ? object.data.a : '') + '${text}'`));
+export const append = (text: string): object =>
+  applied(data(`a: (has(object.data.a) ? object.data.a : '') + '${text}'`));

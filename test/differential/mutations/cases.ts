@@ -1,6 +1,25 @@
 /** MutatingAdmissionPolicies, one a case (upstream takes several in any order), each for what is labelled with the name of its
  *  case, and what is sent while they are there. */
-import { append, applied, data, deployment, labels, lenient, map, mapParams, type MutationCase, named, one, patch, patches, podSpec, spec, thing, when } from "./case-parts.ts";
+import {
+  append,
+  applied,
+  data,
+  deployment,
+  labels,
+  lenient,
+  type MutationCase,
+  map,
+  mapParams,
+  named,
+  one,
+  patch,
+  patches,
+  podSpec,
+  spec,
+  thing,
+  when,
+} from "./case-parts.ts";
+import { ordinary } from "./kinds.ts";
 
 export const cases: readonly MutationCase[] = [
   // Configurations that are applied.

@@ -34,12 +34,9 @@ const inCgroup =
     stats.cgroup && value(stats.cgroup);
 
 const cpuMetrics: readonly ContainerMetric[] = [
-  counter(
-    "container_cpu_usage_seconds_total",
-    "CPU time in seconds.",
-    ({ stats }) => stats.cpuUsage_ns / 1e9,
-    { cpu: "total" },
-  ),
+  counter("container_cpu_usage_seconds_total", "CPU time in seconds.", ({ stats }) => stats.cpuUsage_ns / 1e9, {
+    cpu: "total",
+  }),
   counter(
     "container_cpu_user_seconds_total",
     "User CPU time in seconds.",
@@ -77,9 +74,21 @@ const memoryMetrics: readonly ContainerMetric[] = [
     ({ stats }) => stats.memoryWorkingSet_bytes,
   ),
   gauge("container_memory_rss", "Anonymous memory.", ({ stats }) => stats.memoryRss_bytes),
-  gauge("container_memory_cache", "Page cache in bytes.", inCgroup(({ cache_bytes }) => cache_bytes)),
-  gauge("container_memory_mapped_file", "Mapped files in bytes.", inCgroup(({ mapped_bytes }) => mapped_bytes)),
-  gauge("container_memory_swap", "Swap in bytes.", inCgroup(({ swap_bytes }) => swap_bytes)),
+  gauge(
+    "container_memory_cache",
+    "Page cache in bytes.",
+    inCgroup(({ cache_bytes }) => cache_bytes),
+  ),
+  gauge(
+    "container_memory_mapped_file",
+    "Mapped files in bytes.",
+    inCgroup(({ mapped_bytes }) => mapped_bytes),
+  ),
+  gauge(
+    "container_memory_swap",
+    "Swap in bytes.",
+    inCgroup(({ swap_bytes }) => swap_bytes),
+  ),
   {
     name: "container_memory_failures_total",
     type: "counter",
@@ -95,8 +104,16 @@ const memoryMetrics: readonly ContainerMetric[] = [
 ];
 
 const taskMetrics: readonly ContainerMetric[] = [
-  gauge("container_processes", "Processes.", inCgroup(({ processes }) => processes)),
-  gauge("container_threads", "Threads, of all processes.", inCgroup(({ threads }) => threads)),
+  gauge(
+    "container_processes",
+    "Processes.",
+    inCgroup(({ processes }) => processes),
+  ),
+  gauge(
+    "container_threads",
+    "Threads, of all processes.",
+    inCgroup(({ threads }) => threads),
+  ),
 ];
 
 /** Where the kernel watches it: how long a container's tasks waited for a resource (PSI). */

@@ -40,11 +40,7 @@ const webhookEnvironment = admissionEnvironment({ authorizer: true });
  * Evaluates all conditions, then looks at them in order: one that is false decides, whatever else failed. Throws ConditionError,
  * also where they cost more than they may, whatever those before gave.
  */
-async function allHold(
-  conditions: readonly Compiled[],
-  evaluation: Evaluation,
-  of: ConditionsOf,
-): Promise<boolean> {
+async function allHold(conditions: readonly Compiled[], evaluation: Evaluation, of: ConditionsOf): Promise<boolean> {
   const began_ms = performance.now();
   let areTrue = false;
   try {

@@ -10,7 +10,12 @@ import type { SchemaLeniency } from "./schema-leniency.ts";
 import { metaFields } from "./schema-walk.ts";
 
 /** Defaults must be values that the schema itself allows, with nothing in them that would be pruned. */
-export function checkDefaults(schema: JSONSchemaProps, insideMeta: boolean, leniency: SchemaLeniency, field: Field): void {
+export function checkDefaults(
+  schema: JSONSchemaProps,
+  insideMeta: boolean,
+  leniency: SchemaLeniency,
+  field: Field,
+): void {
   const isEmbedded = schema["x-kubernetes-embedded-resource"] === true;
   const inMeta = insideMeta && !isEmbedded;
   if (schema.default !== undefined) {

@@ -51,7 +51,8 @@ export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
       const [after, before] = [draft.status, old.status ?? {}];
       const given = after.lastPhaseTransitionTime;
       if (after.phase !== before.phase) {
-        if (given === undefined || given === before.lastPhaseTransitionTime) after.lastPhaseTransitionTime = rfc3339(Date.now());
+        if (given === undefined || given === before.lastPhaseTransitionTime)
+          after.lastPhaseTransitionTime = rfc3339(Date.now());
       } else if (given === undefined && before.lastPhaseTransitionTime !== undefined) {
         after.lastPhaseTransitionTime = before.lastPhaseTransitionTime;
       }
