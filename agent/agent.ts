@@ -31,11 +31,11 @@ export async function startAgent(own: AgentStart): Promise<RunningAgent> {
   const access = await enterCluster(own, log, signal);
   const settings = withClusterSettings(own.settings, access.identity.settings);
   const start = { ...own, settings };
-  const { nodeName, identity, client, informers, caches } = access;
+  const { nodeName, client, informers } = access;
   log.info("this board is a node", { node: nodeName });
 
   const parts = new Parts(log);
-  parts.add("checkpoint", caches);
+  parts.add("checkpoint", access.caches);
   parts.add("informers", { stop: () => informers.stop() });
   const asPods = settings.asPods || access.identity.settings["asPods"] === "true";
   if (!asPods) {
@@ -49,12 +49,9 @@ export async function startAgent(own: AgentStart): Promise<RunningAgent> {
     // The link may have gone dark: then only the heartbeat knows yet.
     isAway: () => informers.informer(endpointSlices).isInterrupted || !heartbeat.isConnected,
   });
-  const onPodStatus = (): void => endpoints.prompt();
-  const { kubelet, server, kubeletSocket } = await startBoardPods(
-    { settings, disabled: start.disabled, kubelet: { ...ownKubelet(settings), onPodStatus } },
-    access,
-    { parts, log },
-  );
+  const ownPods = { ...ownKubelet(settings), onPodStatus: () => endpoints.prompt() };
+  const pods = { settings, disabled: start.disabled, kubelet: ownPods };
+  const { kubelet, server, kubeletSocket } = await startBoardPods(pods, access, { parts, log });
   if (asPods) {
     const { startBoardComponents } = await import("./component-pods/board-components.ts");
     parts.add("components", await startBoardComponents(start, access, { runtime: kubelet.runtime, log }));
@@ -64,25 +61,10 @@ export async function startAgent(own: AgentStart): Promise<RunningAgent> {
   parts.add("endpoints", endpoints);
   const inside: AgentStart = asPods ? { ...start, disabled: [...start.disabled, "proxy"] } : start;
   await startBoardServices(inside, access, { parts, log, node: () => kubelet.node, signal });
-  if (!start.disabled.includes("upgrade")) {
-    const upgrade = boardUpgrade(start, access, { heartbeat, log, signal });
-    upgrade.start();
-    parts.add("upgrade", upgrade);
-  }
+  if (!start.disabled.includes("upgrade")) startUpgrades(start, access, { parts, heartbeat, log, signal });
   informers.start();
-  parts.add(
-    "certificates",
-    await keepCertificates({
-      identity,
-      client,
-      informers,
-      kubelet,
-      heartbeat,
-      server,
-      settings,
-      log: log.named("certificates"),
-    }),
-  );
+  const kept = { identity: access.identity, client, informers, kubelet, heartbeat, server, settings };
+  parts.add("certificates", await keepCertificates({ ...kept, log: log.named("certificates") }));
   parts.add("heartbeat", heartbeat);
   if (start.tokenFiles?.length)
     void forgetJoinToken({ files: start.tokenFiles, client, nodeName, log: log.named("join-token"), signal });
@@ -111,12 +93,12 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
   };
 }
 
-function boardUpgrade(
+function startUpgrades(
   { settings }: AgentStart,
   { nodeName, client, informers, masters, certificates }: ClusterAccess,
-  { heartbeat, log, signal }: { heartbeat: Heartbeat; log: Log; signal: AbortSignal },
-): BoardUpgrade {
-  return new BoardUpgrade({
+  { parts, heartbeat, log, signal }: { parts: Parts; heartbeat: Heartbeat; log: Log; signal: AbortSignal },
+): void {
+  const upgrade = new BoardUpgrade({
     nodeName,
     client,
     informers,
@@ -135,4 +117,6 @@ function boardUpgrade(
     restart: () => process.kill(process.pid, "SIGTERM"),
     log: log.named("upgrade"),
   });
+  upgrade.start();
+  parts.add("upgrade", upgrade);
 }

@@ -65,18 +65,18 @@ export function readDnsSettings(configMap: Pick<ConfigMap, "data"> | undefined):
   let ttl_s = usualDnsSettings.ttl_s;
   for (const [key, text] of Object.entries(configMap?.data ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const problem = (what: string): void => void problems.push(`${key}: ${what}`);
+    const forAll = (directives: readonly Directive[]): void => {
+      others = zoneSettings(others, directives, problem);
+    };
     try {
       if (key.endsWith(".override")) {
         const directives = parseDirectives(text);
-        others = zoneSettings(others, directives, problem);
+        forAll(directives);
         ttl_s = clusterTtl(directives) ?? ttl_s;
-      } else if (key.endsWith(".server")) {
-        for (const { zones: names, directives } of parseServerBlocks(text)) {
-          for (const name of names) {
-            if (name === "") others = zoneSettings(others, directives, problem);
-            else zones.set(name, zoneSettings(zones.get(name) ?? usualZone, directives, problem));
-          }
-        }
+      }
+      for (const [name, directives] of key.endsWith(".server") ? zoneBlocks(text) : []) {
+        if (name === "") forAll(directives);
+        else zones.set(name, zoneSettings(zones.get(name) ?? usualZone, directives, problem));
       }
     } catch (error) {
       if (!(error instanceof CorefileError)) throw error;
@@ -85,6 +85,10 @@ export function readDnsSettings(configMap: Pick<ConfigMap, "data"> | undefined):
   }
   return { settings: { ttl_s, zones, others }, problems };
 }
+
+/** Each zone of the server blocks with what stands in its block; `""` is for all names. */
+const zoneBlocks = (text: string): (readonly [zone: string, directives: readonly Directive[]])[] =>
+  parseServerBlocks(text).flatMap(({ zones, directives }) => zones.map((zone) => [zone, directives] as const));
 
 /** The settings for a name: those of the longest zone that it is in. */
 export function zoneOf({ zones, others }: DnsSettings, name: string): ZoneSettings {

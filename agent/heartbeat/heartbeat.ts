@@ -98,54 +98,16 @@ export class Heartbeat {
 
   /** mqtt.js would reconnect with the same will; a session has a number of its own, so each is a client of its own. */
   private connect(failures: number): void {
-    const { nodeName, brokers, credentials, outside, log } = this.options;
+    const { brokers, outside } = this.options;
     const broker = outside?.url ?? brokers[failures % brokers.length];
     if (broker === undefined) throw new Error("no MQTT broker is configured");
     const session: SessionMessage = { state: "online", bootId: bootId(), session: sinceBoot_cs() };
-    const topic = sessionTopic(nodeName);
-    // In parts: of a URL mqtt.js warns that the way it reads it is outdated.
-    const { hostname, port } = new URL(broker);
-    const connection: IClientOptions = outside
-      ? outsideConnection(outside, credentials())
-      : {
-          ...credentials(),
-          protocol: "mqtts",
-          host: outOfUrl(hostname),
-          port: Number(port || 8883),
-        };
-    const client = mqtt.connect({
-      ...connection,
-      protocolVersion: 4,
-      clientId: nodeName,
-      clean: true,
-      keepalive: outside ? Math.min(this.options.keepalive_s, outsideKeepalive_s) : this.options.keepalive_s,
-      timerVariant: patientTimer(() => giveUp()),
-      reconnectPeriod: 0,
-      connectTimeout: 10_000,
-      // Prepared packets of all 65,536 numbers, 10 MB, pay for none of the few messages that a board sends.
-      writeCache: false,
-      will: { topic, payload: Buffer.from(JSON.stringify({ ...session, state: "lost" })), qos: 1, retain: true },
-    });
-    // A good-bye keeps the broker from taking a board for lost that is only badly connected, or starved.
-    const giveUp = (): void => {
-      log.warn("the broker says nothing: beginning anew", { broker });
-      // At a broker that knows only keepalives a good-bye would keep the board's end secret.
-      if (!outside) client.end(false);
-      setTimeout(() => client.end(true), outside ? 0 : goodBye_ms);
-    };
+    const client = this.clientFor(broker, session);
     this.client = client;
     let reached = false;
     client.on("connect", () => {
       reached = true;
-      if (!outside) clearTimeout(this.renewal);
-      watchConnection(client.stream as Socket, sessionLimits);
-      this.current = session;
-      this.trouble.end();
-      client.publish(topic, JSON.stringify(session), { qos: 1, retain: true });
-      log.info("session begun", { broker, session: session.session });
-      if (this.brokenAt_ms !== undefined) this.options.onReturn?.(this.brokenAt_ms);
-      this.brokenAt_ms = undefined;
-      this.options.onBegin?.();
+      this.begun(client, broker, session);
     });
     client.on("error", (error) => this.trouble.tell(error, { broker }));
     client.on("close", () => {
@@ -161,6 +123,46 @@ export class Heartbeat {
     });
   }
 
+  /** A client that connects, with the board's death as its will. */
+  private clientFor(broker: string, session: SessionMessage): MqttClient {
+    const { nodeName, credentials, outside, keepalive_s, log } = this.options;
+    const topic = sessionTopic(nodeName);
+    const client = mqtt.connect({
+      ...(outside ? outsideConnection(outside, credentials()) : ownConnection(broker, credentials())),
+      protocolVersion: 4,
+      clientId: nodeName,
+      clean: true,
+      keepalive: outside ? Math.min(keepalive_s, outsideKeepalive_s) : keepalive_s,
+      timerVariant: patientTimer(() => giveUp()),
+      reconnectPeriod: 0,
+      connectTimeout: 10_000,
+      // Prepared packets of all 65,536 numbers, 10 MB, pay for none of the few messages that a board sends.
+      writeCache: false,
+      will: { topic, payload: Buffer.from(JSON.stringify({ ...session, state: "lost" })), qos: 1, retain: true },
+    });
+    // A good-bye keeps the broker from taking a board for lost that is only badly connected, or starved.
+    const giveUp = (): void => {
+      log.warn("the broker says nothing: beginning anew", { broker });
+      // At a broker that knows only keepalives a good-bye would keep the board's end secret.
+      if (!outside) client.end(false);
+      setTimeout(() => client.end(true), outside ? 0 : goodBye_ms);
+    };
+    return client;
+  }
+
+  private begun(client: MqttClient, broker: string, session: SessionMessage): void {
+    const { nodeName, outside, log, onReturn, onBegin } = this.options;
+    if (!outside) clearTimeout(this.renewal);
+    watchConnection(client.stream as Socket, sessionLimits);
+    this.current = session;
+    this.trouble.end();
+    client.publish(sessionTopic(nodeName), JSON.stringify(session), { qos: 1, retain: true });
+    log.info("session begun", { broker, session: session.session });
+    if (this.brokenAt_ms !== undefined) onReturn?.(this.brokenAt_ms);
+    this.brokenAt_ms = undefined;
+    onBegin?.();
+  }
+
   /** A broker that is away, or a port that is shut, does not make the board look dead while the API can be reached. */
   private renewAfter(delay_ms: number): void {
     const { renewLease, log } = this.options;
@@ -171,6 +173,12 @@ export class Heartbeat {
       this.renewAfter(renewal_ms);
     }, delay_ms);
   }
+}
+
+/** In parts: of a URL mqtt.js warns that the way it reads it is outdated. */
+function ownConnection(broker: string, credentials: ReturnType<HeartbeatOptions["credentials"]>): IClientOptions {
+  const { hostname, port } = new URL(broker);
+  return { ...credentials, protocol: "mqtts", host: outOfUrl(hostname), port: Number(port || 8883) };
 }
 
 const goodBye_ms = 500;

@@ -1,4 +1,4 @@
-import { RevisionMismatchError, type Store } from "./store.ts";
+import { RevisionMismatchError, type Store, type StoredValue } from "./store.ts";
 
 const page = 50;
 const pause_ms = 20;
@@ -11,16 +11,7 @@ export async function rewriteValues(store: Store, prefixes: readonly string[]): 
     let startAfter: string | undefined;
     for (let more = true; more; ) {
       const found = await store.list(prefix, { limit: page, startAfter });
-      await Promise.all(
-        found.items.map(async ({ key, value, revision }) => {
-          try {
-            await store.update(key, value, revision);
-          } catch (error) {
-            // Written or deleted by somebody else since.
-            if (!(error instanceof RevisionMismatchError)) throw error;
-          }
-        }),
-      );
+      await Promise.all(found.items.map((item) => rewrite(store, item)));
       rewritten += found.items.length;
       startAfter = found.items.at(-1)?.key;
       more = found.more;
@@ -29,4 +20,13 @@ export async function rewriteValues(store: Store, prefixes: readonly string[]): 
   }
   await store.compact(await store.now());
   return rewritten;
+}
+
+async function rewrite(store: Store, { key, value, revision }: StoredValue): Promise<void> {
+  try {
+    await store.update(key, value, revision);
+  } catch (error) {
+    // Written or deleted by somebody else since.
+    if (!(error instanceof RevisionMismatchError)) throw error;
+  }
 }

@@ -212,12 +212,38 @@ export async function runController(
   definition: ControllerDefinition,
   dependencies: ControllerDependencies,
 ): Promise<RunningController> {
-  const { client, informers, events, clock = systemClock } = dependencies;
-  const log = (dependencies.log ?? silentLog).named(definition.name);
+  const { informers, clock = systemClock } = dependencies;
   const stopping = new AbortController();
   const queue = new WorkQueue({ clock, name: definition.name });
+  const context = contextOf(definition, dependencies, queue, stopping.signal);
+
+  const detach = definition.watches.map((watch) => watch.attach(informers, context));
+  await Promise.all(definition.watches.map((watch) => watch.synced(informers)));
+  await definition.start?.(context);
+
+  const endResync = resyncAgainAndAgain(definition, informers, context);
+  const workers = Array.from({ length: definition.concurrency ?? 4 }, () => work(definition, queue, context));
+  return {
+    name: definition.name,
+    queue,
+    async stop() {
+      stopping.abort();
+      endResync();
+      for (const end of detach) end();
+      queue.shutDown();
+      await Promise.all(workers);
+    },
+  };
+}
+
+function contextOf(
+  definition: ControllerDefinition,
+  { client, informers, events, clock = systemClock, log = silentLog }: ControllerDependencies,
+  queue: WorkQueue,
+  signal: AbortSignal,
+): ControllerContext {
   const watched = new Set(definition.watches.map((watch) => watch.id));
-  const context: ControllerContext = {
+  return {
     lister(ref, scope) {
       if (!watched.has(watchId(ref as ResourceRef<never>, scope)))
         throw new Error(`${definition.name} does not watch ${ref.plural}`);
@@ -227,49 +253,40 @@ export async function runController(
     queue,
     expectations: new Expectations(clock),
     events,
-    log,
+    log: log.named(definition.name),
     clock,
-    signal: stopping.signal,
+    signal,
   };
+}
 
-  const detach = definition.watches.map((watch) => watch.attach(informers, context));
-  await Promise.all(definition.watches.map((watch) => watch.synced(informers)));
-  await definition.start?.(context);
-
-  let cancelResync: (() => void) | undefined;
-  const resync_ms = (definition.resync_s ?? 0) * 1000;
+/** Enqueues all keys every `resync_s` seconds, in short turns. Gives what ends that. */
+function resyncAgainAndAgain(
+  { watches, resync_s = 0 }: ControllerDefinition,
+  informers: InformerFactory,
+  context: ControllerContext,
+): () => void {
+  const { clock, log, queue, signal } = context;
+  let cancel: (() => void) | undefined;
   const resync = async (): Promise<void> => {
     const turn = new Turn();
-    for (const watch of definition.watches)
+    for (const watch of watches)
       for (const key of watch.resyncKeys(informers, context)) {
         queue.add(key);
         if (!turn.isLong) continue;
         await turn.end();
-        if (stopping.signal.aborted) return;
+        if (signal.aborted) return;
       }
   };
-  const armResync = (): void => {
-    if (stopping.signal.aborted) return;
-    cancelResync = clock.after(resync_ms, () => {
+  const arm = (): void => {
+    if (signal.aborted) return;
+    cancel = clock.after(resync_s * 1000, () => {
       void resync()
         .catch((error: unknown) => log.warn("not all could be looked at again", { error }))
-        .then(armResync);
+        .then(arm);
     });
   };
-  if (resync_ms > 0) armResync();
-
-  const workers = Array.from({ length: definition.concurrency ?? 4 }, () => work(definition, queue, context));
-  return {
-    name: definition.name,
-    queue,
-    async stop() {
-      stopping.abort();
-      cancelResync?.();
-      for (const end of detach) end();
-      queue.shutDown();
-      await Promise.all(workers);
-    },
-  };
+  if (resync_s > 0) arm();
+  return () => cancel?.();
 }
 
 async function work(definition: ControllerDefinition, queue: WorkQueue, context: ControllerContext): Promise<void> {

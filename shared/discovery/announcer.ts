@@ -28,44 +28,28 @@ export function startAnnouncer(
   log: Log,
 ): Announcer {
   const socket = createSocket({ type: "udp4", reuseAddr: true });
-  const joined = new Set<string>();
+  const memberships = new GroupMemberships(socket, log);
+  const rate = new AnswerRate();
+  const notAnswered = (asker: Asker, error: unknown): void =>
+    log.debug("a question by mDNS was not answered", { asker: asker.address, error });
   const links = new LinkListeners((message, asker, answer) => {
     // Only the LAN is answered: who asks by its address of the link.
-    if (!/^fe[89ab]/i.test(asker.address) || !mayAsk(message) || !mayAnswer()) return;
+    if (!/^fe[89ab]/i.test(asker.address) || !mayAsk(message) || !rate.mayAnswer()) return;
     const addresses = boardAddresses({ preferred: preferredAddress(), family: "IPv6" });
     const described = { ...own(), addresses: addresses.filter((each) => each.includes(":")) };
     replyTo(message, asker, described)
       .then((reply) => reply && answer(reply))
       .catch((error: unknown) => notAnswered(asker, error));
   }, log);
-  const notAnswered = (asker: Asker, error: unknown): void =>
-    log.debug("a question by mDNS was not answered", { asker: asker.address, error });
-  let answered = { second: 0, count: 0 };
   let isBound = false;
   const join = (): void => {
     // Masters listen on IPv6 where that is the cluster's first family.
     links.follow(preferredAddress().includes(":") ? lanInterfacesV6() : []);
-    const present = lanAddresses();
-    for (const address of joined) if (!present.includes(address)) joined.delete(address);
-    for (const address of present) {
-      if (joined.has(address)) continue;
-      joined.add(address);
-      try {
-        socket.addMembership(mdnsGroup, address);
-      } catch (error) {
-        // An address of an interface that has joined already, or one without multicast.
-        log.debug("not heard by multicast here", { address, error });
-      }
-    }
-  };
-  const mayAnswer = (): boolean => {
-    const second = Math.floor(performance.now() / 1000);
-    if (second !== answered.second) answered = { second, count: 0 };
-    return answered.count++ < mostAnswers;
+    memberships.join(lanAddresses());
   };
   socket.on("error", (error) => log.warn("boards cannot find this master by mDNS", { error }));
   socket.on("message", (message, asker) => {
-    if (!mayAsk(message) || !mayAnswer()) return;
+    if (!mayAsk(message) || !rate.mayAnswer()) return;
     answer(socket, message, asker, own(), preferredAddress()).catch((error: unknown) => notAnswered(asker, error));
   });
   socket.bind({ port: mdnsPort, address: mdnsGroup }, () => {
@@ -83,6 +67,48 @@ export function startAnnouncer(
       closeSocket(socket, log);
     },
   };
+}
+
+/** Through which interfaces, by their addresses, the socket hears the group. */
+class GroupMemberships {
+  readonly #socket: Socket;
+  readonly #log: Log;
+  readonly #joined = new Set<string>();
+
+  constructor(socket: Socket, log: Log) {
+    this.#socket = socket;
+    this.#log = log;
+  }
+
+  /** By all of these; those that have gone have left the group by themselves. */
+  join(present: readonly string[]): void {
+    for (const address of this.#joined) if (!present.includes(address)) this.#joined.delete(address);
+    for (const address of present) {
+      if (this.#joined.has(address)) continue;
+      this.#joined.add(address);
+      try {
+        this.#socket.addMembership(mdnsGroup, address);
+      } catch (error) {
+        // An address of an interface that has joined already, or one without multicast.
+        this.#log.debug("not heard by multicast here", { address, error });
+      }
+    }
+  }
+}
+
+class AnswerRate {
+  #second = 0;
+  #count = 0;
+
+  /** Counts an answer, if there may be one more in this second. */
+  mayAnswer(): boolean {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#count = 0;
+    }
+    return this.#count++ < mostAnswers;
+  }
 }
 
 async function answer(

@@ -1,5 +1,5 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
@@ -48,45 +48,23 @@ export interface SecureServing {
 /** Serves a component's pages by TLS to whom the API server lets read them (as upstream's delegated authentication and
  *  authorisation). Rejects when the port cannot be had. */
 export async function servePagesSecurely(options: SecureServing): Promise<Part> {
-  const { serving, log, access, pages, alwaysAllowed } = options;
+  const { log, access, pages, alwaysAllowed } = options;
+  const connections = new Connections({ ...connectionLimits, ...secureLimits });
   const door = pageServer(async (request, response) => {
-    await trust();
+    await trust.renew();
     // As it is served: as it was written it may lead elsewhere (`/healthz/../metrics`).
     const url = pageUrl(request);
     await permit(access, alwaysAllowed, request, url.pathname);
     connections.proven(request.socket as TLSSocket);
     await servePage(pages, request, response, url);
   }, log);
-  const connections = new Connections({ ...connectionLimits, ...secureLimits });
   door.on("request", ({ socket }, response) => {
     connections.requestBegan(socket as TLSSocket);
     response.once("close", () => connections.requestEnded(socket as TLSSocket));
   });
-  const contextOf = (ca: string | undefined) => ({
-    cert: serving.certificatePem,
-    key: serving.keyPem,
-    // Without one of ours nobody is known by a certificate; an empty list would mean the system's authorities.
-    ca: ca ?? serving.certificatePem,
-  });
-  let known: string | undefined;
-  let next_ms = 0;
-  const trust = async (): Promise<void> => {
-    if (performance.now() < next_ms) return;
-    next_ms = performance.now() + reread_ms;
-    try {
-      const ca = await options.clientAuthorities();
-      if (ca === known) return;
-      known = ca;
-      listener.setSecureContext(contextOf(ca));
-    } catch (error) {
-      log.warn("who certifies clients is not known: nobody is let in by a certificate that is not known yet", {
-        error,
-      });
-    }
-  };
   const listener = createTlsServer(
     {
-      ...contextOf(undefined),
+      ...secureContext(options, undefined),
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: "TLSv1.2",
@@ -97,16 +75,53 @@ export async function servePagesSecurely(options: SecureServing): Promise<Part> 
       door.emit("connection", socket);
     },
   );
+  const trust = new ClientTrust(options, listener);
   listener.on("connection", (socket: TLSSocket) => connections.opened(socket));
   listener.on("tlsClientError", (error) => log.debug("a client was not understood", { error }));
   await listenAt(listener, options.address);
-  void trust();
+  void trust.renew();
   return {
     async stop() {
       door.closeAllConnections();
       await ended(listener);
     },
   };
+}
+
+/** @param ca whose certificates let clients in. Without it nobody is known by one: the server's own stands in its place, for an
+ *  empty list would mean the system's authorities. */
+const secureContext = ({ serving }: SecureServing, ca: string | undefined) => ({
+  cert: serving.certificatePem,
+  key: serving.keyPem,
+  ca: ca ?? serving.certificatePem,
+});
+
+/** Whose certificates let clients in, asked again now and then. */
+class ClientTrust {
+  readonly #options: SecureServing;
+  readonly #listener: TlsServer;
+  #known: string | undefined;
+  #next_ms = 0;
+
+  constructor(options: SecureServing, listener: TlsServer) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** Never rejects: whoever is known stays known. */
+  async renew(): Promise<void> {
+    if (performance.now() < this.#next_ms) return;
+    this.#next_ms = performance.now() + reread_ms;
+    try {
+      const ca = await this.#options.clientAuthorities();
+      if (ca === this.#known) return;
+      this.#known = ca;
+      this.#listener.setSecureContext(secureContext(this.#options, ca));
+    } catch (error) {
+      const wrong = "who certifies clients is not known: nobody is let in by a certificate that is not known yet";
+      this.#options.log.warn(wrong, { error });
+    }
+  }
 }
 
 /** Throws StatusError (401, 403) in upstream's words. */

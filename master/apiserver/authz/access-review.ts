@@ -60,19 +60,9 @@ export function authorizationReviews(
     {
       ref: localSubjectAccessReviews,
       verbs: ["create"],
-      virtual: (object, { namespace }) => {
+      virtual: (object, { namespace = "" }) => {
         const review = object as LocalSubjectAccessReview;
-        const named = review.spec.resourceAttributes?.namespace ?? "";
-        assertValid(localSubjectAccessReviews, review, [
-          ...subjectErrors(review.spec),
-          ...collect((root) => {
-            const { resourceAttributes, nonResourceAttributes } = review.spec;
-            if (resourceAttributes && named !== (namespace ?? ""))
-              root.at("spec", "resourceAttributes", "namespace").invalid(named, "must match metadata.namespace");
-            if (nonResourceAttributes)
-              root.at("spec", "nonResourceAttributes").invalid({}, "disallowed on this kind of request");
-          }),
-        ]);
+        assertValid(localSubjectAccessReviews, review, localErrors(review.spec, namespace));
         return decided(review, subjectOf(review.spec));
       },
     },
@@ -81,11 +71,8 @@ export function authorizationReviews(
       verbs: ["create"],
       virtual: (object, { user }) => {
         const review = object as SelfSubjectAccessReview;
-        assertValid(
-          selfSubjectAccessReviews,
-          review,
-          collect((root) => validateAttributes(review.spec, root.at("spec"))),
-        );
+        const errors = collect((root) => validateAttributes(review.spec, root.at("spec")));
+        assertValid(selfSubjectAccessReviews, review, errors);
         return decided(review, user);
       },
     },
@@ -103,6 +90,19 @@ export function authorizationReviews(
     },
   ] satisfies ResourceDeclaration[];
 }
+
+/** What of a review is about one namespace must be about that which it is sent to. */
+const localErrors = (spec: LocalSubjectAccessReview["spec"], namespace: string): FieldError[] => [
+  ...subjectErrors(spec),
+  ...collect((root) => {
+    const { resourceAttributes, nonResourceAttributes } = spec;
+    const named = resourceAttributes?.namespace ?? "";
+    if (resourceAttributes && named !== namespace)
+      root.at("spec", "resourceAttributes", "namespace").invalid(named, "must match metadata.namespace");
+    if (nonResourceAttributes)
+      root.at("spec", "nonResourceAttributes").invalid({}, "disallowed on this kind of request");
+  }),
+];
 
 interface Asked {
   readonly resourceAttributes?: ResourceAttributes | undefined;

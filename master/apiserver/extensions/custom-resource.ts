@@ -220,29 +220,9 @@ function strategyOf(
   version: CustomResourceDefinitionVersion,
   schema: Schema | undefined,
 ): Strategy {
-  const written = version.schema?.openAPIV3Schema ?? {};
-  const rules = RuleSet.of(written);
   const hasStatus = version.subresources?.status !== undefined;
-  const scale = version.subresources?.scale;
   const { group, names } = definition.spec;
   const isTerminating = definition.metadata.deletionTimestamp !== undefined;
-
-  const judged = (
-    errors: FieldError[],
-    object: KubeObject,
-    old: KubeObject | undefined,
-    warn?: (text: string) => void,
-  ): FieldError[] => {
-    if (!rules) return errors;
-    // A name that is missing is said elsewhere, but blocks as well.
-    if (!object.metadata.name || errors.some(({ reason }) => blocking.has(reason))) return [...errors, unchecked];
-    return [...errors, ...rules.check(object, old, warn)];
-  };
-  const listErrors = (object: KubeObject): FieldError[] => collect((root) => checkLists(object, schema, root));
-  const newListErrors = (object: KubeObject, old: KubeObject): FieldError[] =>
-    listErrors(old).length > 0 ? [] : listErrors(object);
-  const embedded = (object: KubeObject): FieldError[] => collect((root) => checkEmbedded(object, schema, root));
-
   return {
     hasStatus,
     hasGeneration: true,
@@ -254,33 +234,50 @@ function strategyOf(
       const why = "create not allowed while custom resource definition is terminating";
       if (isTerminating) throw forbidden({ group, plural: names.plural }, metadata.name ?? "", why);
     },
+    ...validationOf(version, schema),
+    warnings: (object, old) => finalizerWarnings(object, old),
+  };
+}
+
+/** Objects are judged by the schema as it is written, by what no schema says (lists, embedded resources, scales), and by its CEL
+ *  rules. */
+function validationOf(
+  version: CustomResourceDefinitionVersion,
+  schema: Schema | undefined,
+): Required<Pick<Strategy, "validate" | "validateUpdate" | "validateStatusUpdate">> {
+  const written = version.schema?.openAPIV3Schema ?? {};
+  const scale = version.subresources?.scale;
+  const rules = RuleSet.of(written);
+  const judged = (errors: FieldError[], object: KubeObject, old?: KubeObject, warn?: (text: string) => void) => {
+    if (!rules) return errors;
+    // A name that is missing is said elsewhere, but blocks as well.
+    if (!object.metadata.name || errors.some(({ reason }) => blocking.has(reason))) return [...errors, unchecked];
+    return [...errors, ...rules.check(object, old, warn)];
+  };
+  const scaleErrors = (object: KubeObject, part: "all" | "status"): FieldError[] =>
+    collect((root) => checkScale(object, scale, root, part));
+  const embeddedErrors = (object: KubeObject): FieldError[] => collect((root) => checkEmbedded(object, schema, root));
+  const listErrors = (object: KubeObject): FieldError[] => collect((root) => checkLists(object, schema, root));
+  /** Lists that were wrong before are borne with. */
+  const newListErrors = (object: KubeObject, old: KubeObject): FieldError[] =>
+    listErrors(old).length > 0 ? [] : listErrors(object);
+  return {
     validate(object) {
-      const errors = [
-        ...validateValue(written, object),
-        ...collect((root) => checkScale(object, scale, root, "all")),
-        ...embedded(object),
-        ...listErrors(object),
-      ];
-      return judged(errors, object, undefined);
+      const shape = validateValue(written, object);
+      return judged(
+        [...shape, ...scaleErrors(object, "all"), ...embeddedErrors(object), ...listErrors(object)],
+        object,
+      );
     },
     validateUpdate(object, old, warn) {
-      const errors = [
-        ...validateValue(written, object, "", { value: old }),
-        ...collect((root) => checkScale(object, scale, root, "all")),
-        ...embedded(object),
-        ...newListErrors(object, old),
-      ];
-      return judged(errors, object, old, warn);
+      const shape = validateValue(written, object, "", { value: old });
+      const further = [...scaleErrors(object, "all"), ...embeddedErrors(object), ...newListErrors(object, old)];
+      return judged([...shape, ...further], object, old, warn);
     },
     validateStatusUpdate(object, old, warn) {
-      const errors = [
-        ...statusErrors(written, object, old),
-        ...collect((root) => checkScale(object, scale, root, "status")),
-        ...newListErrors(object, old),
-      ];
-      return judged(errors, object, old, warn);
+      const shape = statusErrors(written, object, old);
+      return judged([...shape, ...scaleErrors(object, "status"), ...newListErrors(object, old)], object, old, warn);
     },
-    warnings: (object, old) => finalizerWarnings(object, old),
   };
 }
 

@@ -79,16 +79,6 @@ function decode(root: Field): SchedulerConfiguration {
   if (longest_s < first_s)
     fields.podMaxBackoffSeconds.complain("must be greater than or equal to podInitialBackoffSeconds");
   const percentage = fields.percentageOfNodesToScore.integer(0, { min: 0, max: 100 });
-  const election = fields.leaderElection.fields([
-    "leaderElect",
-    "leaseDuration",
-    "renewDeadline",
-    "retryPeriod",
-    "resourceLock",
-    "resourceName",
-    "resourceNamespace",
-  ]);
-  election.resourceLock.choice("leases", ["leases"]);
   const connection = fields.clientConnection.fields([
     "kubeconfig",
     "acceptContentTypes",
@@ -96,7 +86,6 @@ function decode(root: Field): SchedulerConfiguration {
     "qps",
     "burst",
   ]);
-  const given = (field: Field): string | undefined => (field.isAbsent ? undefined : field.text());
   return {
     profiles: decodeProfiles(
       fields.profiles,
@@ -106,12 +95,27 @@ function decode(root: Field): SchedulerConfiguration {
     extenders,
     podInitialBackoffSeconds: first_s,
     podMaxBackoffSeconds: longest_s,
-    leaderElection: {
-      leaderElect: election.leaderElect.isAbsent ? undefined : election.leaderElect.boolean(true),
-      resourceName: given(election.resourceName),
-      resourceNamespace: given(election.resourceNamespace),
-    },
+    leaderElection: decodeElection(fields.leaderElection),
     kubeconfig: connection.kubeconfig.text(),
+  };
+}
+
+function decodeElection(root: Field): SchedulerConfiguration["leaderElection"] {
+  const election = root.fields([
+    "leaderElect",
+    "leaseDuration",
+    "renewDeadline",
+    "retryPeriod",
+    "resourceLock",
+    "resourceName",
+    "resourceNamespace",
+  ]);
+  election.resourceLock.choice("leases", ["leases"]);
+  const given = (field: Field): string | undefined => (field.isAbsent ? undefined : field.text());
+  return {
+    leaderElect: election.leaderElect.isAbsent ? undefined : election.leaderElect.boolean(true),
+    resourceName: given(election.resourceName),
+    resourceNamespace: given(election.resourceNamespace),
   };
 }
 
