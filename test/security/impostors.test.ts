@@ -6,7 +6,12 @@ import { nodes } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { provenAmong } from "#shared/discovery/proven-masters.ts";
 import { fetchTrust, joinCluster } from "#shared/pki/board-join.ts";
-import { type CertificateSubject, createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
+import {
+  type CertificateSubject,
+  createCertificateAuthority,
+  issueCertificate,
+  type KeyAndCertificate,
+} from "#shared/pki/certificate.ts";
 import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { apiServerName } from "#shared/pki/join-protocol.ts";
 import { createJoinToken, formatJoinToken } from "#shared/pki/join-token.ts";
