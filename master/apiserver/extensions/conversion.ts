@@ -61,7 +61,7 @@ export function versionConverter(definition: CustomResourceDefinition, parts: Co
 /** Pruned and with defaults, as the schema is now; the same object where nothing is to be done. */
 function settled(object: KubeObject, schema: Schema | undefined): KubeObject {
   if (!schema) return object;
-  const { object: pruned, unknown } = normalizeObject(schema, object);
+  const { object: pruned, unknown } = normalizeObject(schema, object, { isOwned: true });
   if (unknown.length === 0 && !lacksDefaults(object, schema)) return object;
   const draft = cloneJson(pruned);
   dropUnwantedNulls(draft, schema);
@@ -72,7 +72,7 @@ function settled(object: KubeObject, schema: Schema | undefined): KubeObject {
 /** What has been converted gets no defaults: those of the version that it rests in it has already. */
 function pruned(object: KubeObject, schema: Schema | undefined): KubeObject {
   if (!schema) return object;
-  const normalized = normalizeObject(schema, object);
+  const normalized = normalizeObject(schema, object, { isOwned: true });
   return normalized.unknown.length === 0 ? object : (normalized.object as unknown as KubeObject);
 }
 

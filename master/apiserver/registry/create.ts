@@ -7,12 +7,21 @@ import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts"
 import { KeyExistsError } from "../../store/store.ts";
 import { type ObjectMetaRules, validateFurtherMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
-import { assertStorable, atRest, toStoredText, toUnstoredText } from "../watch-cache/stored-text.ts";
+import { assertStorable, atRest, toStoredText } from "../watch-cache/stored-text.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
-import { cacheKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+import {
+  cacheKey,
+  entryFor,
+  judge,
+  mutate,
+  timestamp,
+  unstoredEntry,
+  type WriteParts,
+  type WriteScope,
+} from "./write-scope.ts";
 
 /** As upstream: without vowels, so that no words come out. */
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
@@ -140,13 +149,13 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject, b
   const judged = canonical(draft, resource.workingSchema);
   await judge(parts, scope, { operation: "CREATE", name, object: judged });
   const made = await resource.toRest(judged);
-  const object = scope.dryRun ? made : atRest(made);
   const key = cacheKey(scope, name);
-  const text = toStoredText(object);
   if (scope.dryRun) {
     if (stored.cache.get(key)) throw new KeyExistsError(key);
-    return entryFor(scope, key, 0, toUnstoredText(object), object);
+    return unstoredEntry(scope, key, made);
   }
+  const object = atRest(made);
+  const text = toStoredText(object);
   // The store refuses it, after all that judges the object; a dry run does not get there.
   if (!byUpdate && namesRevision(draft.metadata.resourceVersion)) {
     throw unclassifiedError("resourceVersion should not be set on objects to be created");

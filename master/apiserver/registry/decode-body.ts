@@ -14,6 +14,12 @@ import { dropEmptyLists, dropNilFields } from "./absent-fields.ts";
 
 export type FieldValidation = "Strict" | "Warn" | "Ignore";
 
+/** A document to make an object of. */
+export interface GivenDocument extends DecodedDocument {
+  /** Nobody else has it: what needs no change becomes part of the object. */
+  readonly isOwned?: boolean;
+}
+
 /** A document without duplicates: what an object in memory is. */
 export function documentOf(value: unknown): DecodedDocument {
   return { value, duplicates: [], positionOf: () => Infinity };
@@ -90,7 +96,8 @@ export function decodeObject(
   warnings: string[],
 ): KubeObject {
   try {
-    return objectOf(decodeDocument(body, contentType, expected.gvk), expected, validation, warnings);
+    const document = decodeDocument(body, contentType, expected.gvk);
+    return objectOf({ ...document, isOwned: body.kind === "bytes" }, expected, validation, warnings);
   } catch (error) {
     if (!(error instanceof UnrecognizedBodyError)) throw error;
     const { kind } = expected.gvk;
@@ -134,7 +141,7 @@ export interface Expected {
  * silently. Throws BadRequest, worded as upstream does, and UnrecognizedBodyError for what is no object at all.
  */
 export function objectOf(
-  document: DecodedDocument,
+  document: GivenDocument,
   expected: Expected,
   validation: FieldValidation,
   warnings: string[],
@@ -144,7 +151,7 @@ export function objectOf(
   if (!isJsonObject(value)) throw notDecodedAs(value, `Go value of type ${typeMeta}`);
   checkKind(value, expected);
   const title = `${gvk.kind} in version ${JSON.stringify(gvk.version)} cannot be handled as a ${gvk.kind}`;
-  const normalized = normalize(value, document.earlier, expected, title);
+  const normalized = normalize(value, document, expected, title);
   const strict =
     validation === "Ignore" ? undefined : strictMessages(document, normalized, expected.custom ? "custom" : "typed");
   if (strict && validation === "Strict") throw badRequest(`${title}: ${strict.error}`);
@@ -162,13 +169,13 @@ function asksToForgetManagers({ metadata }: JsonObject): boolean {
 
 function normalize(
   value: JsonObject,
-  earlier: DecodedDocument["earlier"],
+  { earlier, isOwned = false }: GivenDocument,
   { schema }: Expected,
   title: string,
 ): NormalizedObject {
-  if (!schema) return { object: cloneJson(value) as JsonObject, unknown: [], opaque: [] };
+  if (!schema) return { object: isOwned ? value : (cloneJson(value) as JsonObject), unknown: [], opaque: [] };
   try {
-    const normalized = normalizeObject(schema, value, earlier);
+    const normalized = normalizeObject(schema, value, { earlier, isOwned });
     if (schema.model !== undefined) dropNilFields(schema, normalized.object);
     return normalized;
   } catch (error) {
@@ -233,11 +240,11 @@ function named(object: JsonObject, gvk: GroupVersionKind): KubeObject {
   return object as unknown as KubeObject;
 }
 
-/** The canonical form of a draft: what is compared and stored. Drops what became empty and orders the fields. */
+/** The canonical form of a draft, which is given away: what is compared and stored. Drops what became empty and orders the fields. */
 export function canonical(draft: KubeObject, schema: Schema | undefined): KubeObject {
   if (!schema) return draft;
   const gvk = { ...parseApiVersion(draft.apiVersion), kind: draft.kind };
-  const { object } = normalizeObject(schema, draft);
+  const { object } = normalizeObject(schema, draft, { isOwned: true });
   if (schema.model !== undefined) {
     dropNilFields(schema, object);
     dropEmptyLists(schema, object);

@@ -4,7 +4,7 @@ import { YamlError } from "#shared/api/codec/yaml.ts";
 import { badRequest, conflict, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
 import { type Applied, applyConfiguration } from "#shared/api/managed-fields/index.ts";
 import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
-import { cloneJson, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { copyObject, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { invalidMergePatch } from "#shared/api/patch/merge-patch.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { strictMessages } from "#shared/api/schema/strict-messages.ts";
@@ -58,8 +58,10 @@ export function decodePatch(body: RequestBody, type: PatchType, validation: Fiel
   if (body.kind === "object") return { type, document: documentOf(body.object) };
   const bytes = body.kind === "bytes" ? body.bytes : new Uint8Array();
   try {
+    if (type !== "apply") return { type, document: decodeJson(bytes) };
+    const isRead = body.kind === "bytes" && body.yaml !== undefined;
     // JSON is YAML too, and most clients apply it: what both read alike needs no YAML parser, which is the slower by far.
-    return { type, document: type === "apply" ? (decodePlainJson(bytes) ?? yamlOf(body)) : decodeJson(bytes) };
+    return { type, document: (isRead ? undefined : decodePlainJson(bytes)) ?? yamlOf(body) };
   } catch (error) {
     if (error instanceof JsonSyntaxError || error instanceof YamlError) {
       const isUnread = validation === "Ignore";
@@ -148,11 +150,13 @@ function checkName({ metadata }: KubeObject, name: string): void {
 function configurationOf({ patch, name }: Patching): JsonObject {
   const { value } = patch.document;
   if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
-  const config = cloneJson(value) as JsonObject;
-  config["metadata"] ??= {};
-  const { metadata } = config;
+  const metadata = value["metadata"] ?? {};
   // What is no metadata is found when the configuration is fitted to its schema.
-  if (isJsonObject(metadata) && !("name" in metadata)) metadata["name"] = name;
+  if (!isJsonObject(metadata)) return value;
+  const named = copyObject(metadata);
+  if (!("name" in named)) named["name"] = name;
+  const config = copyObject(value);
+  config["metadata"] = named;
   return config;
 }
 

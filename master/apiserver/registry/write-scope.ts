@@ -12,6 +12,7 @@ import { stepEnded } from "../admission/admission-steps.ts";
 import type { User } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import { Entry } from "../watch-cache/entry.ts";
+import { toUnstoredText } from "../watch-cache/stored-text.ts";
 import { checkNamespace, checkPathSegment } from "./request-target.ts";
 import { indexerOf, type ServedResource, type StoredResource } from "./served-resource.ts";
 
@@ -59,6 +60,13 @@ export function addressedKey(scope: Pick<WriteScope, "namespace" | "resource">, 
 /** An entry for an answer where the cache holds none or a newer one: dry runs, overtaken writes. */
 export function entryFor(scope: WriteScope, key: string, revision: number, stored: string, view: KubeObject): Entry {
   return new Entry(key, revision, stored, indexerOf(scope.stored.declaration)(view), undefined);
+}
+
+/** An entry of what would have been created. Its view is not frozen, which would make a long list in it many times as long: nobody but
+ *  whoever answers has it. @param object given away. */
+export function unstoredEntry(scope: WriteScope, key: string, object: KubeObject): Entry {
+  const indexed = indexerOf(scope.stored.declaration)(object);
+  return Entry.ofAnswer(key, 0, toUnstoredText(object), indexed, object);
 }
 
 export interface Admitted {

@@ -34,6 +34,13 @@ export class Entry implements CachedObject {
     if (view) this.#remember(view);
   }
 
+  /** One for an answer alone, whose view is known: it goes with the answer, and is not among the recent ones. */
+  static ofAnswer(key: string, revision: number, stored: string, indexed: Indexed, view: KubeObject): Entry {
+    const entry = new Entry(key, revision, stored, indexed, undefined);
+    entry.#view = view;
+    return entry;
+  }
+
   /** As stored: without resourceVersion. */
   get stored(): string {
     return this.#packing ? this.#packing.unpack(this.#text) : this.#text;

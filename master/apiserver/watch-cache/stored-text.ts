@@ -61,6 +61,7 @@ function metadataStart(stored: string): number {
 /** The served text; revision 0 has never been stored and is not shown. `head` replaces apiVersion and kind when it is given:
  *  `{"apiVersion":"v1","kind":"Pod",`. */
 export function servedText(stored: string, revision: number, head?: string): string {
+  if (revision === 0 && head === undefined) return stored;
   const at = metadataStart(stored);
   const before = head === undefined ? stored.slice(0, at) : head + metadataMark;
   const spliced = revision === 0 ? "" : `"resourceVersion":"${revision}",`;

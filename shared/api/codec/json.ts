@@ -89,11 +89,15 @@ function positionsIn(text: string): (path: string) => number {
   };
 }
 
-/** Whether a value is nested no deeper. */
+/** Whether a value is nested no deeper. Makes nothing: a body may have a million values. */
 export function isShallow(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (depth === 0) return false;
-  for (const child of Object.values(value)) if (!isShallow(child, depth - 1)) return false;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) if (!isShallow(value[index], depth - 1)) return false;
+  } else {
+    for (const key in value) if (!isShallow((value as Record<string, unknown>)[key], depth - 1)) return false;
+  }
   return true;
 }
 

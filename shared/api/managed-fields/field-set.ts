@@ -15,10 +15,19 @@ export type FieldsTree = JsonObject;
 
 interface Node {
   /** The path that ends here is in the set. */
-  isMember: boolean;
+  readonly isMember: boolean;
   /** Never empty. */
-  children: FieldSet | undefined;
+  readonly children: FieldSet | undefined;
 }
+
+/** The most by far are such: one for all. */
+const leaf: Node = Object.freeze({ isMember: true, children: undefined });
+
+const nodeOf = (isMember: boolean, children: FieldSet | undefined): Node =>
+  isMember && children === undefined ? leaf : { isMember, children };
+
+/** In FieldsV1 nothing stands below a path of the set. */
+const nothingBelow: FieldsTree = Object.freeze({});
 
 /** Elements of a level that are looked along for one. */
 const LOOKED_ALONG = 8;
@@ -27,7 +36,9 @@ export class FieldSet {
   /** Side by side, in the order in which they came. */
   readonly #elements: PathElement[] = [];
   readonly #nodes: Node[] = [];
-  /** Where each element stands, of a set of many: most levels have few, and a map of five takes a kilobyte. */
+  /** Each element is behind those before it, as texts are compared: those found in an object that is in order are. */
+  #isAscending = true;
+  /** Where each element stands, of a set of many that are not ascending: most levels have few, and a map of five takes a kilobyte. */
   #places: Map<PathElement, number> | undefined;
 
   static of(...paths: readonly Path[]): FieldSet {
@@ -82,16 +93,14 @@ export class FieldSet {
     let set: FieldSet = this;
     for (let i = 0; i < path.length; i++) {
       const element = path[i] ?? "";
-      let node = set.#nodeOf(element);
-      if (node === undefined) {
-        node = { isMember: false, children: undefined };
-        set.#add(element, node);
-      }
-      if (i === path.length - 1) node.isMember = true;
-      else {
-        node.children ??= new FieldSet();
-        set = node.children;
-      }
+      const place = set.#placeOf(element);
+      const node = set.#nodes[place];
+      const isLast = i === path.length - 1;
+      const children: FieldSet | undefined = isLast ? node?.children : (node?.children ?? new FieldSet());
+      const next = nodeOf(isLast || (node?.isMember ?? false), children);
+      if (node === undefined) set.#add(element, next);
+      else if (next.isMember !== node.isMember || children !== node.children) set.#nodes[place] = next;
+      if (children) set = children;
     }
   }
 
@@ -239,9 +248,10 @@ export class FieldSet {
 
   /** Every path in canonical order: the members of a level before what is below them. */
   *paths(prefix: Path = []): Generator<Path> {
-    const sorted = this.#sorted();
-    for (const element of sorted) if (this.hasMember(element)) yield [...prefix, element];
-    for (const element of sorted) yield* this.below(element)?.paths([...prefix, element]) ?? [];
+    const order = this.#inOrder();
+    for (const index of order) if (this.#nodes[index]?.isMember) yield [...prefix, this.#elements[index] ?? ""];
+    for (const index of order)
+      yield* this.#nodes[index]?.children?.paths([...prefix, this.#elements[index] ?? ""]) ?? [];
   }
 
   /** Elements of the first level with what they are. */
@@ -258,10 +268,10 @@ export class FieldSet {
 
   #tree(withSelf: boolean): FieldsTree {
     const tree: FieldsTree = {};
-    if (withSelf) tree["."] = {};
-    for (const element of this.#sorted()) {
-      const node = this.#nodeOf(element);
-      setMember(tree, element, node?.children ? node.children.#tree(node.isMember) : {});
+    if (withSelf) tree["."] = nothingBelow;
+    for (const index of this.#inOrder()) {
+      const { isMember, children } = this.#nodes[index] ?? leaf;
+      setMember(tree, this.#elements[index] ?? "", children ? children.#tree(isMember) : nothingBelow);
     }
     return tree;
   }
@@ -274,15 +284,22 @@ export class FieldSet {
       const element = canonicalElement(key);
       if (element === undefined) continue;
       const below = tree[key];
-      const children = isJsonObject(below) ? FieldSet.fromFieldsV1(below) : new FieldSet();
-      const isMember = children.isEmpty || (isJsonObject(below) && Object.hasOwn(below, "."));
-      set.#put(element, isMember, children);
+      const found = isJsonObject(below) && !isEmptyTree(below) ? FieldSet.fromFieldsV1(below) : undefined;
+      const children = found?.isEmpty ? undefined : found;
+      const isMember = !children || (isJsonObject(below) && Object.hasOwn(below, "."));
+      // Keys of list items may be written in several ways; the last counts.
+      const known = element.startsWith("f:") ? -1 : set.#placeOf(element);
+      if (known < 0) set.#put(element, isMember, children);
+      else set.#nodes[known] = nodeOf(isMember, children);
     }
     return set;
   }
 
   #placeOf(element: PathElement): number {
-    return this.#places ? (this.#places.get(element) ?? -1) : this.#elements.indexOf(element);
+    if (this.#elements.length <= LOOKED_ALONG) return this.#elements.indexOf(element);
+    if (this.#isAscending) return placeAmong(this.#elements, element);
+    this.#places ??= placesOf(this.#elements);
+    return this.#places.get(element) ?? -1;
   }
 
   #nodeOf(element: PathElement): Node | undefined {
@@ -292,43 +309,64 @@ export class FieldSet {
 
   /** One that is not there yet. */
   #add(element: PathElement, node: Node): void {
+    const last = this.#elements.at(-1);
+    if (last !== undefined && element < last) this.#isAscending = false;
     const place = this.#elements.push(element) - 1;
     this.#nodes.push(node);
-    if (this.#places) this.#places.set(element, place);
-    else if (place === LOOKED_ALONG) this.#places = new Map(this.#elements.map((each, index) => [each, index]));
+    this.#places?.set(element, place);
   }
 
+  /** One that is not there yet, if there is anything of it. */
   #put(element: PathElement, isMember: boolean, children: FieldSet | undefined): void {
     const kept = children === undefined || children.isEmpty ? undefined : children;
-    if (!isMember && kept === undefined) return;
-    const node = { isMember, children: kept };
-    const known = this.#placeOf(element);
-    if (known < 0) this.#add(element, node);
-    else this.#nodes[known] = node;
+    if (isMember || kept !== undefined) this.#add(element, nodeOf(isMember, kept));
   }
 
-  #sorted(): PathElement[] {
-    const elements = [...this.#elements];
-    return elements.length > 1 ? elements.sort(compareElements) : elements;
+  /** The places of the elements in canonical order. */
+  #inOrder(): number[] {
+    const elements = this.#elements;
+    const order = elements.map((_, index) => index);
+    const compared = (a: number, b: number): number => compareElements(elements[a] ?? "", elements[b] ?? "");
+    // What was found in an object comes as its fields stand, which mostly is in order.
+    return order.every((index) => index === 0 || compared(index - 1, index) < 0) ? order : order.sort(compared);
   }
+}
+
+/** @param elements ascending. */
+function placeAmong(elements: readonly PathElement[], element: PathElement): number {
+  let from = 0;
+  let to = elements.length;
+  // Most that are looked for are about to be added behind the others.
+  if (element > (elements[to - 1] ?? "")) return -1;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((elements[middle] ?? "") < element) from = middle + 1;
+    else to = middle;
+  }
+  return elements[from] === element ? from : -1;
+}
+
+function placesOf(elements: readonly PathElement[]): Map<PathElement, number> {
+  const places = new Map<PathElement, number>();
+  for (const [index, element] of elements.entries()) places.set(element, index);
+  return places;
+}
+
+function isEmptyTree(tree: FieldsTree): boolean {
+  for (const _ in tree) return false;
+  return true;
 }
 
 function unionOf(a: FieldSet | undefined, b: FieldSet | undefined): FieldSet | undefined {
   return a && b ? a.union(b) : (a ?? b);
 }
 
-const emptyTree: FieldsTree = Object.freeze({});
-
 function subtree(tree: FieldsTree, element: PathElement): FieldsTree | undefined {
   const below = member(tree, element);
-  return below === undefined ? undefined : isJsonObject(below) ? below : emptyTree;
+  return below === undefined ? undefined : isJsonObject(below) ? below : nothingBelow;
 }
 
-function isMemberTree(tree: FieldsTree): boolean {
-  if (Object.hasOwn(tree, ".")) return true;
-  for (const _ in tree) return false;
-  return true;
-}
+const isMemberTree = (tree: FieldsTree): boolean => Object.hasOwn(tree, ".") || isEmptyTree(tree);
 
 /** Whether a stored set has any path of `set`. */
 export function treeOverlaps(tree: FieldsTree, set: FieldSet): boolean {
@@ -357,7 +395,7 @@ export function treeWithout(tree: FieldsTree, set: FieldSet): FieldsTree {
   if (!treeOverlaps(tree, set)) return tree;
   const rest: FieldsTree = {};
   for (const key of Object.keys(tree)) {
-    const left = key === "." ? emptyTree : subtreeWithout(subtree(tree, key) ?? emptyTree, key, set);
+    const left = key === "." ? nothingBelow : subtreeWithout(subtree(tree, key) ?? nothingBelow, key, set);
     if (left !== undefined) setMember(rest, key, left);
   }
   return rest;

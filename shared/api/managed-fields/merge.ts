@@ -10,6 +10,8 @@ import { type Atom, deducedAtom, type ListAtom, type MapAtom, type Shape, shapeO
  * has been validated.
  */
 export function merge(live: unknown, applied: unknown, atom: Atom): unknown {
+  // All of it is new: nothing is to be copied.
+  if (live === undefined) return applied;
   if (applied === undefined) {
     // A null value is merged like any other: it may be a list or map that has nothing in it.
     return mergeShape(shapeOf(atom, live), live, applied, atom);

@@ -9,7 +9,7 @@ import { displayElement, fieldElement, type PathElement } from "./path-element.t
 import { type Atom, type ListAtom, type MapAtom, type Scalar, shapeOf } from "./typed-schema.ts";
 
 interface TypeProblem {
-  readonly path: string;
+  path: string;
   readonly message: string;
 }
 
@@ -27,7 +27,7 @@ export function typeProblems(
   { allowDoubles = false, refuseNulls = false }: TypeRules = {},
 ): string | undefined {
   const problems: TypeProblem[] = [];
-  check(value, atom, "", { problems, allowDoubles, refuseNulls });
+  check(value, atom, { problems, allowDoubles, refuseNulls });
   const texts = problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
   if (texts.length <= 1) return texts[0];
   return ["errors:", ...texts.map((text) => `  ${text}`)].join("\n");
@@ -39,60 +39,75 @@ interface Run {
   readonly refuseNulls: boolean;
 }
 
-function check(value: unknown, atom: Atom, path: string, run: Run): void {
+function check(value: unknown, atom: Atom, run: Run): void {
   if (value === null && run.refuseNulls) {
-    run.problems.push({ path, message: nullProblem(atom) });
+    tell(run, nullProblem(atom));
     return;
   }
   const shape = shapeOf(atom, value);
-  if (shape === "map" && atom.map) checkMap(value, atom.map, path, run);
-  else if (shape === "list" && atom.list) checkList(value, atom.list, path, run);
+  if (shape === "map" && atom.map) checkMap(value, atom.map, run);
+  else if (shape === "list" && atom.list) checkList(value, atom.list, run);
   else if (atom.scalar) {
     const message = scalarProblem(value, atom.scalar);
-    if (message !== undefined) run.problems.push({ path, message });
+    if (message !== undefined) tell(run, message);
   }
 }
 
-function checkMap(value: unknown, atom: MapAtom, path: string, run: Run): void {
+/** Of the value that is looked at. Its path is put before by those that it is in: most values are faultless, and need none. */
+const tell = ({ problems }: Run, message: string): void => void problems.push({ path: "", message });
+
+/** The problems from `first` on are below this element. */
+function placeBelow({ problems }: Run, first: number, element: () => PathElement): void {
+  for (const problem of problems.slice(first)) problem.path = displayElement(element()) + problem.path;
+}
+
+function checkMap(value: unknown, atom: MapAtom, run: Run): void {
   if (value === null) return;
   if (!isJsonObject(value)) {
-    run.problems.push({ path, message: `expected map, got &{${goPrint(value)}}` });
+    tell(run, `expected map, got &{${goPrint(value)}}`);
     return;
   }
-  for (const key of Object.keys(value)) {
-    const below = path + displayElement(fieldElement(key));
+  for (const key in value) {
+    const first = run.problems.length;
     const field = atom.fieldAtom(key);
-    if (field === undefined) {
-      run.problems.push({ path: below, message: "field not declared in schema" });
-      return;
-    }
-    check(value[key], field, below, run);
+    if (field === undefined) tell(run, "field not declared in schema");
+    else check(value[key], field, run);
+    if (run.problems.length > first) placeBelow(run, first, () => fieldElement(key));
+    if (field === undefined) return;
   }
 }
 
-function checkList(value: unknown, atom: ListAtom, path: string, run: Run): void {
+function checkList(value: unknown, atom: ListAtom, run: Run): void {
   if (value === null) return;
   if (!Array.isArray(value)) {
-    run.problems.push({ path, message: `expected list, got &{${goPrint(value)}}` });
+    tell(run, `expected list, got &{${goPrint(value)}}`);
     return;
   }
-  const seen = new Set<PathElement>();
-  for (const [index, item] of value.entries()) {
-    let element: PathElement = `i:${index}`;
-    if (!atom.isAtomic) {
-      try {
-        element = itemElement(atom, item);
-      } catch (error) {
-        if (!(error instanceof UnindexableItem)) throw error;
-        run.problems.push({ path, message: `element ${index}: ${error.message}` });
-        return;
-      }
-      if (seen.has(element) && !run.allowDoubles)
-        run.problems.push({ path, message: `duplicate entries for key ${displayElement(element)}` });
-      seen.add(element);
-    }
-    check(item, atom.element, path + displayElement(element), run);
+  const elementOf = atom.isAtomic ? undefined : elementsOf(value, atom, run);
+  for (let index = 0; index < value.length; index += 1) {
+    const element = elementOf?.(index);
+    if (elementOf && element === undefined) return;
+    const first = run.problems.length;
+    check(value[index], atom.element, run);
+    if (run.problems.length > first) placeBelow(run, first, () => element ?? `i:${index}`);
   }
+}
+
+/** The elements of a list's items, one after the other; undefined for one that has none, which is told, as are doubles. */
+function elementsOf(list: readonly unknown[], atom: ListAtom, run: Run): (index: number) => PathElement | undefined {
+  const seen = new Set<PathElement>();
+  return (index) => {
+    try {
+      const element = itemElement(atom, list[index]);
+      if (seen.has(element) && !run.allowDoubles) tell(run, `duplicate entries for key ${displayElement(element)}`);
+      seen.add(element);
+      return element;
+    } catch (error) {
+      if (!(error instanceof UnindexableItem)) throw error;
+      tell(run, `element ${index}: ${error.message}`);
+      return undefined;
+    }
+  };
 }
 
 function scalarProblem(value: unknown, scalar: Scalar): string | undefined {

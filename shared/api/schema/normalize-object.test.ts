@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { decodeJson, encodeJson } from "../codec/json.ts";
 import { decodeYaml } from "../codec/yaml.ts";
 import { parseApiVersion } from "../object.ts";
@@ -13,7 +14,7 @@ function decode(body: string, format: "json" | "yaml") {
   const { apiVersion, kind } = document.value as { apiVersion: string; kind: string };
   const schema = schemaFor({ ...parseApiVersion(apiVersion), kind });
   if (!schema) throw new Error(`no schema for ${kind}`);
-  const normalized = normalizeObject(schema, document.value, document.earlier);
+  const normalized = normalizeObject(schema, document.value, { earlier: document.earlier });
   return { object: normalized.object, messages: strictMessages(document, normalized, "typed") };
 }
 
@@ -135,4 +136,42 @@ test("what is no object is refused", () => {
   expect(() => normalizeObject(pod, [])).toThrow(
     new DecodeError("json: cannot unmarshal array into Go value of type v1.Pod"),
   );
+});
+
+describe("what is given away is copied only where it changes", () => {
+  const open = leaf("object", { preserveUnknownFields: true });
+  const of = (spec: unknown, isOwned: boolean) => normalizeObject(open, { spec }, { isOwned }).object["spec"];
+
+  test("values in normal form become part of the result, others and those of somebody else do not", () => {
+    const plain = { a: [{}, { b: "x" }], c: { d: 1 } };
+    expect(of(plain, true)).toBe(plain);
+    expect(of(plain, false)).not.toBe(plain);
+    const changed = { a: plain, b: [plain, { z: 1, y: 2 }, plain] };
+    const result = of(changed, true) as typeof changed;
+    expect([result.a, result.b[0], result.b[2]].every((each) => each === plain)).toBe(true);
+    expect(encodeJson(result.b[1])).toBe('{"y":2,"z":1}');
+    expect(encodeJson(changed.b[1])).toBe('{"z":1,"y":2}');
+  });
+
+  test("maps and lists of a typed kind too, but no structs", () => {
+    const schema = schemaFor({ group: "", version: "v1", kind: "Pod" }) as Schema;
+    const pod = { metadata: { labels: { a: "x", b: "y" }, finalizers: ["f"] }, spec: { containers: [] } };
+    const { object } = normalizeObject(schema, pod, { isOwned: true });
+    const { metadata } = object as typeof pod;
+    expect(metadata).not.toBe(pod.metadata);
+    expect([metadata.labels, metadata.finalizers]).toEqual([pod.metadata.labels, pod.metadata.finalizers]);
+    expect(metadata.labels).toBe(pod.metadata.labels);
+  });
+
+  test("property: the result is the same, and the input what it was", () => {
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        const { value } = decodeJson(`{"spec":${text}}`);
+        const before = encodeJson(value);
+        const copied = encodeJson(normalizeObject(open, value).object);
+        expect(encodeJson(normalizeObject(open, value, { isOwned: true }).object)).toBe(copied);
+        expect(encodeJson(value)).toBe(before);
+      }),
+    );
+  });
 });

@@ -6,6 +6,7 @@
 import { type DecodedDocument, setField } from "../codec/json.ts";
 import { isRawNumber } from "../codec/number.ts";
 import { schemaOfModel, zeroValue } from "./built-in.ts";
+import { eachField, eachItem, plainValue, sorted } from "./made-of.ts";
 import {
   canonicalBase64,
   canonicalDuration,
@@ -33,17 +34,20 @@ const maxReports = 100;
 const MAX_PRUNED_CHARACTERS = 1024 * 1024;
 const schemaProps = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
+export interface NormalizeOptions {
+  readonly earlier?: DecodedDocument["earlier"];
+  /** The object is given away: free-form values, maps and lists that are in normal form already become part of the result, where
+   *  they would be copied otherwise. A body may have a million values. */
+  readonly isOwned?: boolean;
+}
+
 /**
  * Normalises a decoded object; the input is not changed. Throws DecodeError with the message of Go's decoder
  * (`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`), which belongs after
  * `Deployment in version "v1" cannot be handled as a Deployment: ` in a BadRequest.
  */
-export function normalizeObject(
-  schema: Schema,
-  decoded: unknown,
-  earlier?: DecodedDocument["earlier"],
-): NormalizedObject {
-  const walk = new Normalizer(earlier);
+export function normalizeObject(schema: Schema, decoded: unknown, options: NormalizeOptions = {}): NormalizedObject {
+  const walk = new Normalizer(options);
   if (typeof decoded !== "object" || decoded === null || Array.isArray(decoded) || isRawNumber(decoded)) {
     throw new DecodeError(
       `json: cannot unmarshal ${jsonTypeName(decoded)} into Go value of type ${goTypeName(schema)}`,
@@ -71,6 +75,7 @@ class Normalizer {
   readonly unknown: string[] = [];
   readonly opaque: string[] = [];
   private readonly earlier: DecodedDocument["earlier"];
+  private readonly isOwned: boolean;
   private readonly names: string[] = [];
   /** The way to the value that is walked: fields, keys of maps, indices of lists. */
   private readonly steps: (string | number)[] = [];
@@ -78,8 +83,9 @@ class Normalizer {
   private quiet = 0;
   private prunedCharacters = 0;
 
-  constructor(earlier?: DecodedDocument["earlier"]) {
+  constructor({ earlier, isOwned = false }: NormalizeOptions = {}) {
     this.earlier = earlier;
+    this.isOwned = isOwned;
   }
 
   value(schema: Schema, value: unknown): unknown {
@@ -87,7 +93,7 @@ class Normalizer {
     if (isStructural(schema)) return this.structural(schema, value);
     if (schema.type === "array") return this.array(schema, value);
     if (schema.type === "object" || schema.properties || schema.additionalProperties) return this.object(schema, value);
-    return plainValue(value);
+    return plainValue(value, this.isOwned);
   }
 
   private array(schema: Schema, value: unknown): unknown {
@@ -96,18 +102,17 @@ class Normalizer {
       if (value === null) return null;
       return this.mismatch(schema, value);
     }
-    if (!items) return plainValue(value);
+    if (!items) return plainValue(value, this.isOwned);
     return this.each(value, (item) => (item === null ? zeroOf(items) : this.value(items, item)));
   }
 
-  private each(values: readonly unknown[], normalized: (item: unknown) => unknown): unknown[] {
-    const result: unknown[] = [];
-    for (let index = 0; index < values.length; index += 1) {
+  private each(values: readonly unknown[], normalized: (item: unknown) => unknown): readonly unknown[] {
+    return eachItem(values, this.isOwned, (item, index) => {
       this.steps.push(index);
-      result.push(normalized(values[index]));
+      const next = normalized(item);
       this.steps.pop();
-    }
-    return result;
+      return next;
+    });
   }
 
   private object(schema: Schema, value: unknown): unknown {
@@ -151,41 +156,45 @@ class Normalizer {
 
   private goMap(schema: Schema, fields: Record<string, unknown>): unknown {
     const element = schema.additionalProperties;
-    const result: Record<string, unknown> = {};
-    for (const key of inOrder(keysOf(fields))) {
+    return eachField(fields, this.isOwned, (value, key) => {
+      if (!element) return value;
+      if (value === null) return zeroOf(element);
       this.steps.push(key);
-      const value = fields[key];
-      if (!element) setField(result, key, value);
-      else setField(result, key, value === null ? zeroOf(element) : this.value(element, value));
+      const next = this.value(element, value);
       this.steps.pop();
-    }
-    return result;
+      return next;
+    });
   }
 
   /** A node of a CRD's schema: pruned by the form that the value has, for types are left to validation. */
   private structural(schema: Schema, value: unknown): unknown {
     if (isRecord(value)) return this.structuralFields(schema, value);
-    if (!Array.isArray(value)) return plainValue(value);
+    if (!Array.isArray(value)) return plainValue(value, this.isOwned);
     if (!schema.preserveUnknownFields) return this.each(value, (item) => this.value(schema.items ?? unspecified, item));
-    if (!schema.items) return plainValue(value);
+    if (!schema.items) return plainValue(value, this.isOwned);
     const items = { ...schema.items, preserveUnknownFields: true };
     return this.each(value, (item) => this.value(items, item));
   }
 
   /** Sorted by name. */
   private structuralFields(schema: Schema, fields: Record<string, unknown>): unknown {
-    const result: Record<string, unknown> = {};
-    for (const key of keysOf(fields)) {
+    const made = (value: unknown, key: string): unknown => {
       this.steps.push(key);
-      const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
-      if (property && schema.embeddedResource && key === "metadata") {
-        setField(result, key, this.embeddedMetadata(property, fields[key]));
-      } else if (property) setField(result, key, this.value(property, fields[key]));
-      else if (schema.preserveUnknownFields) setField(result, key, plainValue(fields[key]));
-      else this.reportPruned();
+      const next = this.structuralField(schema, key, value);
       this.steps.pop();
-    }
-    return sorted(result);
+      return next;
+    };
+    return eachField(fields, this.isOwned, made, "asTheyStand");
+  }
+
+  /** undefined where it is pruned. */
+  private structuralField(schema: Schema, key: string, value: unknown): unknown {
+    const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
+    if (property && schema.embeddedResource && key === "metadata") return this.embeddedMetadata(property, value);
+    if (property) return this.value(property, value);
+    if (schema.preserveUnknownFields) return plainValue(value, this.isOwned);
+    this.reportPruned();
+    return undefined;
   }
 
   /** Read by a decoder of its own, which goes by names and tells the whole of what it cannot read. */
@@ -351,23 +360,6 @@ function isOmitted(schema: Schema, value: unknown): boolean {
   return schema.additionalProperties !== undefined && Object.keys(value as object).length === 0;
 }
 
-/** Arbitrary JSON as Go's untyped decoder holds it: whole numbers exactly, all others as doubles, fields sorted. */
-function plainValue(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (isRawNumber(value)) return canonicalInteger(value, "int64") ?? Number(value.rawJSON);
-  if (Array.isArray(value)) return value.map(plainValue);
-  const result: Record<string, unknown> = {};
-  const fields = value as Record<string, unknown>;
-  for (const key of Object.keys(fields).sort()) setField(result, key, plainValue(fields[key]));
-  return result;
-}
-
-function sorted(fields: Record<string, unknown>): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (const key of Object.keys(fields).sort()) setField(result, key, fields[key]);
-  return result;
-}
-
 function goName(schema: Schema | undefined): string {
   return schema?.model?.slice(schema.model.lastIndexOf(".") + 1) ?? "";
 }
@@ -389,17 +381,3 @@ const goTypeNames: { readonly [K in GoType]?: string } = {
   rawExtension: "runtime.RawExtension",
   json: "interface {}",
 };
-
-/** Sorted, in place where it is not yet: maps mostly come as Go's encoder writes them. */
-function inOrder(keys: string[]): string[] {
-  for (let index = 1; index < keys.length; index += 1)
-    if ((keys[index - 1] as string) > (keys[index] as string)) return keys.sort();
-  return keys;
-}
-
-/** A field that an in-process client leaves undefined is not there, as in JSON. */
-function keysOf(fields: Record<string, unknown>): string[] {
-  const keys = Object.keys(fields);
-  for (const key of keys) if (fields[key] === undefined) return keys.filter((each) => fields[each] !== undefined);
-  return keys;
-}
