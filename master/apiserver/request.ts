@@ -60,7 +60,7 @@ export type RequestBody =
 
 /** Where a request's body comes from. None of it is taken in before somebody reads it, once it is known that the request may be made. */
 export interface BodySource {
-  /** The same each time. Throws 413 for one that is too large, 400 for one that does not come whole. */
+  /** Hands it over, once. Throws 413 for one that is too large, 400 for one that does not come whole. */
   read(): RequestBody | Promise<RequestBody>;
 }
 

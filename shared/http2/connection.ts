@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { AnswerRoom } from "./answer-room.ts";
 import { ConnectionError, calm, protocolError } from "./connection-error.ts";
 import { type ArrivedFrame, FrameReader } from "./frame-reader.ts";
 import {
@@ -37,6 +38,14 @@ export interface Http2Options {
   readonly maxHeaders_bytes: number;
   /** For a client to take some of what is written; one that takes nothing is left (ms). */
   readonly stalledFor_ms: number;
+  /** For data that nobody has read yet. Absent: each stream is bounded by its window alone. */
+  readonly room?: DataRoom | undefined;
+}
+
+/** What all connections share for data that is not read yet. */
+export interface DataRoom {
+  /** @param bytes that are held for it now; it may have to make way at once. */
+  count(user: { makeWay(): void }, bytes: number): unknown;
 }
 
 /** Answers one request. Resolves when nothing of it goes on any more, answered or not; never rejects. */
@@ -73,9 +82,7 @@ export class Http2Connection implements StreamPort {
   /** Answered to their end, which is told once it has left. */
   #answered: Http2Response[] = [];
   readonly #remembered = new Set<number>();
-  readonly #handled = (): void => {
-    this.#handling -= 1;
-  };
+  readonly #answers = new AnswerRoom(() => this.#held_bytes());
   #lastStream = 0;
   /** Handlers that have not come to their end. */
   #handling = 0;
@@ -92,6 +99,8 @@ export class Http2Connection implements StreamPort {
   /** What the client may send, and what of it is not given back yet. */
   #credit_bytes = 0;
   #tellTableSize = false;
+  /** Data that waits for those who serve its streams. */
+  #unread_bytes = 0;
   readonly #resets = new ResetAllowance();
 
   constructor(socket: Duplex, handler: Http2Handler, options: Http2Options) {
@@ -154,6 +163,25 @@ export class Http2Connection implements StreamPort {
         return;
       }
       this.#sendFrame(response);
+    }
+  }
+
+  whenRoom(): Promise<void> | undefined {
+    return this.#isOver ? undefined : this.#answers.wait();
+  }
+
+  unread(more_bytes: number): void {
+    this.#unread_bytes += more_bytes;
+    if (!this.#isOver) this.#options.room?.count(this, this.#unread_bytes);
+  }
+
+  /** Gives up the streams whose data nobody has read yet. One that nobody has begun to read may be sent again (RFC 9113, 8.7). */
+  makeWay(): void {
+    for (const [id, { request }] of this.#streams) {
+      if (!request.hasUnread) continue;
+      const code = request.isRead ? errorCodes.enhanceYourCalm : errorCodes.refusedStream;
+      request.discard();
+      this.reset(id, code);
     }
   }
 
@@ -304,7 +332,19 @@ export class Http2Connection implements StreamPort {
     const response = new Http2Response(id, this, head.method, this.#streamWindow_bytes);
     this.#streams.set(id, { request, response });
     this.#handling += 1;
-    void this.#handler(request, response).then(this.#handled, this.#handled);
+    const handled = (): void => this.#handled(request);
+    void this.#handler(request, response).then(handled, handled);
+  }
+
+  #handled(request: Http2Request): void {
+    this.#handling -= 1;
+    request.served();
+  }
+
+  #held_bytes(): number {
+    let bytes = 0;
+    for (const { writableLength } of this.#senders) bytes += writableLength;
+    return bytes;
   }
 
   #takePriority(stream: number, payload: Buffer): void {
@@ -427,6 +467,7 @@ export class Http2Connection implements StreamPort {
       if (response.hasWaiting) this.#senders.add(response);
       else response.drained();
     }
+    this.#answers.look();
   }
 
   #tellReset(id: number, code: ErrorCode): void {
@@ -444,13 +485,16 @@ export class Http2Connection implements StreamPort {
     this.#senders.delete(stream.response);
     stream.request.close();
     stream.response.close(false);
+    this.#answers.look();
   }
 
   #closed(): void {
     this.#isOver = true;
+    this.#options.room?.count(this, 0);
     for (const response of this.#answered.splice(0)) response.close(true);
     for (const id of [...this.#streams.keys()]) this.#drop(id);
     this.#senders.clear();
+    this.#answers.end();
   }
 }
 

@@ -29,6 +29,8 @@ export class Http2Request {
   #window_bytes = WINDOW_BYTES;
   #credit_bytes = 0;
   #isWhole: boolean;
+  #isTaken = false;
+  #isServed = false;
   /** Nobody wants the rest. */
   #isLeft = false;
   #isOver = false;
@@ -52,16 +54,30 @@ export class Http2Request {
 
   /** The body as it arrives; `close` without `end` where it did not come whole. */
   get body(): Readable {
-    this.#body ??= new Body(
+    if (this.#body) return this.#body;
+    this.#body = new Body(
       () => this.#read(),
       () => this.#leaveRest(),
     );
+    if (this.#isLeft) this.#body.destroy();
     return this.#body;
+  }
+
+  /** Whether anything of it waits to be read. */
+  get hasUnread(): boolean {
+    return this.#arrived.length > 0;
+  }
+
+  /** Somebody reads the body, or has read it. */
+  get isRead(): boolean {
+    return this.#isTaken || this.#body !== undefined;
   }
 
   /** The body, where all of it is here already and nobody has begun to read it: most are small, and come with their head. */
   takeWhole(): Uint8Array | undefined {
-    if (!this.#isWhole || this.#body) return undefined;
+    if (!this.#isWhole || this.#body || this.#isLeft) return undefined;
+    this.#isTaken = true;
+    this.#port.unread(-this.#arrived.length);
     return this.#arrived.takeAll();
   }
 
@@ -73,7 +89,10 @@ export class Http2Request {
     this.#received_bytes += data.length;
     if (this.#received_bytes > (this.#contentLength ?? Number.POSITIVE_INFINITY)) return errorCodes.protocolError;
     const unread_bytes = this.#isLeft ? 0 : data.length;
-    if (unread_bytes > 0) this.#arrived.push(data);
+    if (unread_bytes > 0) {
+      this.#arrived.push(data);
+      this.#port.unread(unread_bytes);
+    }
     this.#credit(counted_bytes - unread_bytes);
     if (isLast) return this.end();
     this.#hand();
@@ -93,8 +112,19 @@ export class Http2Request {
   /** The stream is over. What has arrived whole may still be read. */
   close(): void {
     this.#isOver = true;
-    this.#isLeft = !this.#isWhole;
-    if (this.#isLeft) this.#body?.destroy();
+    if (!this.#isWhole || this.#isServed) this.discard();
+  }
+
+  /** Whoever answers it has come to an end; what has begun to read it may go on for as long as the stream is there. */
+  served(): void {
+    this.#isServed = true;
+    if (this.#isOver || !this.isRead) this.discard();
+  }
+
+  /** Nobody will read the rest: it is let go, and whoever would read it all the same finds that it did not come whole. */
+  discard(): void {
+    this.#leaveRest();
+    this.#body?.destroy();
   }
 
   #read(): void {
@@ -113,6 +143,7 @@ export class Http2Request {
     const body = this.#body;
     if (!body?.isWanted || body.isFull) return;
     for (let data = this.#arrived.shift(); data; data = this.#arrived.shift()) {
+      this.#port.unread(-data.length);
       this.#credit(data.length);
       body.isFull = !body.push(data);
       if (body.isFull) return;
@@ -134,7 +165,9 @@ export class Http2Request {
   #leaveRest(): void {
     this.#isLeft = true;
     const rest_bytes = this.#arrived.length;
+    if (rest_bytes === 0) return;
     this.#arrived.clear();
+    this.#port.unread(-rest_bytes);
     this.#credit(rest_bytes);
   }
 }

@@ -127,6 +127,11 @@ export class Http2Response extends EventEmitter {
     return this;
   }
 
+  /** Until the client has taken most of what other answers hold for it, so that this one is worth being made; undefined: now. */
+  whenRoom(): Promise<void> | undefined {
+    return this.#port.whenRoom();
+  }
+
   /** Cuts the answer off, if it is not sent yet; the client sees an error. */
   destroy(code: ErrorCode = errorCodes.internalError): this {
     if (!this.closed) this.#port.reset(this.stream, code);

@@ -8,6 +8,10 @@ export interface StreamPort {
   pushHeaders(stream: number, block: Buffer, endsStream: boolean): void;
   /** Sends of what the response holds as much as client and socket take now; the rest follows as they take more. */
   send(response: Http2Response): void;
+  /** Until another answer is worth being made; undefined: it is. */
+  whenRoom(): Promise<void> | undefined;
+  /** Of the request's data more waits to be read, or less. */
+  unread(more_bytes: number): void;
   /** The answer is sent to its end. */
   ended(stream: number): void;
   /** Ends the stream for both sides. */

@@ -369,3 +369,28 @@ test("a client whose certificate does not count any more is sent away", async ()
   expect(client.goAwayCode).toBe(errorCodes.noError);
   await rotated.stop();
 });
+
+test("a client that reads none of many large answers has them made as it reads", async () => {
+  const text = "x".repeat(400_000);
+  await patient.client.create(configMaps, {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "very-large", namespace: "default" },
+    data: { text },
+  });
+  const client = await connect(patient, settings([initialWindow, 2 ** 31 - 1]));
+  const streams = Array.from({ length: 30 }, () =>
+    client.begin("GET", "/api/v1/namespaces/default/configmaps/very-large"),
+  );
+  const hasHead = (stream: number): boolean => client.of(stream).some(({ type }) => type === frameTypes.headers);
+  await client.until(() => streams.some(hasHead));
+  await client.heard();
+  // The connection's window lets 64 KiB through.
+  expect(streams.filter(hasHead).length).toBeLessThan(5);
+  widen(client, 0, 2 ** 30);
+  for (const answer of await Promise.all(streams.map((stream) => client.answer(stream)))) {
+    expect(answer.status).toBe(200);
+    expect((JSON.parse(answer.body.toString()) as { data: { text: string } }).data.text).toBe(text);
+  }
+  client.close();
+});

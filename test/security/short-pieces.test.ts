@@ -10,7 +10,7 @@ const PIECES = 60_000;
 const MANY = 10_000;
 const byte = (): Buffer => Buffer.allocUnsafeSlow(4).fill("a").subarray(0, 1);
 const head = { method: "POST", url: "/", headers: {}, rawHeaders: [], contentLength: undefined };
-const port = { push: () => undefined, pushHeaders: () => undefined } as never;
+const port = { push: () => undefined, pushHeaders: () => undefined, unread: () => undefined } as never;
 
 function arrays(): number {
   Bun.gc(true);

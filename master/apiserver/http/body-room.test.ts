@@ -8,7 +8,7 @@ const MiB = 1024 * 1024;
 class User implements RoomUser {
   isGone = false;
 
-  constructor(readonly movedAt_ms: number) {}
+  constructor(readonly number: number) {}
 
   makeWay(): void {
     this.isGone = true;
@@ -16,15 +16,27 @@ class User implements RoomUser {
 }
 
 const users = (count: number): User[] => Array.from({ length: count }, (_, index) => new User(index));
-const gone = (all: readonly User[]): number[] => all.filter(({ isGone }) => isGone).map(({ movedAt_ms }) => movedAt_ms);
+const gone = (all: readonly User[]): number[] => all.filter(({ isGone }) => isGone).map(({ number }) => number);
 
 test("those make way of which nothing has come for longest, as few as need be", () => {
   const room = new BodyRoom(() => 4 * MiB);
   const all = users(6);
-  for (const user of all.toReversed()) room.count(user, MiB);
-  expect([gone(all), room.held_bytes]).toEqual([[0, 1], 4 * MiB]);
+  for (const user of all.slice(0, 4)) room.count(user, MiB / 2);
+  room.count(all[0] as User, MiB);
+  for (const user of all.slice(4)) room.count(user, MiB);
+  expect([gone(all), room.held_bytes]).toEqual([[1], 4 * MiB]);
   room.count(all[5] as User, 2 * MiB);
-  expect([gone(all), room.held_bytes]).toEqual([[0, 1, 2], 4 * MiB]);
+  expect([gone(all), room.held_bytes]).toEqual([[1, 2, 3], 4 * MiB]);
+});
+
+test("what has been read is not counted any more", () => {
+  const room = new BodyRoom(() => MiB);
+  const [first, second] = users(2) as [User, User];
+  room.count(first, MiB);
+  room.count(first, 100);
+  expect(room.held_bytes).toBe(0);
+  room.count(second, MiB);
+  expect(gone([first, second])).toEqual([]);
 });
 
 test("what came whole stays, and what comes then makes way itself", () => {
@@ -45,7 +57,7 @@ test("what came whole stays, and what comes then makes way itself", () => {
 
 test("short bodies are not counted", () => {
   const room = new BodyRoom(() => 0);
-  expect(room.count(new User(0), 10_000)).toBe(true);
+  expect(room.count(new User(0), 4000)).toBe(true);
   expect(room.held_bytes).toBe(0);
 });
 

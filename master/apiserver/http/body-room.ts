@@ -1,12 +1,10 @@
-/** Room for the bodies of requests, which all who send some share. */
+/** Room for the bodies of requests, read or not, which all who send some share. */
 import { cacheBounds } from "#shared/process/cache-bounds.ts";
 
-/** Fewer bytes are not worth counting: most requests have no more. */
-export const COUNTED_FROM_BYTES = 16 * 1024;
+/** Fewer bytes are not worth counting: a request takes as much whatever its body. */
+const COUNTED_FROM_BYTES = 4 * 1024;
 
 export interface RoomUser {
-  /** When some of it came last, by `performance.now()`. */
-  readonly movedAt_ms: number;
   /** Gives up what has come, and tells its client to come again. */
   makeWay(): void;
 }
@@ -19,7 +17,7 @@ export interface RoomUser {
 export class BodyRoom {
   readonly #most_bytes: () => number;
   readonly #counted = new Map<RoomUser, number>();
-  /** Of these some is still to come. */
+  /** Of these some is still to come. Those come first of which nothing has come for longest. */
   readonly #arriving = new Set<RoomUser>();
   #held_bytes = 0;
 
@@ -32,15 +30,19 @@ export class BodyRoom {
     return this.#held_bytes;
   }
 
-  /** @param bytes of the body that have come so far. False where it has to make way itself. */
+  /** @param bytes that are held of what has come so far. False where it has to make way itself. */
   count(user: RoomUser, bytes: number): boolean {
-    if (bytes < COUNTED_FROM_BYTES) return true;
-    if (!this.#counted.has(user)) this.#arriving.add(user);
+    if (bytes < COUNTED_FROM_BYTES) {
+      this.leave(user);
+      return true;
+    }
     this.#held_bytes += bytes - (this.#counted.get(user) ?? 0);
     this.#counted.set(user, bytes);
+    this.#arriving.delete(user);
+    this.#arriving.add(user);
     const most_bytes = this.#most_bytes();
     while (this.#held_bytes > most_bytes) {
-      const next = this.#longestRested();
+      const [next] = this.#arriving;
       if (!next) break;
       this.leave(next);
       next.makeWay();
@@ -60,12 +62,6 @@ export class BodyRoom {
     this.#held_bytes -= bytes;
     this.#counted.delete(user);
     this.#arriving.delete(user);
-  }
-
-  #longestRested(): RoomUser | undefined {
-    let found: RoomUser | undefined;
-    for (const user of this.#arriving) if (!found || user.movedAt_ms < found.movedAt_ms) found = user;
-    return found;
   }
 }
 

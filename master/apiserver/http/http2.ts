@@ -5,6 +5,7 @@ import { errorCodes } from "#shared/http2/frames.ts";
 import type { Http2Request } from "#shared/http2/request.ts";
 import type { Http2Response } from "#shared/http2/response.ts";
 import type { Arrival, ServeArrival } from "./arrival.ts";
+import { bodyRoom } from "./body-room.ts";
 
 /** As upstream's: clients that know no number yet begin with as many. */
 const MAX_STREAMS = 100;
@@ -29,7 +30,7 @@ export class Http2Server {
     const connection: Http2Connection = new Http2Connection(
       socket,
       (request, response) => serve(new Http2Arrival(request, response, socket, () => connection.retire())),
-      { maxStreams: MAX_STREAMS, maxHeaders_bytes, stalledFor_ms },
+      { maxStreams: MAX_STREAMS, maxHeaders_bytes, stalledFor_ms, room: bodyRoom },
     );
     this.#open.set(socket, connection);
     socket.once("close", () => this.#open.delete(socket));

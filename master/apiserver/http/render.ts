@@ -45,6 +45,12 @@ const jsonType = "application/json";
 
 /** Sends a whole answer. Resolves when the last byte is handed to the socket, or the client is gone. */
 export async function render(response: HttpResponse, answer: ApiResponse, asked: Rendering): Promise<void> {
+  const waiting = answer.kind === "watch" ? undefined : response.whenRoom?.();
+  if (waiting) {
+    await waiting;
+    // The client has gone meanwhile, or has been told that it took too long.
+    if (response.destroyed || response.headersSent) return;
+  }
   const settled = answer.kind === "bytes" ? undefined : answer.accepted;
   const rendering = settled ? { ...asked, accepted: settled, pretty: asked.pretty || settled.pretty } : asked;
   switch (answer.kind) {

@@ -5,11 +5,13 @@ import { garbage } from "#shared/process/garbage.ts";
 import { mediaTypeOf } from "../registry/decode-body.ts";
 import type { BodySource, RequestBody } from "../request.ts";
 import type { HttpRequest } from "./arrival.ts";
-import { type BodyRoom, bodyRoom, COUNTED_FROM_BYTES, type RoomUser } from "./body-room.ts";
+import { type BodyRoom, bodyRoom, type RoomUser } from "./body-room.ts";
 import { bodyTurns, LARGE_BYTES } from "./body-turns.ts";
 import { LARGE_YAML_BYTES, readLargeYaml } from "./yaml-thread.ts";
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
+/** What shorter ones leave behind is the engine's to collect. */
+const LEFT_BEHIND_FROM_BYTES = 16 * 1024;
 const yamlTypes: ReadonlySet<string> = new Set(["application/yaml", "application/apply-patch+yaml"]);
 
 /** The body of a request by a socket: it is taken in once somebody reads it. */
@@ -17,13 +19,12 @@ export class ArrivingBody implements BodySource, RoomUser {
   readonly #request: HttpRequest;
   readonly #arrived: (size_bytes: number) => void;
   readonly #room: BodyRoom;
-  #body: RequestBody | Promise<RequestBody> | undefined;
+  #isRead = false;
   #end: ((error: StatusError) => void) | undefined;
   /** Nobody wants it any more. */
   #isOver = false;
   #size_bytes = 0;
   #endTurn: (() => void) | undefined;
-  movedAt_ms = 0;
 
   /** `arrived` hears how long one that came whole is. */
   constructor(request: HttpRequest, arrived: (size_bytes: number) => void, room = bodyRoom) {
@@ -33,8 +34,10 @@ export class ArrivingBody implements BodySource, RoomUser {
   }
 
   read(): RequestBody | Promise<RequestBody> {
-    this.#body ??= this.#read();
-    return this.#body;
+    // It is handed over: what is made of it need not live beside it.
+    if (this.#isRead) throw new Error("a request's body is read once");
+    this.#isRead = true;
+    return this.#read();
   }
 
   /** Whoever reads it waits no longer. */
@@ -48,8 +51,8 @@ export class ArrivingBody implements BodySource, RoomUser {
     this.#isOver = true;
     this.#room.leave(this);
     this.#endTurn?.();
-    // What short ones leave behind is the engine's to collect, beside the work: a collection of all at once is a pause for everybody.
-    if (this.#size_bytes >= COUNTED_FROM_BYTES) garbage.left(this.#size_bytes);
+    // Beside the work: a collection of all at once is a pause for everybody.
+    if (this.#size_bytes >= LEFT_BEHIND_FROM_BYTES) garbage.left(this.#size_bytes);
   }
 
   makeWay(): void {
@@ -62,7 +65,6 @@ export class ArrivingBody implements BodySource, RoomUser {
     if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
     const whole = request.takeWhole?.();
     if (!whole) return this.#rest(request.body);
-    this.movedAt_ms = performance.now();
     if (!this.#room.count(this, whole.length)) throw noRoom();
     return this.#taken(whole);
   }
@@ -88,7 +90,6 @@ export class ArrivingBody implements BodySource, RoomUser {
           return;
         }
         gathered.push(chunk);
-        this.movedAt_ms = performance.now();
         this.#room.count(this, size);
       });
       body.on("end", () => {

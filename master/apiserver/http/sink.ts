@@ -1,6 +1,7 @@
 /** Writes to clients that may read slower than the server writes, and bounds what waits for all of them. */
 import { connectionLimits } from "#shared/http/connections.ts";
 import { UnreadBytes, type UnreadStream } from "#shared/http/unread-bytes.ts";
+import { garbage } from "#shared/process/garbage.ts";
 import type { HttpResponse } from "./arrival.ts";
 
 /** Larger bodies are not worth the copy that joining them with their head takes. */
@@ -93,6 +94,7 @@ export function endWith(response: HttpResponse, bytes: Uint8Array): void {
     return;
   }
   response.end(bytes);
+  garbage.left(bytes.length);
   if (response.writableFinished || response.closed) return;
   const waiting = new Untaken(bytes.length);
   const done = (): void => waiting.taken(response);
