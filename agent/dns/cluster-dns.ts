@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { configMaps, endpointSlices, namespaces, services } from "#shared/api/resources.ts";
+import { canonicalAddress } from "#shared/board/cidr.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import { addSliceIndexes, sliceByAddress, sliceByService } from "../proxy/slice-index.ts";
@@ -87,7 +88,7 @@ const dnsInformers = (informers: InformerFactory) =>
 function clusterView(informers: InformerFactory): ClusterView {
   const [slices, known, namespaceInformer, settings] = dnsInformers(informers);
   addSliceIndexes(slices);
-  known.addIndex(serviceByIp, ({ spec }) => (spec?.clusterIPs ?? []).filter((ip) => ip !== "None"));
+  known.addIndex(serviceByIp, ({ spec }) => (spec?.clusterIPs ?? []).flatMap((ip) => canonicalAddress(ip) ?? []));
   // The settings are waited for too; where there are none, or no master says so, the usual ones hold.
   const usable = Promise.all([slices, known, namespaceInformer, settings].map((informer) => informer.usable));
   // Stopped before: then nobody asks any more.

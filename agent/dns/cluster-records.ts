@@ -1,6 +1,7 @@
 import { isIP, isIPv4 } from "node:net";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { canonicalAddress } from "#shared/board/cidr.ts";
 
 /** What the cluster's names are made of. */
 export interface ClusterView {
@@ -123,7 +124,7 @@ function findService(view: ClusterView, domain: string, namespace: string, name:
   if (service.spec.type === "ExternalName") {
     const target = (service.spec.externalName ?? "").replace(/\.$/, "");
     // An address is no name.
-    return before.length > 0 || target === "" || isIP(target) !== 0 ? unknown : { kind: "alias", target };
+    return before.length > 0 || !isName(target) || isIP(target) !== 0 ? unknown : { kind: "alias", target };
   }
   const part = partOf(before);
   const base = `${name}.${namespace}.svc.${domain}`;
@@ -146,8 +147,9 @@ function targetsOf(view: ClusterView, service: Service, base: string, part: Part
   const fits = (port: { name?: string | undefined; protocol?: string | undefined }): boolean =>
     (part.port === "" || part.port === (port.name ?? "").toLowerCase()) &&
     (part.protocol === "" || part.protocol === (port.protocol ?? "TCP").toLowerCase());
-  const ips = (spec?.clusterIPs ?? [spec?.clusterIP ?? ""]).filter((ip) => ip !== "");
-  if (!ips.includes("None") && part.endpoint === "")
+  const said = spec?.clusterIPs ?? [spec?.clusterIP ?? ""];
+  const ips = said.flatMap((ip) => canonicalAddress(ip) ?? []);
+  if (!said.includes("None") && part.endpoint === "")
     return (spec?.ports ?? []).filter(fits).flatMap(({ port }) => ips.map((ip) => ({ host: base, ip, port })));
   return view.slices(metadata.namespace ?? "", metadata.name ?? "").flatMap((slice) => {
     const isAnyPort = part.port === "" && part.protocol === "";
@@ -168,12 +170,24 @@ function targetsOf(view: ClusterView, service: Service, base: string, part: Part
 function readyAddresses({ endpoints }: EndpointSlice): { readonly label: string; readonly ip: string }[] {
   return (endpoints ?? [])
     .filter((endpoint) => endpoint.conditions?.ready !== false)
-    .flatMap((endpoint) => (endpoint.addresses ?? []).map((ip) => ({ label: hostLabel(endpoint, ip), ip })));
+    .flatMap((endpoint) =>
+      (endpoint.addresses ?? []).flatMap((said) => {
+        const ip = canonicalAddress(said);
+        return ip === undefined ? [] : [{ label: hostLabel(endpoint, ip), ip }];
+      }),
+    );
 }
 
 /** A label does not end in a hyphen. */
-const hostLabel = (endpoint: Endpoint, ip: string): string =>
-  endpoint.hostname ?? ip.replace(/[.:]/g, "-").replace(/-$/, "-0");
+const hostLabel = ({ hostname }: Endpoint, ip: string): string =>
+  hostname !== undefined && isLabel(hostname) ? hostname : ip.replace(/[.:]/g, "-").replace(/-$/, "-0");
+
+const LONGEST_LABEL = 63;
+const LONGEST_NAME = 253;
+/** What can be written into an answer (RFC 1035, 2.3.4); a name that could not would leave the others of its answer unsaid. */
+const isLabel = (text: string): boolean =>
+  /^[\x21-\x7e]+$/.test(text) && !text.includes(".") && text.length <= LONGEST_LABEL;
+const isName = (text: string): boolean => text.length <= LONGEST_NAME && text.split(".").every(isLabel);
 
 /** ANY is answered like a type that is not there (RFC 8482). */
 function recordsOf(found: Found, name: string, type: string): Lookup {
@@ -189,12 +203,14 @@ function recordsOf(found: Found, name: string, type: string): Lookup {
   }
 }
 
+const MOST_PORT = 65_535;
+
 function serviceRecords(targets: readonly Target[], name: string): Lookup {
   const weight = Math.max(1, Math.floor(100 / targets.length));
   const records = new Map<string, RecordData>();
   const addresses = new Map<string, RecordData>();
   for (const { host, ip, port } of targets) {
-    if (port === undefined) continue;
+    if (port === undefined || port < 0 || port > MOST_PORT) continue;
     records.set(`${host}:${port}`, { type: "SRV", name, data: { priority: 0, weight, port, target: host } });
     addresses.set(`${host}/${ip}`, { type: familyOf(ip), name: host, data: ip });
   }

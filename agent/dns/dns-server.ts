@@ -2,6 +2,7 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import { encode } from "dns-packet";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { isGoneClient, sendDatagram } from "../send-datagram.ts";
 import { type Answer, type TimedRecord, typeName, writeAnswer } from "./answer.ts";
 import { authorityOf, type ClusterView, type ClusterZone, lookUp, type RecordData } from "./cluster-records.ts";
@@ -43,8 +44,12 @@ export class DnsServer {
   /** Oldest first. */
   private readonly tcpSockets = new Set<Socket>();
   private waiting = 0;
+  /** Told once: who asks may ask again a thousand times a second. */
+  private readonly trouble: StandingTrouble;
 
-  constructor(private readonly options: DnsServerOptions) {}
+  constructor(private readonly options: DnsServerOptions) {
+    this.trouble = new StandingTrouble(options.log, { wrong: "cannot answer" });
+  }
 
   async start(): Promise<void> {
     for (const address of this.options.addresses) {
@@ -135,7 +140,7 @@ export class DnsServer {
         limit_bytes,
       );
     } catch (error) {
-      this.options.log.warn("cannot answer", { name: query.name, error });
+      this.trouble.tell(error, { name: query.name });
       return fitted(writeAnswer(query, { code: responseCode.serverFailure }), query, limit_bytes);
     }
   }

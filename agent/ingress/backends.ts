@@ -1,5 +1,7 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
-import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { EndpointPort, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { canonicalAddress } from "#shared/board/cidr.ts";
+import { isPortNumber } from "../proxy/usable-values.ts";
 import type { BackendReference } from "./routes.ts";
 
 export interface Backend {
@@ -22,15 +24,17 @@ export function backendOf(
   );
   if (port === undefined || (port.protocol ?? "TCP") !== "TCP") return undefined;
   const candidates = slices.flatMap((slice) => {
-    const target = slice.ports?.find(
+    const target: EndpointPort | undefined = slice.ports?.find(
       ({ name = "", protocol = "TCP" }) => name === (port.name ?? "") && protocol === "TCP",
     );
-    if (target?.port === undefined) return [];
-    return (slice.endpoints ?? []).map(({ addresses, conditions }) => ({
-      endpoint: { ip: addresses[0] ?? "", port: target.port ?? 0 },
-      isReady: conditions?.ready !== false,
-      isServing: (conditions?.serving ?? conditions?.ready) !== false,
-    }));
+    const served = target?.port;
+    if (served === undefined || !isPortNumber(served)) return [];
+    return (slice.endpoints ?? []).flatMap(({ addresses, conditions }) => {
+      const ip = canonicalAddress(addresses?.[0] ?? "");
+      if (ip === undefined) return [];
+      const isReady = conditions?.ready !== false;
+      return [{ endpoint: { ip, port: served }, isReady, isServing: (conditions?.serving ?? conditions?.ready) !== false }];
+    });
   });
   const ready = candidates.filter(({ isReady }) => isReady);
   const usable = ready.length > 0 ? ready : candidates.filter(({ isServing }) => isServing);

@@ -58,12 +58,12 @@ export class RoutingTable {
     return route ? route.backend : (entry.fallback ?? this.fallback);
   }
 
-  /** The TLS Secret for a server name (SNI); that of an Ingress without hosts serves all others. */
   /** Every Secret that an Ingress names for TLS. */
   get secretKeys(): readonly SecretKey[] {
     return [...this.secrets.values()];
   }
 
+  /** The TLS Secret for a server name (SNI); that of an Ingress without hosts serves all others. */
   secretFor(serverName: string): SecretKey | undefined {
     const name = hostName(serverName);
     return this.secrets.get(name) ?? this.secrets.get(wildcardOf(name)) ?? this.secrets.get("");
@@ -92,7 +92,7 @@ export class RoutingTable {
   }
 
   private addSecret(namespace: string, { hosts, secretName }: IngressTLS): void {
-    if (secretName === undefined) return;
+    if (!secretName) return;
     for (const host of hosts?.length ? hosts : [""])
       if (!this.secrets.has(host)) this.secrets.set(host, { namespace, name: secretName });
   }

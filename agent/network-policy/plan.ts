@@ -1,4 +1,4 @@
-import { type Chains, type IpSet, type IpSetMap, nameHash, type Rule } from "node-iptables";
+import { type Chains, commentText, type IpSet, type IpSetMap, nameHash, type Rule } from "node-iptables";
 import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type {
   IPBlock,
@@ -6,7 +6,8 @@ import type {
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from "#shared/api/types/networking-v1.generated.ts";
-import { plainForm } from "#shared/board/cidr.ts";
+import { canonicalNetwork, contains, parseCidr } from "#shared/board/cidr.ts";
+import { type IpFamily, isPortNumber, protocolOf, UsableValues } from "../proxy/usable-values.ts";
 import type { PolicyPod } from "./policy-pod.ts";
 
 /**
@@ -18,8 +19,6 @@ export const policyChain = "BRAMBLE-POLICY";
 export const isPolicyChain = (name: string): boolean => /^BRAMBLE-(POLICY|IN-[A-Z2-7]+|OUT-[A-Z2-7]+)$/.test(name);
 export const isPolicySet = (name: string): boolean => name.startsWith("BRAMBLE-NP");
 
-export type IpFamily = "IPv4" | "IPv6";
-
 export interface PolicyState {
   readonly policies: readonly NetworkPolicy[];
   readonly pods: readonly PolicyPod[];
@@ -30,6 +29,8 @@ export interface PolicyState {
 export interface PolicyPlan {
   readonly chains: Chains;
   readonly sets: IpSetMap;
+  /** What of policies cannot be made into rules, in words: it allows nothing. "" when all can. */
+  readonly leftOut: string;
 }
 
 type Direction = "ingress" | "egress";
@@ -52,7 +53,7 @@ export function planPolicies(state: PolicyState, family: IpFamily): PolicyPlan {
     const ingress = draft.chainFor(pod, "ingress");
     const egress = draft.chainFor(pod, "egress");
     if (ingress === undefined && egress === undefined) continue;
-    for (const ip of ofFamily(family, pod.ips)) {
+    for (const ip of draft.addressesOf(pod)) {
       // A pod cannot be kept from itself, by its own Service for instance.
       jumps.push(["-s", ip, "-d", ip, "-j", "RETURN"]);
       if (egress) jumps.push(["-s", ip, "-j", egress]);
@@ -62,6 +63,7 @@ export function planPolicies(state: PolicyState, family: IpFamily): PolicyPlan {
   return {
     chains: new Map([...draft.chains, [policyChain, jumps.length === 0 ? [] : [...alwaysOpen[family], ...jumps]]]),
     sets: draft.sets,
+    leftOut: draft.leftOut(),
   };
 }
 
@@ -114,17 +116,40 @@ function rulesOf({ spec }: NetworkPolicy, direction: Direction): DirectedRule[] 
     : (spec.egress ?? []).map(({ to = [], ports = [] }) => ({ peers: to, ports }));
 }
 
+/** An ipBlock, in the form in which rules have it. */
+interface Block {
+  readonly cidr: string;
+  readonly except: readonly string[];
+}
+
 /** Chains and sets under construction; each is made once however many pods need it. */
 class Draft {
   readonly chains = new Map<string, Rule[]>();
   readonly sets = new Map<string, IpSet>();
   private readonly podsByNamespace: ReadonlyMap<string, PolicyPod[]>;
+  private readonly addresses = new Map<PolicyPod, readonly string[]>();
+  private readonly values: UsableValues;
 
   constructor(
     private readonly state: PolicyState,
     private readonly family: IpFamily,
   ) {
     this.podsByNamespace = Map.groupBy(state.pods, ({ namespace }) => namespace);
+    this.values = new UsableValues(family);
+  }
+
+  leftOut(): string {
+    return this.values.leftOut();
+  }
+
+  /** Those of this family. */
+  addressesOf(pod: PolicyPod): readonly string[] {
+    let own = this.addresses.get(pod);
+    if (!own) {
+      own = this.values.addresses(pod.ips, `the address of pod ${pod.namespace}/${pod.name}`);
+      this.addresses.set(pod, own);
+    }
+    return own;
   }
 
   /** The chain that a pod's packets of this direction pass; undefined for a pod that is open. */
@@ -136,7 +161,7 @@ class Draft {
       const allowed = policies.flatMap((policy) =>
         rulesOf(policy, direction)
           .flatMap((rule) => this.matches(policy, rule, direction))
-          .map((match): Rule => [...match, "-m", "comment", "--comment", nameOf(policy), "-j", "RETURN"]),
+          .map((match): Rule => [...match, "-m", "comment", "--comment", commentText(nameOf(policy)), "-j", "RETURN"]),
       );
       this.chains.set(name, [...allowed, ["-j", "DROP"]]);
     }
@@ -150,13 +175,22 @@ class Draft {
     // Each peer with each port is a rule of the kernel's: many of both are put into sets.
     const form = Math.max(others.length, 1) * Math.max(doors.length, 1) > MOST_PAIRS ? "gathered" : "single";
     const peers = others.length === 0 ? [[]] : this.peerMatches(namespace, others, direction, form);
-    const ports =
-      doors.length === 0
-        ? [[]]
-        : form === "single"
-          ? doors.map((port) => this.portMatch(port))
-          : this.portMatches(doors);
+    const ports = doors.length === 0 ? [[]] : this.portMatches(this.usablePorts(policy, doors), form);
     return peers.flatMap((peer) => ports.map((port) => [...peer, ...port]));
+  }
+
+  /** What no packet can match is left out: a rule of nothing else then allows nothing, and not everything. */
+  private usablePorts(policy: NetworkPolicy, ports: readonly NetworkPolicyPort[]): NetworkPolicyPort[] {
+    return ports.filter((each) => {
+      const { protocol, port, endPort } = each;
+      const isNumber = typeof port === "number";
+      const isUsable =
+        protocolOf(protocol) !== undefined &&
+        (!isNumber || isPortNumber(port)) &&
+        (endPort === undefined || (isNumber && isPortNumber(endPort) && endPort >= port));
+      if (!isUsable) this.values.leaveOut(`a port ${JSON.stringify(each)} of policy ${nameOf(policy)}`);
+      return isUsable;
+    });
   }
 
   private peerMatches(
@@ -167,21 +201,30 @@ class Draft {
   ): string[][] {
     const [side, flag] = direction === "ingress" ? ["src", "-s"] : ["dst", "-d"];
     const inSet = (name: string): string[] => ["-m", "set", "--match-set", name, side];
-    const selectors = peers.filter(({ ipBlock }) => ipBlock === undefined);
-    const blocks = peers.flatMap(({ ipBlock }) => (ipBlock ? this.blocksOf(ipBlock) : []));
-    const isPlain = ({ except }: IPBlock): boolean => form === "gathered" && !except?.length;
+    // A peer that says nothing is none; all pods of the namespace are an empty selector.
+    const selectors = peers.filter(
+      ({ ipBlock, podSelector, namespaceSelector }) => ipBlock === undefined && (podSelector ?? namespaceSelector),
+    );
+    const blocks = peers.flatMap(({ ipBlock }) => (ipBlock && this.block(ipBlock)) ?? []);
+    const isPlain = ({ except }: Block): boolean => form === "gathered" && except.length === 0;
     const plain = [...new Set(blocks.filter(isPlain).map(({ cidr }) => cidr))];
     return [
       ...(selectors.length > 0 ? [inSet(this.podSet(namespace, selectors))] : []),
       ...chunks(plain, MOST_OF_A_SET / 2).map((part) => inSet(this.netSet(part))),
       ...blocks
         .filter((block) => !isPlain(block))
-        .map((block) => (block.except?.length ? inSet(this.blockSet(block)) : [flag, block.cidr])),
+        .map((block) => (block.except.length > 0 ? inSet(this.blockSet(block)) : [flag, block.cidr])),
     ];
   }
 
-  private blocksOf({ cidr, except = [] }: IPBlock): IPBlock[] {
-    return ofFamily(this.family, [cidr]).map((plain) => ({ cidr: plain, except: ofFamily(this.family, except) }));
+  /** undefined for one of the other family, and for one that cannot be told as it was meant: it allows nothing then. */
+  private block({ cidr: text, except: texts = [] }: IPBlock): Block | undefined {
+    const cidr = this.values.network(text, "the block");
+    if (cidr === undefined) return undefined;
+    const except = texts.flatMap((each) => canonicalNetwork(each) ?? []).filter((each) => isWithin(each, cidr));
+    if (except.length === texts.length && except.length < MOST_OF_A_SET / 2) return { cidr, except };
+    this.values.leaveOut(`the block ${cidr} for what it excepts`);
+    return undefined;
   }
 
   private podSet(namespace: string, peers: readonly NetworkPolicyPeer[]): string {
@@ -191,7 +234,7 @@ class Draft {
       podSelector ?? null,
     ]);
     return this.set("hash:ip", JSON.stringify(identity), () =>
-      peers.flatMap((peer) => this.peerPods(namespace, peer)).flatMap(({ ips }) => ofFamily(this.family, ips)),
+      peers.flatMap((peer) => this.peerPods(namespace, peer)).flatMap((pod) => this.addressesOf(pod)),
     );
   }
 
@@ -210,8 +253,12 @@ class Draft {
     return this.set("hash:net", JSON.stringify(cidrs), () => cidrs.flatMap(halves));
   }
 
+  private portMatches(ports: readonly NetworkPolicyPort[], form: "single" | "gathered"): string[][] {
+    return form === "single" ? ports.map((port) => this.portMatch(port)) : this.gatheredPorts(ports);
+  }
+
   /** All of these ports in as many rules as there are protocols, and one for those by name. */
-  private portMatches(ports: readonly NetworkPolicyPort[]): string[][] {
+  private gatheredPorts(ports: readonly NetworkPolicyPort[]): string[][] {
     const matches: string[][] = [];
     const numbered = Map.groupBy(
       ports.filter(({ port }) => typeof port === "number"),
@@ -229,7 +276,7 @@ class Draft {
     return matches;
   }
 
-  private blockSet({ cidr, except = [] }: IPBlock): string {
+  private blockSet({ cidr, except }: Block): string {
     return this.set("hash:net", JSON.stringify([cidr, except]), () => {
       const excluded = new Set(except.flatMap(halves));
       return [...halves(cidr).filter((net) => !excluded.has(net)), ...[...excluded].map((net) => `${net} nomatch`)];
@@ -250,11 +297,11 @@ class Draft {
     const keyOf = (port: unknown, protocol: string): string => `${protocol}/${port}`;
     const wanted = new Set(ports.map(({ port, protocol = "TCP" }) => keyOf(port, protocol)));
     const set = this.set("hash:ip,port", JSON.stringify([...wanted]), () =>
-      this.state.pods.flatMap(({ ips, namedPorts }) =>
-        namedPorts
-          .filter(({ name, protocol }) => wanted.has(keyOf(name, protocol)))
+      this.state.pods.flatMap((pod) =>
+        pod.namedPorts
+          .filter(({ name, protocol, port }) => wanted.has(keyOf(name, protocol)) && isPortNumber(port))
           .flatMap(({ protocol, port }) =>
-            ofFamily(this.family, ips).map((ip) => `${ip},${protocol.toLowerCase()}:${port}`),
+            this.addressesOf(pod).map((ip) => `${ip},${protocol.toLowerCase()}:${port}`),
           ),
       ),
     );
@@ -266,6 +313,11 @@ class Draft {
     if (!this.sets.has(name)) this.sets.set(name, { type, family: this.family, entries: new Set(entries()) });
     return name;
   }
+}
+
+function isWithin(inner: string, outer: string): boolean {
+  const [part, whole] = [parseCidr(inner), parseCidr(outer)];
+  return part !== undefined && whole !== undefined && contains(whole, part) && part.prefix >= whole.prefix;
 }
 
 function chunks<T>(items: readonly T[], length: number): T[][] {
@@ -282,12 +334,4 @@ function halves(cidr: string): string[] {
 
 function nameOf({ metadata }: NetworkPolicy): string {
   return `${metadata.namespace}/${metadata.name}`;
-}
-
-/** Those of the family, as the kernel's programs are told of them. */
-function ofFamily(family: IpFamily, addresses: readonly string[]): string[] {
-  return addresses.flatMap((each) => {
-    const plain = plainForm(each);
-    return plain !== undefined && plain.includes(":") === (family === "IPv6") ? [plain] : [];
-  });
 }

@@ -6,7 +6,7 @@ import { InformerFactory } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { startTestServer, type TestServer } from "../../test/support/apiserver.ts";
 import { canMakeNamespaces, connect, makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
-import type { IpFamily } from "./plan.ts";
+import type { IpFamily } from "../proxy/usable-values.ts";
 import { PolicySync } from "./policy-sync.ts";
 
 setDefaultTimeout(300_000);

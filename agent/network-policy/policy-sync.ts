@@ -16,15 +16,8 @@ import type { Log } from "#shared/client/log.ts";
 import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
-import {
-  type IpFamily,
-  isPolicyChain,
-  isPolicySet,
-  type PolicyState,
-  planPolicies,
-  policiesOf,
-  policyChain,
-} from "./plan.ts";
+import type { IpFamily } from "../proxy/usable-values.ts";
+import { isPolicyChain, isPolicySet, type PolicyState, planPolicies, policiesOf, policyChain } from "./plan.ts";
 import { type PolicyPod, policyPartOf, policyPod } from "./policy-pod.ts";
 
 export interface PolicySyncOptions {
@@ -65,7 +58,7 @@ const unknownRules = [["<left by an earlier run>"]];
 /** Applies NetworkPolicies to this board's pods. Rules stay when it stops, as pods go on. */
 export class PolicySync {
   private readonly queue = new WorkQueue({ firstBackOff_ms: 500, longestBackOff_ms: 30_000 });
-  private readonly boards: readonly FamilyRules[];
+  private readonly boards: readonly { readonly rules: FamilyRules; readonly leftOut: StandingTrouble }[];
   private readonly attached = new Map<string, AttachedPod>();
   private readonly stopped = Promise.withResolvers<never>();
   private readonly detach: (() => void)[] = [];
@@ -74,7 +67,10 @@ export class PolicySync {
   private followsPods = false;
 
   constructor(private readonly options: PolicySyncOptions) {
-    this.boards = options.families.map((family) => new FamilyRules(family, options.commandPrefix));
+    this.boards = options.families.map((family) => ({
+      rules: new FamilyRules(family, options.commandPrefix),
+      leftOut: new StandingTrouble(options.log, { wrong: "not all of the network policies can be applied" }),
+    }));
     this.stopped.promise.catch(() => undefined);
   }
 
@@ -175,7 +171,11 @@ export class PolicySync {
             )
           : new Map(),
     };
-    for (const rules of this.boards) await rules.apply(state);
+    for (const { rules, leftOut } of this.boards) {
+      const what = await rules.apply(state);
+      if (what === "") leftOut.end();
+      else leftOut.tell(what);
+    }
     return true;
   }
 
@@ -246,11 +246,13 @@ class FamilyRules {
     this.ipSets = new IpSets(prefix);
   }
 
-  async apply(state: PolicyState): Promise<void> {
-    const { chains, sets } = planPolicies(state, this.family);
+  /** @returns what of the policies is left out, in words. */
+  async apply(state: PolicyState): Promise<string> {
+    const { chains, sets, leftOut } = planPolicies(state, this.family);
     const isNeeded = chains.size > 1;
     // A board whose pods nobody isolates runs no program.
-    if (this.applied && !isNeeded && this.applied.sets.size === 0 && this.applied.rules.mangle?.size === 1) return;
+    if (this.applied && !isNeeded && this.applied.sets.size === 0 && this.applied.rules.mangle?.size === 1)
+      return leftOut;
     if (this.applied && !(await this.isHooked())) this.applied = undefined;
     const left = this.applied ? undefined : await this.leftByEarlierRun(isNeeded);
     const next = { rules: { mangle: chains }, sets };
@@ -265,6 +267,7 @@ class FamilyRules {
       await this.ipSets.restore(changes.after);
     }
     this.applied = next;
+    return leftOut;
   }
 
   async remove(): Promise<void> {

@@ -6,7 +6,7 @@ import { applyForwarding, forwardingStands } from "./forwarding.ts";
 import { prepareKernel } from "./kernel-settings.ts";
 import { kernelView } from "./kernel-view.ts";
 import { preparePodBridge } from "./pod-bridge.ts";
-import { planRoutes, type RoutedNode } from "./route-plan.ts";
+import { planRoutes, podCidrsOf, type RoutedNode } from "./route-plan.ts";
 import { applyRoutes, readInterfaces } from "./route-sync.ts";
 
 export interface PodNetworkOptions {
@@ -91,8 +91,8 @@ export class PodNetwork {
 
   async #writeCniConfig(nodes: readonly RoutedNode[], mtu: number | undefined): Promise<void> {
     const { nodeName, cniConfigDirectory, leaseDirectory } = this.#options;
-    const own = nodes.find((node) => node.metadata?.name === nodeName)?.spec;
-    const podCIDRs = own?.podCIDRs ?? (own?.podCIDR === undefined ? [] : [own.podCIDR]);
+    const own = nodes.find((node) => node.metadata?.name === nodeName);
+    const podCIDRs = own ? podCidrsOf(own) : [];
     // The node has none yet: pods wait for it, as the node's NetworkReady says.
     if (podCIDRs.length === 0) return;
     const { found } = await findCniConfig(cniConfigDirectory ?? defaultCniConfigDirectory);

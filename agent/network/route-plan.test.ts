@@ -81,3 +81,16 @@ test("the plan does not depend on the order of nodes", () => {
   const nodes = ["b", "c", "d"].map((name, i) => node(name, [`10.42.${i + 1}.0/24`], `192.168.${i}.11`));
   expect(planRoutes([...nodes, a], self)).toEqual(planRoutes([a, ...nodes.reverse()], self));
 });
+
+test("a node whose networks or addresses cannot be read keeps no other from being reached", () => {
+  const odd = node("odd", ["Odd[ *", "10.042.9.0/24"], "pi.local", "192.168.1.99");
+  const b = node("b", ["FD42:0:1::/64"], "FD01:0::11");
+  expect(planRoutes([a, odd, b], self)).toEqual({
+    routes: [
+      { cidr: "fd42:0:1::/64", via: "fd01::11", device: "eth0", onlink: false },
+      { cidr: "10.42.9.0/24", via: "192.168.1.99", device: "eth0", onlink: false },
+    ],
+    tunnel: undefined,
+    problems: ["pods of node odd: Odd[ * is no network"],
+  });
+});

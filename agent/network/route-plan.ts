@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { baseAddress, type Cidr, contains, parseCidr } from "#shared/board/cidr.ts";
+import { baseAddress, type Cidr, canonicalAddress, canonicalNetwork, contains, parseCidr } from "#shared/board/cidr.ts";
 
 /** What is read of a Kubernetes Node; any Node fits. */
 export interface RoutedNode {
@@ -91,6 +91,9 @@ export function planRoutes(nodes: readonly RoutedNode[], self: BoardNetwork): Ro
   const others = nodes.filter((node) => node.metadata?.name !== self.nodeName);
   for (const node of others.sort((a, b) => nameOf(a).localeCompare(nameOf(b)))) {
     const cidrs = podCidrsOf(node);
+    // A route that no program takes would keep all others from being set.
+    for (const text of saidCidrs(node))
+      if (canonicalNetwork(text) === undefined) problems.push(`pods of node ${nameOf(node)}: ${text} is no network`);
     const addresses = internalAddresses(node);
     // Without a pod CIDR it has no pods yet; without an address it has not joined yet.
     if (cidrs.length === 0 || addresses.length === 0) continue;
@@ -162,13 +165,19 @@ function macOf(nodeAddress: string): string {
   return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
-function podCidrsOf({ spec }: RoutedNode): readonly string[] {
-  if (spec?.podCIDRs !== undefined && spec.podCIDRs.length > 0) return spec.podCIDRs;
+/** The networks of a node's pods, each in its one form; what is none is left out. */
+export const podCidrsOf = (node: RoutedNode): string[] =>
+  saidCidrs(node).flatMap((text) => canonicalNetwork(text) ?? []);
+
+function saidCidrs({ spec }: RoutedNode): readonly string[] {
+  if (spec?.podCIDRs?.length) return spec.podCIDRs;
   return spec?.podCIDR ? [spec.podCIDR] : [];
 }
 
 function internalAddresses({ status }: RoutedNode): string[] {
-  return (status?.addresses ?? []).flatMap(({ type, address }) => (type === "InternalIP" && address ? [address] : []));
+  return (status?.addresses ?? []).flatMap(({ type, address = "" }) =>
+    type === "InternalIP" ? (canonicalAddress(address) ?? []) : [],
+  );
 }
 
 function nameOf(node: RoutedNode): string {

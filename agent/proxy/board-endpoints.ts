@@ -43,7 +43,7 @@ function correctedEndpoint(
   if (nodeName !== view.nodeName || targetRef?.kind !== "Pod" || !targetRef.uid) return endpoint;
   const pod = view.ownPod(targetRef.uid);
   const ip = pod?.ips.find((one) => one.includes(":") === (addressType === "IPv6"));
-  const moved = ip !== undefined && !addresses.includes(ip);
+  const moved = ip !== undefined && !(addresses ?? []).includes(ip);
   const serves = pod?.ready === true && ip !== undefined;
   const ready = conditions.terminating ? false : serves || (publishesNotReady && ip !== undefined);
   const differs = view.isAway && (conditions.ready !== ready || (conditions.serving ?? conditions.ready) !== serves);

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
-import type { IpFamily } from "./service-ports.ts";
+import { type IpFamily, isPortNumber } from "./usable-values.ts";
 
 /** What a balancer outside the cluster is told of one Service on this board. */
 export interface ServiceHealth {
@@ -21,13 +21,14 @@ export function serviceHealth(
   return new Map(
     services.flatMap((service): [number, ServiceHealth][] => {
       const { spec, metadata } = service;
-      if (!spec?.healthCheckNodePort || spec.externalTrafficPolicy !== "Local") return [];
+      if (!spec?.healthCheckNodePort || !isPortNumber(spec.healthCheckNodePort)) return [];
+      if (spec.externalTrafficPolicy !== "Local") return [];
       const localEndpoints = (family: IpFamily): number => {
         const slices = slicesOf(service).filter(({ addressType }) => addressType === family);
         const ready = slices.flatMap(({ endpoints }) =>
           (endpoints ?? []).filter((each) => each.nodeName === nodeName && each.conditions?.ready !== false),
         );
-        return new Set(ready.map(({ addresses }) => addresses[0])).size;
+        return new Set(ready.flatMap(({ addresses }) => addresses?.[0] ?? [])).size;
       };
       return [
         [
@@ -51,6 +52,8 @@ interface OpenPort {
 /** Answers on the health check ports of Services as kube-proxy does: 200 where an endpoint is on this board, else 503. */
 export class HealthChecks {
   private readonly open = new Map<number, OpenPort>();
+  /** Ports that cannot be had: told once. */
+  private readonly refused = new Set<number>();
 
   constructor(
     private readonly log: Log,
@@ -92,8 +95,11 @@ export class HealthChecks {
     server.on("error", (error) => {
       // The port is tried again at the next sync.
       this.open.delete(port);
-      this.log.warn("cannot serve a health check port", { port, error });
+      const { namespace, name } = entry.health;
+      if (!this.refused.has(port)) this.log.warn("cannot serve a health check port", { port, namespace, name, error });
+      this.refused.add(port);
     });
+    server.on("listening", () => this.refused.delete(port));
     this.open.set(port, entry);
     server.listen(port);
   }

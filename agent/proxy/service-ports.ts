@@ -1,10 +1,9 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointPort, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
-import { plainForm } from "#shared/board/cidr.ts";
 import { Turn } from "#shared/client/turn.ts";
+import { type IpFamily, isPortNumber, type Protocol, protocolOf, UsableValues } from "./usable-values.ts";
 
-export type Protocol = "TCP" | "UDP" | "SCTP";
-export type IpFamily = "IPv4" | "IPv6";
+export type { IpFamily, Protocol } from "./usable-values.ts";
 
 /** One port of one Service with the endpoints that serve it, as a rule planner needs it. */
 export interface ServicePort {
@@ -62,14 +61,19 @@ export function servicePorts(
   node: NodeView,
   family: IpFamily,
 ): ServicePort[] {
-  return services.flatMap((service) => portsOf(service, slicesOf(service), node, family));
+  return services.flatMap((service) => portsOf(service, slicesOf(service), node, new UsableValues(family)));
 }
 
 interface CachedPorts {
   readonly service: Service;
   readonly slices: readonly EndpointSlice[];
   readonly ports: readonly ServicePort[];
+  /** What was told of what is left out of it. */
+  readonly leftOut: string;
 }
+
+/** What cannot be served of a Service; "" when all is. */
+export type TellLeftOut = (service: Service, leftOut: string) => void;
 
 /** servicePorts over and over: the ports of a Service of which nothing changed are the same objects as before, so that
  *  what is made of them need not be made again. */
@@ -77,8 +81,8 @@ export class ServicePortCache {
   private known = new Map<string, CachedPorts>();
   private seenFrom = "";
 
-  /** @param tellUnserved hears of a Service of which only so many ports are served, whenever its ports are made. */
-  constructor(private readonly tellUnserved: (service: Service, served: number) => void) {}
+  /** @param tellLeftOut hears of what is left out of a Service, once for as long as that is the same. */
+  constructor(private readonly tellLeftOut: TellLeftOut) {}
 
   async servicePorts(
     services: readonly Service[],
@@ -98,10 +102,16 @@ export class ServicePortCache {
         known?.service === service &&
         known.slices.length === slices.length &&
         known.slices.every((slice, index) => slice === slices[index]);
-      if (!isSame) await turn.pause();
-      const served = isSame ? undefined : servedPortCount(service, slices);
-      if (served !== undefined && served < (service.spec?.ports?.length ?? 0)) this.tellUnserved(service, served);
-      next.set(key, isSame ? known : { service, slices, ports: portsOf(service, slices, node, family) });
+      if (isSame) {
+        next.set(key, known);
+        continue;
+      }
+      await turn.pause();
+      const values = new UsableValues(family);
+      const ports = portsOf(service, slices, node, values);
+      const leftOut = values.leftOut();
+      if (leftOut !== (this.known.get(key)?.leftOut ?? "")) this.tellLeftOut(service, leftOut);
+      next.set(key, { service, slices, ports, leftOut });
     }
     this.known = next;
     this.seenFrom = from;
@@ -113,45 +123,88 @@ function portsOf(
   service: Service,
   all: readonly EndpointSlice[],
   node: NodeView,
-  family: IpFamily,
+  values: UsableValues,
 ): readonly ServicePort[] {
-  const clusterIp = clusterIpOf(service, family);
-  const { spec, metadata } = service;
+  const { spec } = service;
+  const clusterIp = clusterIpOf(service, values);
   if (clusterIp === undefined || !spec || isForAnotherProxy(service)) return [];
   const slices = all
-    .filter((slice) => slice.addressType === family)
-    .map((slice) => ({ slice, ports: Map.groupBy(slice.ports ?? [], portKey) }));
-  const ports = (spec.ports ?? []).slice(0, servedPortCount(service, all));
-  return ports.map((port): ServicePort => {
-    const protocol = (port.protocol ?? "TCP") as Protocol;
-    const candidates = slices.flatMap(({ slice, ports }) => candidatesOf(slice, ports.get(portKey(port)) ?? [], node));
+    .filter((slice) => slice.addressType === values.family)
+    .map((slice) => endpointsOf(slice, node, values));
+  const shared = sharedParts(service, clusterIp, values);
+  return servedPorts(service, all, values).map((port): ServicePort => {
+    const candidates = slices.flatMap((endpointsAt) => endpointsAt(port));
     const byNode = usable(candidates.filter((candidate) => candidate.endpoint.local));
     const anywhere = usable(candidates);
-    const external = ofFamily(family);
     return {
-      id: `${metadata.namespace}/${metadata.name}${port.name ? `:${port.name}` : ""}`,
-      protocol,
+      ...shared,
+      id: `${service.metadata.namespace}/${service.metadata.name}${port.name ? `:${port.name}` : ""}`,
+      protocol: port.protocol,
       port: port.port,
-      clusterIp,
-      externalIps: external(spec.externalIPs ?? []),
-      loadBalancerIps: external(
-        (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) =>
-          ip && ipMode !== "Proxy" ? [ip] : [],
-        ),
-      ),
-      loadBalancerSourceRanges: external((spec.loadBalancerSourceRanges ?? []).map((range) => range.trim())),
-      nodePort: port.nodePort || undefined,
-      affinity_s:
-        spec.sessionAffinity === "ClientIP"
-          ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800)
-          : undefined,
-      internalLocal: spec.internalTrafficPolicy === "Local",
-      externalLocal: spec.externalTrafficPolicy === "Local",
+      nodePort: port.nodePort,
       clusterEndpoints: byTopology(anywhere, node).map((candidate) => candidate.endpoint),
       localEndpoints: byNode.map((candidate) => candidate.endpoint),
       hasAnyEndpoint: anywhere.length > 0,
     };
   });
+}
+
+type SharedParts = Omit<
+  ServicePort,
+  "id" | "protocol" | "port" | "nodePort" | "clusterEndpoints" | "localEndpoints" | "hasAnyEndpoint"
+>;
+
+/** What all ports of a Service have alike. */
+function sharedParts({ spec, status }: Service, clusterIp: string, values: UsableValues): SharedParts {
+  const balancers = (status?.loadBalancer?.ingress ?? []).filter((ingress) => ingress.ipMode !== "Proxy");
+  return {
+    clusterIp,
+    externalIps: values.addresses(spec?.externalIPs ?? [], "an external IP"),
+    loadBalancerIps: values.addresses(
+      balancers.flatMap(({ ip }) => (ip ? [ip] : [])),
+      "an IP of a load balancer",
+    ),
+    loadBalancerSourceRanges: values.networks(spec?.loadBalancerSourceRanges ?? [], "a source range"),
+    affinity_s: affinityOf(spec),
+    internalLocal: spec?.internalTrafficPolicy === "Local",
+    externalLocal: spec?.externalTrafficPolicy === "Local",
+  };
+}
+
+const usualAffinity_s = 10_800;
+/** The most that an API server lets in; the kernel counts in units that would overflow. */
+const longestAffinity_s = 86_400;
+
+function affinityOf(spec: Service["spec"]): number | undefined {
+  if (spec?.sessionAffinity !== "ClientIP") return undefined;
+  const asked_s = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? usualAffinity_s;
+  return asked_s > 0 ? Math.min(asked_s, longestAffinity_s) : undefined;
+}
+
+interface NumberedPort {
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly nodePort: number | undefined;
+}
+
+/** Of several with the same name and protocol, which is what rules are called by, the last one counts, as with kube-proxy. */
+function servedPorts(service: Service, slices: readonly EndpointSlice[], values: UsableValues): NumberedPort[] {
+  const asked = service.spec?.ports ?? [];
+  const served = asked.slice(0, servedPortCount(service, slices));
+  if (served.length < asked.length) values.leaveOut(`all but the first ${served.length} of its ports`);
+  const found = new Map<string, NumberedPort>();
+  for (const { name = "", port, nodePort, protocol: said } of served) {
+    const protocol = protocolOf(said);
+    if (protocol === undefined) values.leaveOut(`the port ${name} of protocol ${JSON.stringify(said)}`);
+    else if (!isPortNumber(port)) values.leaveOut(`the port ${name} of number ${port}`);
+    else {
+      const isOpen = nodePort !== undefined && isPortNumber(nodePort);
+      if (nodePort && !isOpen) values.leaveOut(`the node port ${nodePort}`);
+      found.set(portKey({ name, protocol }), { name, protocol, port, nodePort: isOpen ? nodePort : undefined });
+    }
+  }
+  return [...found.values()];
 }
 
 interface Candidate {
@@ -166,24 +219,33 @@ interface Candidate {
 const portKey = ({ name = "", protocol = "TCP" }: Pick<EndpointPort, "name" | "protocol">): string =>
   `${protocol}/${name}`;
 
-/** @param ports of the slice that serve the port in question. */
-function candidatesOf(slice: EndpointSlice, ports: readonly EndpointPort[], node: NodeView): Candidate[] {
-  return ports.flatMap(({ port }) =>
-    (slice.endpoints ?? []).flatMap((endpoint) => {
-      const ip = plainForm(endpoint.addresses?.[0] ?? "");
-      if (ip === undefined || port === undefined) return [];
-      const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
-      return [
-        {
-          endpoint: { ip, port, local: endpoint.nodeName === node.name },
-          ready,
-          servingWhileTerminating: serving && terminating,
-          hintedZones: endpoint.hints?.forZones?.map((zone) => zone.name),
-          hintedNodes: endpoint.hints?.forNodes?.map((hint) => hint.name),
-        },
-      ];
-    }),
-  );
+/** A slice's endpoints, by the port in question. Each address is read once, however many ports the slice has. */
+function endpointsOf(slice: EndpointSlice, node: NodeView, values: UsableValues): (port: NumberedPort) => Candidate[] {
+  const ports = Map.groupBy(slice.ports ?? [], portKey);
+  const hosts = (slice.endpoints ?? []).flatMap((endpoint) => {
+    const text = endpoint.addresses?.[0];
+    const ip = text === undefined ? undefined : values.address(text, "an endpoint");
+    if (ip === undefined) return [];
+    const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
+    return [
+      {
+        ip,
+        local: endpoint.nodeName === node.name,
+        ready,
+        servingWhileTerminating: serving && terminating,
+        hintedZones: endpoint.hints?.forZones?.map((zone) => zone.name),
+        hintedNodes: endpoint.hints?.forNodes?.map((hint) => hint.name),
+      },
+    ];
+  });
+  return (asked) =>
+    (ports.get(portKey(asked)) ?? []).flatMap(({ port }) => {
+      if (port === undefined || port === 0) return [];
+      if (isPortNumber(port))
+        return hosts.map(({ ip, local, ...rest }) => ({ endpoint: { ip, port, local }, ...rest }));
+      values.leaveOut(`endpoints at port ${port}`);
+      return [];
+    });
 }
 
 /** Ready ones; when there is none, those that still serve while they terminate. Duplicates of several slices once. */
@@ -212,10 +274,13 @@ function byTopology(candidates: readonly Candidate[], node: NodeView): readonly 
   return candidates;
 }
 
-function clusterIpOf(service: Service, family: IpFamily): string | undefined {
-  if (service.spec?.type === "ExternalName") return undefined;
-  const ips = service.spec?.clusterIPs ?? (service.spec?.clusterIP ? [service.spec.clusterIP] : []);
-  return ofFamily(family)(ips.filter((ip) => ip !== "None"))[0];
+function clusterIpOf({ spec }: Service, values: UsableValues): string | undefined {
+  if (spec?.type === "ExternalName") return undefined;
+  const ips = spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : []);
+  return values.addresses(
+    ips.filter((ip) => ip !== "None" && ip !== ""),
+    "its cluster IP",
+  )[0];
 }
 
 /** The well-known labels by which a Service opts out of this proxy. */
@@ -223,12 +288,3 @@ function isForAnotherProxy(service: Service): boolean {
   const labels = service.metadata.labels ?? {};
   return "service.kubernetes.io/service-proxy-name" in labels || "service.kubernetes.io/headless" in labels;
 }
-
-/** Those of the family, as the kernel's programs are told of them. */
-const ofFamily =
-  (family: IpFamily) =>
-  (addresses: readonly string[]): string[] =>
-    addresses.flatMap((each) => {
-      const plain = plainForm(each);
-      return plain !== undefined && plain.includes(":") === (family === "IPv6") ? [plain] : [];
-    });

@@ -11,8 +11,9 @@ import { tellAlso } from "#shared/metrics/process-families.ts";
 import { HealthChecks, serviceHealth } from "./health-checks.ts";
 import { ProxyCounts } from "./proxy-counts.ts";
 import type { ProxyMode, ProxyNetwork } from "./proxy-mode.ts";
-import { type NodeView, ServicePortCache } from "./service-ports.ts";
+import { type NodeView, ServicePortCache, type TellLeftOut } from "./service-ports.ts";
 import { addSliceIndexes, sliceByService } from "./slice-index.ts";
+import { UsableValues } from "./usable-values.ts";
 
 export type ProxyModeName = "iptables" | "userspace";
 
@@ -43,6 +44,8 @@ interface FamilyProxy {
   readonly network: ProxyNetwork;
   readonly mode: ProxyMode;
   readonly cache: ServicePortCache;
+  /** That a ServiceCIDR cannot be read. */
+  readonly rangeTrouble: StandingTrouble;
 }
 
 /** The board's service proxy: Services and EndpointSlices in, and a mode that makes them work. */
@@ -79,12 +82,6 @@ export class ServiceProxy {
   async start(): Promise<void> {
     const { informers, networks, log } = this.options;
     const slices = informers.informer(endpointSlices);
-    const tellUnserved = ({ metadata: { namespace, name } }: Service, served: number): void =>
-      log.warn("a Service has too many ports and addresses: only its first ports are served", {
-        namespace,
-        name,
-        served,
-      });
     addSliceIndexes(slices);
     const enqueue = (): void => this.queue.addAfter(sync, gather_ms);
     this.detach.push(
@@ -104,7 +101,9 @@ export class ServiceProxy {
     await Promise.all(sources.map(({ usable }) => usable));
     for (const network of networks) {
       const mode = await (this.options.makeMode ?? proxyMode)(this.options.mode, { ...this.options, network });
-      this.families.push({ network, mode, cache: new ServicePortCache(tellUnserved) });
+      const cache = new ServicePortCache(this.tellLeftOut);
+      const rangeTrouble = new StandingTrouble(log, { wrong: "a range of Services' addresses is left out" });
+      this.families.push({ network, mode, cache, rangeTrouble });
     }
     // What stands in the kernel is newer than what a checkpoint says: that is for a board that has booted.
     const isInPlace = await Promise.all(this.families.map(({ mode }) => mode.isInPlace()));
@@ -130,6 +129,12 @@ export class ServiceProxy {
     this.queue.add(sync);
   }
 
+  private readonly tellLeftOut: TellLeftOut = ({ metadata: { namespace, name } }, leftOut) => {
+    const { log } = this.options;
+    if (leftOut === "") log.info("all of a Service is served again", { namespace, name });
+    else log.warn("not all of a Service can be served", { namespace, name, leftOut });
+  };
+
   private patience(): Promise<void> {
     return pause(this.options.clock ?? systemClock, serverPatience_ms, this.stopped.signal);
   }
@@ -150,10 +155,10 @@ export class ServiceProxy {
       slices.byIndex(sliceByService, `${metadata.namespace}/${metadata.name}`);
     const all = informers.lister(services).list();
     this.counts.begun();
-    for (const { network, mode, cache } of this.families)
-      await this.counts.syncing(network.family, async () => {
-        const ports = await cache.servicePorts(all, slicesOf, node(), network.family);
-        await mode.apply(ports, this.serviceCidrsOf(network));
+    for (const family of this.families)
+      await this.counts.syncing(family.network.family, async () => {
+        const ports = await family.cache.servicePorts(all, slicesOf, node(), family.network.family);
+        await family.mode.apply(ports, this.serviceCidrsOf(family));
       });
     this.healthChecks.serve(serviceHealth(all, slicesOf, node().name));
     this.inStep = true;
@@ -162,11 +167,17 @@ export class ServiceProxy {
   }
 
   /** Ranges that are not ready too: no Service gets an address there yet, and nobody else is to have it. */
-  private serviceCidrsOf({ family, serviceCidrs }: ProxyNetwork): string[] {
+  private serviceCidrsOf({ network, rangeTrouble }: FamilyProxy): string[] {
     const objects = this.options.informers.lister(serviceCIDRs).list();
-    const added = objects.flatMap(({ spec }) => spec.cidrs ?? []);
-    const own = added.filter((cidr) => cidr.includes(":") === (family === "IPv6"));
-    return [...new Set([...serviceCidrs, ...own.sort()])];
+    const values = new UsableValues(network.family);
+    const added = values.networks(
+      objects.flatMap(({ spec }) => spec.cidrs ?? []),
+      "the range",
+    );
+    const leftOut = values.leftOut();
+    if (leftOut === "") rangeTrouble.end();
+    else rangeTrouble.tell(leftOut);
+    return [...new Set([...network.serviceCidrs, ...added.sort()])];
   }
 }
 

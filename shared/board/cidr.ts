@@ -43,7 +43,8 @@ export function formatCidrAddress({ bits, address }: Cidr): string {
 export function plainForm(text: string): string | undefined {
   // Almost all are.
   if (isIPv4(text)) return text;
-  const [address = "", length] = text.split("/");
+  const [address = "", length, ...more] = text.split("/");
+  if (more.length > 0) return undefined;
   const [, clothes, dotted] = /^(::ffff:)?([0-9]+(?:\.[0-9]+){3})$/i.exec(address) ?? [];
   if (dotted !== undefined) return plainIPv4(dotted, length, clothes === undefined ? 0 : clothes_bits);
   const found = parseCidr(text);
@@ -65,6 +66,18 @@ function plainIPv4(dotted: string, length: string | undefined, before_bits: numb
 
 const withLength = (address: string, length: string | undefined): string =>
   length === undefined ? address : `${address}/${length}`;
+
+/** An address by itself, in the form of `plainForm`. */
+export const canonicalAddress = (text: string): string | undefined =>
+  text.includes("/") ? undefined : plainForm(text);
+
+/** A network in that form, with its length and without what stands behind that: `10.42.0.0/16`. undefined for what is none. */
+export function canonicalNetwork(text: string): string | undefined {
+  const network = text.includes("/") ? parseCidr(plainForm(text) ?? "") : undefined;
+  if (!network) return undefined;
+  const shift = BigInt(network.bits - network.prefix);
+  return `${formatCidrAddress({ ...network, address: (network.address >> shift) << shift })}/${network.prefix}`;
+}
 
 /** The first address of a network, such as 10.42.1.0. */
 export function baseAddress(cidr: string): string {

@@ -10,6 +10,7 @@ export { Iptables, type IptablesOptions } from "./iptables.ts";
 export { IptablesError, runProgram } from "./program.ts";
 export {
   type Chains,
+  commentText,
   nameHash,
   quoteWord,
   type Rule,

@@ -18,6 +18,14 @@ export function quoteWord(word: string): string {
   return /^[\w./:,!=@%+-]+$/.test(word) ? word : `"${word.replace(/[\\"]/g, "\\$&")}"`;
 }
 
+/** The kernel keeps so much of a comment (XT_MAX_COMMENT_LEN, with the byte that ends it). */
+const LONGEST_COMMENT_BYTES = 255;
+
+/** A comment as iptables takes it: one that is longer, or more than a line, fails all rules of its text. */
+export function commentText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, "?").slice(0, LONGEST_COMMENT_BYTES);
+}
+
 /** 16 letters and digits for a chain or set that stands for these words, as kube-proxy makes them: SHA-256 in base 32. */
 export function nameHash(...parts: readonly string[]): string {
   const digest = createHash("sha256").update(parts.join("")).digest();

@@ -1,4 +1,4 @@
-import { nameHash, type Rule } from "node-iptables";
+import { commentText, nameHash, type Rule } from "node-iptables";
 import { hostPort } from "#shared/http/host-port.ts";
 import type { ProxyNetwork } from "../proxy-mode.ts";
 import type { Endpoint, ServicePort } from "../service-ports.ts";
@@ -6,7 +6,7 @@ import type { Endpoint, ServicePort } from "../service-ports.ts";
 /** kube-proxy's mark for "masquerade when it leaves". */
 export const serviceMark = "0x4000";
 
-export const comment = (text: string): string[] => ["-m", "comment", "--comment", text];
+export const comment = (text: string): string[] => ["-m", "comment", "--comment", commentText(text)];
 const match = (protocol: string, port: number): string[] => {
   const name = protocol.toLowerCase();
   return ["-p", name, "-m", name, "--dport", String(port)];
