@@ -127,3 +127,23 @@ test("a pod that the board ends takes its grace period and half of it, at least 
   // Deleted by somebody: however long that takes.
   expect(await told(undefined, 600_000)).toEqual([]);
 });
+
+test("a grace period longer than a timer can have is one all the same", async () => {
+  const order: string[] = [];
+  const { context, status } = runningPod(
+    {
+      async execSync() {
+        await Bun.sleep(50);
+        order.push("hook");
+        return { exitCode: 0, stdout: "", stderr: "", timedOut: false };
+      },
+      async stopContainer(_, grace_s) {
+        order.push(`stop within ${Math.round(grace_s / 100_000)}`);
+      },
+    },
+    { lifecycle: { preStop: { exec: { command: ["true"] } } } },
+    { terminationGracePeriodSeconds: 31_536_000 },
+  );
+  await killContainer(context, status, { reason: "unknown-state" });
+  expect(order).toEqual(["hook", "stop within 20"]);
+});

@@ -7,6 +7,7 @@ import type { KillReason } from "./planner/pod-step.ts";
 import { terminationPrerequisites } from "./planner/termination-order.ts";
 import { findContainer } from "./pod-containers.ts";
 import type { PodEvents } from "./pod-events.ts";
+import { atMost_s } from "./spec-time.ts";
 
 /** What a container gets though its hook or its predecessors have used all of its time. */
 const least_s = 2;
@@ -42,7 +43,7 @@ export async function killContainer(
 ): Promise<void> {
   const { pod, runtime, events } = context;
   const container = findContainer(pod.spec, status.name)?.container ?? { name: status.name };
-  const grace_s = options.grace_s ?? gracePeriod_s(pod, container, options.reason);
+  const grace_s = atMost_s(options.grace_s ?? gracePeriod_s(pod, container, options.reason));
   const deadline_ms = performance.now() + grace_s * 1000;
   const left_ms = (): number => Math.max(0, deadline_ms - performance.now());
   events.normal("Killing", options.message ?? `Stopping container ${status.name}`, container);

@@ -2,6 +2,7 @@ import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Container, LifecycleHandler, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { formatPod } from "./pod-containers.ts";
 import { type HttpTarget, httpGet, httpGetTarget, plainHttpAnswer } from "./probes/http-get.ts";
+import { timerOf_ms } from "./spec-time.ts";
 
 /** The longest that a timer takes: hooks may run as long as their container does. */
 export const longestHook_ms = 2_147_483_647;
@@ -43,9 +44,8 @@ export async function runHook(input: HookInput): Promise<void> {
   }
   if (handler.httpGet) return runHttp(input, handler.httpGet, where);
   if (handler.sleep) {
-    await new Promise((resolve) =>
-      setTimeout(resolve, Math.min((handler.sleep?.seconds ?? 0) * 1000, input.timeout_ms)),
-    );
+    const asked_ms = timerOf_ms(handler.sleep.seconds, 0);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(asked_ms, input.timeout_ms)));
     return;
   }
   throw new HookError(`Cannot run handler: invalid handler: ${JSON.stringify(handler)}`);

@@ -10,6 +10,7 @@ import {
   obstacles,
   type Refusal,
   refusalOf,
+  refuseInvalid,
   refuseOutright,
   refuseUnfit,
 } from "./node/pod-admission.ts";
@@ -18,6 +19,7 @@ import { podsToPreempt, shortageOf, shortageWithout } from "./node/preemption.ts
 import { podUid } from "./pod-containers.ts";
 import type { PodCounts } from "./pod-counts.ts";
 import type { PodWorker } from "./pod-worker.ts";
+import { atMost_s } from "./spec-time.ts";
 
 export interface PodAdmitterOptions {
   /** The other pods' workers that hold resources of the board. */
@@ -99,8 +101,8 @@ export class PodAdmitter {
 
   async #judge(pod: Pod): Promise<Refusal | Room> {
     const { options } = this;
-    const late = options.refuseAll();
-    if (late) return late;
+    const never = refuseInvalid(pod) ?? options.refuseAll();
+    if (never) return never;
     const node = options.node();
     const outright = node && refuseOutright(pod, node);
     if (outright) return outright;
@@ -168,7 +170,7 @@ const gracePeriod_s = ({ metadata, spec }: Pod): number =>
 /** Resolves when the pod has ended, or has taken far longer than it was granted: the critical pod then starts beside it. */
 async function endedInTime(worker: PodWorker): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, Math.max(gracePeriod_s(worker.pod) * 1500, leastWait_ms));
+  const timer = setTimeout(resolve, Math.max(atMost_s(gracePeriod_s(worker.pod) * 1.5) * 1000, leastWait_ms));
   try {
     await Promise.race([worker.stoppedAll, promise]);
   } finally {

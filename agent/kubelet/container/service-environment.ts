@@ -1,4 +1,6 @@
-import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import { isPortNumber, protocolOf } from "#agent/proxy/usable-values.ts";
+import type { Service, ServicePort } from "#shared/api/types/core-v1.generated.ts";
+import { canonicalAddress } from "#shared/board/cidr.ts";
 import { inUrl } from "#shared/http/host-port.ts";
 
 /**
@@ -13,9 +15,9 @@ export function serviceEnvironment(
   const environment = new Map<string, string>();
   const named = new Map<string, Service>();
   for (const service of services) {
-    const { clusterIP } = service.spec;
+    const { clusterIP = "" } = service.spec;
     const name = service.metadata.name ?? "";
-    if (!clusterIP || clusterIP === "None") continue;
+    if (canonicalAddress(clusterIP) === undefined || !isPlain(name)) continue;
     const isApiServer = service.metadata.namespace === "default" && name === "kubernetes";
     if (service.metadata.namespace === namespace && enableServiceLinks) named.set(name, service);
     else if (isApiServer && !named.has(name)) named.set(name, service);
@@ -28,7 +30,7 @@ function addService(environment: Map<string, string>, name: string, service: Ser
   const prefix = variableName(name);
   const address = service.spec.clusterIP ?? "";
   const host = inUrl(address);
-  const ports = service.spec.ports ?? [];
+  const ports = (service.spec.ports ?? []).filter(isUsable);
   const first = ports[0];
   if (!first) return;
   environment.set(`${prefix}_SERVICE_HOST`, address);
@@ -47,5 +49,10 @@ function addService(environment: Map<string, string>, name: string, service: Ser
     environment.set(`${portPrefix}_ADDR`, address);
   }
 }
+
+/** What no container could be started with would keep all pods of its namespace from starting. */
+const isPlain = (name: string): boolean => /^[\w.-]*$/.test(name);
+const isUsable = ({ name = "", port, protocol }: ServicePort): boolean =>
+  isPlain(name) && isPortNumber(port) && protocolOf(protocol) !== undefined;
 
 const variableName = (name: string): string => name.replaceAll("-", "_").toUpperCase();

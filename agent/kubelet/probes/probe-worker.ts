@@ -1,5 +1,6 @@
 import type { Container, Probe } from "#shared/api/types/core-v1.generated.ts";
 import type { ProbeResult } from "../planner/observed-pod.ts";
+import { timerOf_ms } from "../spec-time.ts";
 import type { ProbeOutcome } from "./run-probe.ts";
 
 export type ProbeType = "liveness" | "readiness" | "startup";
@@ -68,7 +69,7 @@ export class ProbeWorker {
     }
     if (!this.#wanted(probed)) this.#cancel();
     else if (this.#timer === undefined && !this.#busy) {
-      const delay_ms = (this.options.probe.initialDelaySeconds ?? 0) * 1000;
+      const delay_ms = timerOf_ms(this.options.probe.initialDelaySeconds, 0);
       // No longer than asked for, also when the clock has been put back since.
       this.#schedule(Math.min(delay_ms, Math.max(0, probed.startedAt_ms + delay_ms - Date.now())));
     }
@@ -98,7 +99,7 @@ export class ProbeWorker {
   async #tick(): Promise<void> {
     const probed = this.#probed;
     if (!probed || !this.#wanted(probed)) return;
-    const period_ms = (this.options.probe.periodSeconds || 10) * 1000;
+    const period_ms = timerOf_ms(this.options.probe.periodSeconds, 10);
     const begun_ms = performance.now();
     this.#busy = true;
     const outcome = await this.#attempt(probed);

@@ -201,3 +201,47 @@ describe("thresholds", () => {
     expect(settled).toEqual(["failure", "success"]);
   });
 });
+
+describe("times that no timer can have", () => {
+  const runsOf = async (times: Probe): Promise<number> => {
+    let runs = 0;
+    const worker = new ProbeWorker({
+      type: "liveness",
+      probe: { exec: { command: ["true"] }, ...times },
+      container: { name: "c" },
+      startedBefore_ms: 0,
+      run: async () => {
+        runs++;
+        return { result: "success", output: "" };
+      },
+      settle: () => undefined,
+      tell: () => undefined,
+    });
+    worker.update({ id: "a", running: true, startedAt_ms: Date.now(), started: true, podIP: "" });
+    await Bun.sleep(200);
+    worker.stop();
+    return runs;
+  };
+
+  test("a probe does not run without a pause, and not before its delay", async () => {
+    expect(await runsOf({ periodSeconds: -1 })).toBe(1);
+    expect(await runsOf({ periodSeconds: 3_000_000 })).toBe(1);
+    expect(await runsOf({ initialDelaySeconds: 3_000_000 })).toBe(0);
+  });
+
+  test("a probe may take as long as a timer lasts", async () => {
+    const given: number[] = [];
+    const runtime = {
+      async execSync(_: string, __: readonly string[], timeout_ms: number) {
+        given.push(timeout_ms);
+        return { exitCode: 0, stdout: "", stderr: "", timedOut: false };
+      },
+    } as unknown as ContainerRuntime;
+    for (const timeoutSeconds of [3_600_000, -1, 5])
+      await runProbe(
+        { exec: { command: ["true"] }, timeoutSeconds },
+        { runtime, container: { name: "c" }, containerId: "id", podIP: "" },
+      );
+    expect(given).toEqual([2_000_000_000, 1_000, 5_000]);
+  });
+});

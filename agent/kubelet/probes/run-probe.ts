@@ -3,6 +3,7 @@ import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Container, Probe } from "#shared/api/types/core-v1.generated.ts";
 import { hostPort } from "#shared/http/host-port.ts";
 import { expand } from "../container/expansion.ts";
+import { timerOf_ms } from "../spec-time.ts";
 import { checkGrpcHealth } from "./grpc-health.ts";
 import { describe, httpGet, httpGetTarget } from "./http-get.ts";
 import { resolvePort } from "./probe-port.ts";
@@ -22,7 +23,7 @@ export interface ProbeTarget {
 
 /** One probe. Rejects when it could not be made at all, which says nothing of the container. */
 export async function runProbe(probe: Probe, target: ProbeTarget): Promise<ProbeOutcome> {
-  const timeout_ms = (probe.timeoutSeconds || 1) * 1000;
+  const timeout_ms = timerOf_ms(probe.timeoutSeconds, 1);
   if (probe.exec) return execProbe(probe.exec.command ?? [], target, timeout_ms);
   if (probe.httpGet) {
     return httpProbe(httpGetTarget(probe.httpGet, target.container, target.podIP, "probe"), timeout_ms);
