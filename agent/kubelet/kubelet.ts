@@ -285,6 +285,7 @@ export class Kubelet {
       workers: this.#workers,
       statuses: parts.statuses,
       node: () => this.node,
+      recorder: parts.recorder,
       log: this.#log,
     });
   }

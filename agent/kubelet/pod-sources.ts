@@ -2,15 +2,18 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pods } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Informer, InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
+import { formatPod, isMirrorPod, isStaticPod, podUid } from "./pod-containers.ts";
+import { PodEvents } from "./pod-events.ts";
 import type { PodWorkers } from "./pod-workers.ts";
 import { endedByShutdown } from "./shutdown/node-shutdown.ts";
 import { MirrorPods } from "./static-pods/mirror-pods.ts";
 import { StaticPodSource } from "./static-pods/static-pod-source.ts";
 import type { StatusWriter } from "./status/status-writer.ts";
+import { unfitSpec, withoutIdentity } from "./unfit-pod.ts";
 
 export interface PodSourcesOptions {
   readonly client: Client;
@@ -24,6 +27,7 @@ export interface PodSourcesOptions {
   /** How long to wait for the API before pods start from the checkpoint. */
   readonly offlineAfter_ms?: number | undefined;
   node(): Node | undefined;
+  readonly recorder: EventRecorder;
   readonly log: Log;
 }
 
@@ -39,6 +43,8 @@ export class PodSources {
   #manifests: StaticPodSource | undefined;
   #mirrors: MirrorPods | undefined;
   #isSettled = false;
+  /** Of pods that cannot be taken as they are, why, by what they are called: told once. */
+  readonly #unfit = new Map<string, string>();
 
   constructor(readonly options: PodSourcesOptions) {
     this.#informer = options.informers.informer(pods, { fieldSelector: `spec.nodeName=${options.nodeName}` });
@@ -141,14 +147,33 @@ export class PodSources {
 
   #take(given: Pod): void {
     const { checkpoint, workers } = this.options;
+    const nobody = withoutIdentity(given);
+    if (nobody !== undefined) {
+      this.#tellUnfit(given, `Error validating pod from api, ignoring: ${nobody}`);
+      return;
+    }
     const pod = asFromApi(given);
-    void checkpoint.save("pods", podUid(pod), pod);
     const worker = workers.get(podUid(pod));
-    if (worker) worker.update(pod);
-    else workers.start(pod);
+    const unfit = unfitSpec(pod);
+    if (unfit === undefined) this.#unfit.delete(formatPod(pod));
+    else if (worker) this.#tellUnfit(pod, `Error validating pod from api, going on with its former spec: ${unfit}`);
+    const known = unfit !== undefined && worker ? { ...pod, spec: worker.pod.spec } : pod;
+    void checkpoint.save("pods", podUid(pod), known);
+    if (worker) worker.update(known);
+    else workers.start(known);
+  }
+
+  #tellUnfit(pod: Pod, message: string): void {
+    const name = formatPod(pod);
+    if (this.#unfit.get(name) === message) return;
+    this.#unfit.set(name, message);
+    this.options.log.warn("a pod cannot be taken as it is", { pod: name, message });
+    new PodEvents(this.options.recorder, pod).warning("FailedValidation", message);
   }
 
   #remove(pod: Pod): void {
+    this.#unfit.delete(formatPod(pod));
+    if (withoutIdentity(pod) !== undefined) return;
     void this.options.checkpoint.remove("pods", podUid(pod));
     this.options.workers.remove(podUid(pod));
   }

@@ -3,6 +3,7 @@ import { addAmounts, amountsOf, podRequests } from "#shared/api/scheduling/pod-r
 import { tolerates } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isStaticPod } from "../pod-containers.ts";
+import { unfitSpec } from "../unfit-pod.ts";
 import { refuseUnderPressure } from "./eviction.ts";
 import { refuseSysctls } from "./sysctls.ts";
 
@@ -36,6 +37,12 @@ const whyNot = {
 export function refuse(pod: Pod, node: Node, others: readonly Pod[]): Refusal | undefined {
   const [first] = obstacles(pod, node, others);
   return refuseOutright(pod, node) ?? refuseUnfit(pod, node) ?? (first && refusalOf(first));
+}
+
+/** What no board could run. */
+export function refuseInvalid(pod: Pod): Refusal | undefined {
+  const unfit = unfitSpec(pod);
+  return unfit === undefined ? undefined : { reason: "FailedValidation", message: `Error validating pod: ${unfit}` };
 }
 
 /** Before anything is set aside for the pod. */

@@ -61,7 +61,8 @@ function planNewSandbox(pod: Pod, observed: ObservedPod, attempt: number, now_ms
     return !(once && last?.state === "exited" && last.exitCode === 0);
   });
   const everCreated = pod.spec.containers.some(({ name }) => latest(observed, name) !== undefined);
-  if (wanted.length === 0 && everCreated) return { steps: clear };
+  // Nor does a pod without containers, which no API server lets in: it would get one sandbox after the other.
+  if (wanted.length === 0 && (everCreated || pod.spec.containers.length === 0)) return { steps: clear };
 
   // Init containers run anew in a new sandbox, so what is left of them goes away.
   const initNames = new Set((pod.spec.initContainers ?? []).map(({ name }) => name));
