@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { linuxHost } from "./host/linux-host.ts";
 import { type Isolation, PolicedNetwork } from "./network-policy/policed-network.ts";
-import { socketPath } from "./node-settings.ts";
+import { logBoundsOf, socketPath } from "./node-settings.ts";
 import type { ContainerRuntime } from "./runtime/runtime.ts";
 
 /** What the runtime and its pods' network need to know. */
@@ -16,6 +16,8 @@ export type RuntimeSettings = Pick<
   | "privateRegistry"
   | "registryProxyPort"
   | "disableDefaultRegistryEndpoint"
+  | "containerLogMaxSize"
+  | "containerLogMaxFiles"
 >;
 
 export interface BoardRuntimeInput {
@@ -56,6 +58,7 @@ async function dockerRuntime(path: string, { settings, isolation, warn }: BoardR
   });
   const runtime = new DockerRuntime({
     socketPath: path,
+    logBounds: logBoundsOf(settings),
     network: isolation ? new PolicedNetwork(network, isolation) : network,
     host: linuxHost(),
     resolvConfDirectory: join(settings.runDir, "resolv"),
@@ -81,6 +84,7 @@ async function criRuntime(
   const runtime = new CriRuntime({
     socketPath: path,
     host: linuxHost(),
+    logBounds: logBoundsOf(settings),
     isolation,
     logRoot: join(logFolder, "pods"),
     warn,

@@ -8,6 +8,7 @@ import type { AgentSettings } from "#shared/config/settings.ts";
 import type { PodCgroupSettings } from "./kubelet/cgroups/pod-cgroups.ts";
 import type { Reserved } from "./kubelet/node/node-status.ts";
 import { milliOf, type ResourceList, wholeOf } from "./kubelet/pod-qos.ts";
+import type { LogBounds } from "./runtime/runtime.ts";
 
 /** Where the board's static pods are. */
 export const staticPodsFolder = ({
@@ -93,6 +94,20 @@ function parseResources(name: string, texts: readonly string[]): ResourceList {
       throw new ConfigError(`${name}: expected RESOURCE=QUANTITY of ${reservable.join(", ")}, got ${text}`);
     }),
   );
+}
+
+/** What bounds a container's log. Throws ConfigError. */
+export function logBoundsOf({
+  containerLogMaxSize: text,
+  containerLogMaxFiles: maxFiles,
+}: Pick<AgentSettings, "containerLogMaxSize" | "containerLogMaxFiles">): LogBounds {
+  try {
+    const maxSize_bytes = wholeValue(text);
+    if (maxSize_bytes !== 0) return { maxSize_bytes, maxFiles };
+  } catch (error) {
+    if (!(error instanceof QuantityError)) throw error;
+  }
+  throw new ConfigError(`container-log-max-size: expected a quantity such as 10Mi, got ${text}`);
 }
 
 /** The folder with `pods` and `containers` in it. Throws ConfigError. */

@@ -7,6 +7,8 @@ import { findContainer } from "./pod-containers.ts";
 
 const mostLog_bytes = 2048;
 const mostLog_lines = 80;
+/** Holds as many bytes of text, however short the lines are: each has its time and stream before it. */
+const mostRead_bytes = 64 * 1024;
 
 /**
  * Last words of the pod's ended containers, by container id: what they wrote to their termination log, or the end of
@@ -55,7 +57,7 @@ export class TerminationMessages {
 
   async #logEnd(id: string): Promise<string> {
     try {
-      const options = { follow: false, timestamps: false, tailLines: mostLog_lines };
+      const options = { follow: false, timestamps: false, tailLines: mostLog_lines, tail_bytes: mostRead_bytes };
       let text = Buffer.alloc(0);
       for await (const chunk of await this.runtime.logs(id, options)) {
         text = Buffer.concat([text, chunk as Buffer]).subarray(-mostLog_bytes);

@@ -1,12 +1,18 @@
 import type { ContainerCreateOptions, HostConfig, MountSettings } from "dockerode";
 import { containerLabels, containerName, label, sandboxLabels, sandboxName } from "./docker-names.ts";
 import { pauseImageReference } from "./pause/pause-image.ts";
-import type { ContainerConfig, ContainerResources, ContainerSecurity, Mount, SandboxConfig } from "./runtime.ts";
+import type {
+  ContainerConfig,
+  ContainerResources,
+  ContainerSecurity,
+  LogBounds,
+  Mount,
+  SandboxConfig,
+} from "./runtime.ts";
 
 /** What only the daemon or the board can say. */
 export interface CreateContext {
-  readonly logMaxSize_bytes: number;
-  readonly logMaxFiles: number;
+  readonly logBounds: LogBounds;
   /** False where the daemon may not lower oom_score_adj: negative values become 0. */
   readonly negativeOomScoreAdj: boolean;
   readonly cgroupDriver: string;
@@ -106,7 +112,8 @@ export function containerCreateOptions(
       ...resourceSettings(config.resources),
       LogConfig: {
         Type: "json-file",
-        Config: { "max-size": String(context.logMaxSize_bytes), "max-file": String(context.logMaxFiles) },
+        // Negative is without bound, for Docker too.
+        Config: { "max-size": String(context.logBounds.maxSize_bytes), "max-file": String(context.logBounds.maxFiles) },
       },
       RestartPolicy: { Name: "no" },
       ...(security.maskedPaths === "unmasked" ? { MaskedPaths: [], ReadonlyPaths: [] } : {}),

@@ -85,8 +85,7 @@ describe("names and labels", () => {
 
 describe("requests to Docker", () => {
   const context: CreateContext = {
-    logMaxSize_bytes: 1000,
-    logMaxFiles: 3,
+    logBounds: { maxSize_bytes: 1000, maxFiles: 3 },
     negativeOomScoreAdj: true,
     cgroupDriver: "cgroupfs",
     isPodman: false,

@@ -30,11 +30,13 @@ import {
   type ContainerRuntime,
   type ContainerStats,
   type ContainerStatus,
+  defaultLogBounds,
   type ExecOptions,
   type ExecResult,
   type ExecSession,
   type ImageAuth,
   type ImageStatus,
+  type LogBounds,
   type LogOptions,
   type Mount,
   type PodIdentity,
@@ -54,9 +56,8 @@ export interface DockerRuntimeOptions {
   readonly socketPath: string;
   readonly network: SandboxNetwork;
   readonly host: Host;
-  /** One file of a container's log, and how many are kept. Kubernetes' own defaults when absent: 10 MiB, 5. */
-  readonly logMaxSize_bytes?: number | undefined;
-  readonly logMaxFiles?: number | undefined;
+  /** Kubernetes' own defaults when absent. */
+  readonly logBounds?: LogBounds | undefined;
   /** Resolver files of sandboxes, where the daemon makes none (Podman); may be forgotten by a reboot. */
   readonly resolvConfDirectory: string;
   /** Where images of some registries are pulled from instead. */
@@ -72,8 +73,6 @@ interface DaemonTraits extends Pick<CreateContext, "cgroupDriver" | "isPodman"> 
   readonly knowsCdi: boolean;
 }
 
-const defaultLogMaxSize_bytes = 10 * 1024 * 1024;
-const defaultLogMaxFiles = 5;
 const defaultExecOutput_bytes = 10 * 1024;
 const settlePauses_ms = [0, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000];
 const portForwardConnect_ms = 10_000;
@@ -322,11 +321,7 @@ export class DockerRuntime implements ContainerRuntime {
 
   async #context(): Promise<Omit<CreateContext, "negativeOomScoreAdj"> & DaemonTraits> {
     this.#traits ??= await this.#askTraits();
-    return {
-      ...this.#traits,
-      logMaxSize_bytes: this.#options.logMaxSize_bytes ?? defaultLogMaxSize_bytes,
-      logMaxFiles: this.#options.logMaxFiles ?? defaultLogMaxFiles,
-    };
+    return { ...this.#traits, logBounds: this.#options.logBounds ?? defaultLogBounds };
   }
 
   async #askTraits(): Promise<DaemonTraits> {

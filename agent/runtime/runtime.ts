@@ -250,9 +250,20 @@ export interface ExecSession {
   close(): void;
 }
 
+/** One file of a container's log, and how many are kept, the one in use among them. */
+export interface LogBounds {
+  readonly maxSize_bytes: number;
+  readonly maxFiles: number;
+}
+
+/** Kubernetes' own. */
+export const defaultLogBounds: LogBounds = { maxSize_bytes: 10 * 1024 * 1024, maxFiles: 5 };
+
 export interface LogOptions {
   readonly follow: boolean;
   readonly tailLines?: number | undefined;
+  /** Of the log's end: no more than about so much of it is looked through, where the files are read here. */
+  readonly tail_bytes?: number | undefined;
   readonly since_ms?: number | undefined;
   readonly timestamps: boolean;
   readonly limit_bytes?: number | undefined;

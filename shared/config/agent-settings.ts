@@ -78,6 +78,19 @@ const runtimeOptions = under("Container runtime and images:", {
     "CredentialProviderConfig (kubelet.config.k8s.io/v1), or a folder of them: plugins that know credentials of registries",
     "",
   ),
+  containerLogMaxSize: text(
+    "container-log-max-size",
+    "QUANTITY",
+    "size at which a file of a container's log is set aside; negative: never",
+    "10Mi",
+  ),
+  containerLogMaxFiles: integer(
+    "container-log-max-files",
+    "N",
+    "files of a container's log that are kept, the one in use among them",
+    5,
+    { min: 2, max: 1000 },
+  ),
   imageCredentialProviderBinDir: text("image-credential-provider-bin-dir", "DIR", "folder of their programs", ""),
   disableDefaultRegistryEndpoint: flag(
     "disable-default-registry-endpoint",

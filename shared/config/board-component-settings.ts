@@ -40,6 +40,8 @@ export const kubeletOptions = {
     "where logs of pods are linked, a folder named pods (a field of KubeletConfiguration)",
     "/var/log/pods",
   ),
+  containerLogMaxSize: workerOptions.containerLogMaxSize,
+  containerLogMaxFiles: workerOptions.containerLogMaxFiles,
   podManifestPath: text("pod-manifest-path", "DIR", "folder of static pods; none when empty", ""),
   containerRuntimeEndpoint,
   clusterDns: texts("cluster-dns", "IP", "DNS servers of pods; none: those of the board"),

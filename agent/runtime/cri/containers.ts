@@ -9,14 +9,16 @@ import {
   type ContainerResources,
   type ContainerStats,
   type ContainerStatus,
+  defaultLogBounds,
   type ImageStatus,
+  type LogBounds,
   RuntimeError,
   type StatsOptions,
 } from "../runtime.ts";
 import { readSeccompProfile } from "../seccomp-profile.ts";
 import { type CriClient, createReplacing, patience_ms } from "./client.ts";
 import { type ContainerDetails, containerDetails, type Details, required, type SandboxDetails } from "./details.ts";
-import { defaultLogMaxFiles, defaultLogMaxSize_bytes, LogKeeper } from "./log-keeper.ts";
+import { LogKeeper } from "./log-keeper.ts";
 import * as wire from "./messages.ts";
 import {
   containerRequest,
@@ -31,8 +33,8 @@ import {
 export interface CriContainerOptions {
   /** Where logs go: /var/log/pods. */
   readonly logRoot: string;
-  readonly logMaxSize_bytes?: number | undefined;
-  readonly logMaxFiles?: number | undefined;
+  /** Kubernetes' own defaults when absent. */
+  readonly logBounds?: LogBounds | undefined;
   /** Gets what an operator should read. */
   readonly warn: (message: string) => void;
 }
@@ -61,7 +63,7 @@ export class CriContainers {
     this.#sandboxes = sandboxes;
     this.#imageStatus = imageStatus;
     this.#logRoot = options.logRoot;
-    const { logMaxSize_bytes = defaultLogMaxSize_bytes, logMaxFiles = defaultLogMaxFiles, warn } = options;
+    const { logBounds = defaultLogBounds, warn } = options;
     const reopen = (id: string) =>
       client.runtime(
         "ReopenContainerLog",
@@ -69,10 +71,7 @@ export class CriContainers {
         { id },
         { what: `rotate the log of container ${id}` },
       );
-    this.#logs = new LogKeeper(
-      { maxSize_bytes: logMaxSize_bytes, maxFiles: logMaxFiles },
-      { reopen, warn, look: () => this.list() },
-    );
+    this.#logs = new LogKeeper(logBounds, { reopen, warn, look: () => this.list() });
   }
 
   close(): void {

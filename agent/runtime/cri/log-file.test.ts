@@ -52,6 +52,23 @@ test("the last lines, however long the file and its lines are", async () => {
   expect(await read(path, { tailLines: 99 })).toBe(await read(path));
 });
 
+test("as many lines as are asked for, wherever the file is cut to be read from its end", async () => {
+  // Of 85 bytes: each piece of 64 KiB from the end begins with a line end.
+  const path = logOf(...Array.from({ length: 2000 }, (_, index) => `${stamp(1)} stdout F ${String(index).padEnd(44)}`));
+  const lines = (await read(path, { tailLines: 1000 })).trimEnd().split("\n");
+  expect([lines.length, Number(lines[0]), Number(lines.at(-1))]).toEqual([1000, 1000, 1999]);
+});
+
+test("no more is looked through than is asked for, though no line ends", async () => {
+  const part = "x".repeat(16_000);
+  const path = logOf(...Array.from({ length: 100 }, (_, index) => `${stamp(1)} stdout P ${index} ${part}`));
+  const text = await read(path, { tailLines: 80, tail_bytes: 40_000 });
+  expect(text).toStartWith("98 x");
+  expect(text.length).toBe(2 * (part.length + 3));
+  expect(await read(logOf(`${stamp(1)} stdout F all`), { tailLines: 80, tail_bytes: 40_000 })).toBe("all\n");
+  expect((await read(path, { tail_bytes: 40_000 })).length).toBe(text.length);
+});
+
 test("following goes over a rotation and ends with the container", async () => {
   const path = logOf(`${stamp(1)} stdout F first`);
   let running = true;

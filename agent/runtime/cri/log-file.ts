@@ -39,21 +39,24 @@ export function parseEntry(line: Buffer): LogEntry | undefined {
   };
 }
 
-/** Where the last `lines` whole lines begin, read from the end. */
-async function tailOffset(file: FileHandle, lines: number): Promise<number> {
+/** Where the last `lines` whole lines begin, read from the end; or the first entry of the last `most_bytes`, if that comes sooner. */
+async function tailOffset(file: FileHandle, lines: number, most_bytes: number): Promise<number> {
   const { size } = await file.stat();
   if (lines <= 0) return size;
+  const first = Math.max(0, size - most_bytes);
   let position = size;
   let wanted = lines;
   let rest = Buffer.alloc(0);
-  while (position > 0) {
-    const length = Math.min(chunk_bytes, position);
+  while (position > first) {
+    const length = Math.min(chunk_bytes, position - first);
     position -= length;
     const { buffer } = await file.read(Buffer.alloc(length), 0, length, position);
     rest = Buffer.concat([buffer, rest]);
     // Whole entries of `rest`, the newest first; its first one may begin before it.
     let end = rest.length;
-    for (let at = rest.lastIndexOf(newline, end - 2); ; at = rest.lastIndexOf(newline, end - 2)) {
+    for (;;) {
+      // A negative offset would be one from the end.
+      const at = end < 2 ? -1 : rest.lastIndexOf(newline, end - 2);
       const start = at + 1;
       if (at < 0 && position > 0) break;
       const isLineEnd = parseEntry(rest.subarray(start, end - 1))?.isPartial === false;
@@ -64,7 +67,8 @@ async function tailOffset(file: FileHandle, lines: number): Promise<number> {
     rest = rest.subarray(0, end);
     if (rest.length > longestEntry_bytes) return position + end;
   }
-  return 0;
+  // The entry that begins before is cut: the next is whole.
+  return first === 0 ? 0 : first + rest.length;
 }
 
 /**
@@ -77,7 +81,9 @@ export async function readLogFile(
   isRunning: () => Promise<boolean>,
 ): Promise<Readable> {
   const file = await open(path, "r");
-  const start = options.tailLines === undefined ? 0 : await tailOffset(file, options.tailLines);
+  const { tailLines = Number.POSITIVE_INFINITY, tail_bytes = Number.POSITIVE_INFINITY } = options;
+  const isWhole = tailLines === Number.POSITIVE_INFINITY && tail_bytes === Number.POSITIVE_INFINITY;
+  const start = isWhole ? 0 : await tailOffset(file, tailLines, tail_bytes);
   return Readable.from(bounded(format(lines(path, file, start, options.follow, isRunning), options), options), {
     objectMode: false,
   });

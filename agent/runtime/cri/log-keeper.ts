@@ -1,53 +1,91 @@
-import type { ContainerStatus } from "../runtime.ts";
-import { type LogLimits, type RotationActions, rotateLogs } from "./log-rotation.ts";
+import { stat } from "node:fs/promises";
+import { type Clock, systemClock } from "#shared/client/clock.ts";
+import type { ContainerStatus, LogBounds } from "../runtime.ts";
+import { type RotationActions, rotateLogs } from "./log-rotation.ts";
 
-export const defaultLogMaxSize_bytes = 10 * 1024 * 1024;
-export const defaultLogMaxFiles = 5;
-/** How soon logs are looked at again, after one had grown too long and else. */
-const busyLogs_ms = 10_000;
-const quietLogs_ms = 60_000;
+/** How often logs are looked at; upstream's containerLogMonitorInterval. */
+const look_ms = 10_000;
 
 export interface LogKeeperActions extends Pick<RotationActions, "reopen" | "warn"> {
   /** Lists all containers, and gives them to `rotate`. */
   readonly look: () => Promise<unknown>;
+  readonly clock?: Clock | undefined;
 }
 
-/** Keeps the logs of containers within their bounds. Looks at them by itself while anything runs; a board on which nothing
- *  does has no such timer. */
+/**
+ * Keeps the logs of containers within their bounds. Looks at the files by itself while anything runs, and asks the runtime
+ * for its containers only where one has grown too long or others have started; a board on which nothing runs has no such
+ * timer.
+ */
 export class LogKeeper {
-  readonly #limits: LogLimits;
+  readonly #limits: LogBounds;
   readonly #actions: LogKeeperActions;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancel: (() => void) | undefined;
   #isClosed = false;
+  /** Containers have started since the last list. */
+  #hasStarted = false;
+  /** Of containers that ran at the last list. */
+  #paths: readonly string[] = [];
+  #rotating: Promise<void> | undefined;
 
-  constructor(limits: LogLimits, actions: LogKeeperActions) {
+  constructor(limits: LogBounds, actions: LogKeeperActions) {
     this.#limits = limits;
     this.#actions = actions;
   }
 
   containerStarted(): void {
-    if (!this.#timer) this.#lookIn(quietLogs_ms);
+    this.#hasStarted = true;
+    if (!this.#cancel) this.#lookLater();
   }
 
-  /** Rotates what has grown too long of all containers that there are. */
+  /** Rotates what has grown too long of all containers that there are. One at a time: two would set the same log aside twice, and
+   *  the second what the first has just begun. */
   async rotate(containers: readonly ContainerStatus[]): Promise<void> {
-    const rotated = await rotateLogs(containers, this.#limits, this.#actions);
-    if (containers.some(({ state }) => state === "running")) this.#lookIn(rotated > 0 ? busyLogs_ms : quietLogs_ms);
+    this.#rotating ??= this.#rotateAll(containers).finally(() => {
+      this.#rotating = undefined;
+    });
+    await this.#rotating;
   }
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#cancel?.();
   }
 
-  #lookIn(delay_ms: number): void {
+  async #rotateAll(containers: readonly ContainerStatus[]): Promise<void> {
+    this.#hasStarted = false;
+    await rotateLogs(containers, this.#limits, this.#actions);
+    this.#paths = containers.flatMap(({ state, logPath }) => (state === "running" && logPath ? [logPath] : []));
+    if (this.#paths.length > 0) this.#lookLater();
+  }
+
+  #lookLater(): void {
     if (this.#isClosed) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    this.#cancel?.();
+    this.#cancel = (this.#actions.clock ?? systemClock).after(look_ms, () => {
+      this.#cancel = undefined;
       // While the runtime is away there is nobody to rotate for.
-      this.#actions.look().catch(() => this.#lookIn(quietLogs_ms));
-    }, delay_ms);
-    this.#timer.unref();
+      this.#look().catch(() => this.#lookLater());
+    });
+  }
+
+  async #look(): Promise<void> {
+    if (this.#hasStarted || (await this.#isAnyTooLong())) await this.#actions.look();
+    else if (this.#paths.length > 0) this.#lookLater();
+  }
+
+  async #isAnyTooLong(): Promise<boolean> {
+    const { maxSize_bytes } = this.#limits;
+    if (maxSize_bytes < 0) return false;
+    const sizes = await Promise.all(
+      this.#paths.map((path) =>
+        stat(path).then(
+          ({ size }) => size,
+          // Gone with its container: the list will say so.
+          () => Number.POSITIVE_INFINITY,
+        ),
+      ),
+    );
+    return sizes.some((size) => size >= maxSize_bytes);
   }
 }

@@ -1,13 +1,7 @@
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "#shared/files/if-present.ts";
-import type { ContainerStatus } from "../runtime.ts";
-
-export interface LogLimits {
-  readonly maxSize_bytes: number;
-  /** The file in use among them. */
-  readonly maxFiles: number;
-}
+import type { ContainerStatus, LogBounds } from "../runtime.ts";
 
 export interface RotationActions {
   /** Tells the runtime that a container's file is another one. */
@@ -23,7 +17,7 @@ export interface RotationActions {
  */
 export async function rotateLogs(
   containers: readonly ContainerStatus[],
-  limits: LogLimits,
+  limits: LogBounds,
   { reopen, warn, now = new Date() }: RotationActions,
 ): Promise<number> {
   let count = 0;
@@ -42,11 +36,12 @@ export async function rotateLogs(
 
 async function rotate(
   path: string,
-  { maxSize_bytes, maxFiles }: LogLimits,
+  { maxSize_bytes, maxFiles }: LogBounds,
   stamp: string,
   reopen: () => Promise<unknown>,
 ): Promise<boolean> {
-  if ((await stat(path)).size < maxSize_bytes) return false;
+  // Negative is without bound.
+  if (maxSize_bytes < 0 || (await stat(path)).size < maxSize_bytes) return false;
   await removeOldest(path, Math.max(0, maxFiles - 2));
   const aside = `${path}.${stamp}`;
   await rename(path, aside);
