@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { ifPresentSync } from "../files/if-present.ts";
-import { formatCidrAddress, parseCidr } from "./cidr.ts";
+import { contains, formatCidrAddress, parseCidr } from "./cidr.ts";
 
 /** An address of this board on one of its interfaces. */
 export interface BoardAddress {
@@ -55,6 +55,20 @@ export const addressesIn = (text: string): string[] =>
       const parsed = parseCidr(address);
       return parsed && !address.includes("/") ? formatCidrAddress(parsed) : address;
     });
+
+/** Why no other machine can reach a board by an address, in the words of upstream's kubelet; undefined: it can. */
+export function unfitForOthers(address: string): string | undefined {
+  const parsed = parseCidr(address);
+  if (!parsed || address.includes("/")) return "nodeIP must be a valid IP address";
+  const isWithin = (network: string): boolean => {
+    const range = parseCidr(network);
+    return range !== undefined && contains(range, parsed);
+  };
+  if (isWithin("127.0.0.0/8") || isWithin("::1/128")) return "nodeIP can't be loopback address";
+  if (isWithin("224.0.0.0/4") || isWithin("ff00::/8")) return "nodeIP can't be a multicast address";
+  if (isWithin("169.254.0.0/16") || isWithin("fe80::/10")) return "nodeIP can't be a link-local unicast address";
+  return undefined;
+}
 
 /** As orderAddresses, read from the kernel now. */
 export function boardAddresses(order: AddressOrder = {}): string[] {
