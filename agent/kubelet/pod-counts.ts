@@ -32,6 +32,7 @@ const refusalReasons: ReadonlySet<string> = new Set([
   "SupplementalGroupsPolicyNotSupported",
   "SysctlForbidden",
   "UnexpectedAdmissionError",
+  "VolumeAttachmentLimitExceeded",
 ]);
 
 /** How many pods and containers a kubelet has begun to start, how many of them in vain, and what it has evicted, under upstream's

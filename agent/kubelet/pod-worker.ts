@@ -5,6 +5,7 @@ import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { activeDeadline_ms, deadlineExceeded } from "./active-deadline.ts";
+import type { Refusal } from "./node/pod-admission.ts";
 import { resizeConditions } from "./node/pod-resize.ts";
 import { executePlan } from "./plan-execution.ts";
 import { type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
@@ -21,7 +22,7 @@ import type { PodTimes } from "./pod-work-times.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, rejectedStatus, terminatedStatus } from "./status/pod-status.ts";
 import { TerminationMessages } from "./termination-message.ts";
-import { VolumesError } from "./volumes/volume-error.ts";
+import { VolumeLimitError, VolumesError } from "./volumes/volume-error.ts";
 import { VolumeRefresh } from "./volumes/volume-refresh.ts";
 
 /** The pod is told to end: what still starts for it stops. */
@@ -209,10 +210,22 @@ export class PodWorker {
         this.prompt();
         return undefined;
       }
+      if (error instanceof VolumeLimitError && !this.#failure) {
+        this.#reachedLimit(error);
+        return undefined;
+      }
       const { namespace, name } = this.#pod.metadata;
       this.#trouble.tell(error, { pod: `${namespace}/${name}` });
       return exponentialDelay_ms(this.#retries++, firstRetry_ms, longestRetry_ms);
     }
+  }
+
+  /** What the pod waits for never comes on this board. */
+  #reachedLimit({ message }: VolumeLimitError): void {
+    const reason = "VolumeAttachmentLimitExceeded";
+    this.parts.counts.refused(reason);
+    this.#reject({ reason, message });
+    this.prompt();
   }
 
   /** Brings the pod on as far as it goes now. Gives the time at which to look again. */
@@ -311,10 +324,13 @@ export class PodWorker {
     if (!isNew) return take();
     const refusal = await this.parts.admitter.admit(this.granted, this.#abort.signal, take);
     this.#admitted = true;
-    if (!refusal) return;
-    new PodEvents(this.parts.recorder, this.#pod).warning(refusal.reason, refusal.message);
+    if (refusal) this.#reject(refusal);
+  }
+
+  #reject({ reason, message }: Refusal): void {
+    new PodEvents(this.parts.recorder, this.#pod).warning(reason, message);
     this.#rejected = true;
-    this.#failure = { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}` };
+    this.#failure = { reason, message: `Pod was rejected: ${message}` };
   }
 
   #deadline_ms(): number | undefined {

@@ -1,14 +1,18 @@
 import { uniqueVolumeName } from "#shared/api/csi-names.ts";
+import { isNotFound } from "#shared/api/errors.ts";
 import { volumeAttachments } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { GrpcCode } from "#shared/grpc/grpc-error.ts";
 import { VolumeError, VolumePending } from "../volumes/volume-error.ts";
+import type { CsiDrivers } from "./csi-drivers.ts";
 import type { PodVolumeRecord } from "./volume-record.ts";
 
 export interface CsiAttachmentsOptions {
   readonly client: Client;
   /** The board's Node as the API has it. */
   node(): Node | undefined;
+  readonly drivers: Pick<CsiDrivers, "allocatable">;
   /** What `inUse` tells has changed. */
   readonly onInUse: () => void;
 }
@@ -52,13 +56,26 @@ export class CsiAttachments {
     const status = node()?.status;
     if (!status?.volumesInUse?.includes(name)) throw new VolumePending(`volume ${name} is not reported as in use yet`);
     if (!status.volumesAttached?.some((attached) => attached.name === name))
-      throw new VolumePending(`volume ${name} is not attached to the node yet`);
+      throw new VolumePending(`volume ${name} is not attached to the node yet`, () => this.#isLimit(record));
     const attachment = await client.get(volumeAttachments, { name: record.attachmentID });
     const trouble = attachment.status?.attachError?.message;
     if (trouble)
       throw new VolumeError(`MountVolume.WaitForAttach failed for volume "${record.specVolID}" : ${trouble}`);
     if (!attachment.status?.attached) throw new VolumePending(`volume ${name} is not attached yet`);
     return attachment.status.attachmentMetadata ?? {};
+  }
+
+  /** Has the attacher said that the board can have no more? Then the cluster is told how many it can have (KEP-4876). */
+  async #isLimit({ attachmentID, driverName }: PodVolumeRecord): Promise<boolean> {
+    const { client, drivers } = this.#options;
+    if (drivers.allocatable.period_s(driverName) === undefined) return false;
+    const attachment = await client.get(volumeAttachments, { name: attachmentID }).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+    if (attachment?.status?.attachError?.errorCode !== GrpcCode.ResourceExhausted) return false;
+    await drivers.allocatable.update(driverName);
+    return true;
   }
 
   /** The pod needs none any more. */

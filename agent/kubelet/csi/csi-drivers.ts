@@ -1,14 +1,29 @@
-import { ConnectionError } from "#shared/client/client.ts";
+import { type Client, ConnectionError } from "#shared/client/client.ts";
+import type { Clock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { PluginHandler, PluginInfo } from "../plugins/plugin-registration.ts";
+import { AllocatableUpdates } from "./allocatable-updates.ts";
 import { CsiDriver } from "./csi-driver.ts";
 import type { CsiNodeInfo } from "./csi-node.ts";
 
 const firstRetry_ms = 2_000;
 const longestRetry_ms = 30_000;
 
+export interface CsiDriversOptions {
+  readonly client: Client;
+  readonly node: CsiNodeInfo;
+  readonly log: Log;
+  /** Called when a driver is there that was not before: what waited for it may go on. */
+  readonly onRegistered: () => void;
+  readonly clock?: Clock | undefined;
+}
+
 /** The CSI drivers that serve on this board. */
 export class CsiDrivers implements PluginHandler {
+  readonly node: CsiNodeInfo;
+  readonly log: Log;
+  /** How many volumes the board can have by each. */
+  readonly allocatable: AllocatableUpdates;
   readonly #drivers = new Map<string, CsiDriver>();
   /** Drivers that have gone, which the master has not been told. */
   readonly #left = new Set<string>();
@@ -16,12 +31,19 @@ export class CsiDrivers implements PluginHandler {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
-  constructor(
-    readonly node: CsiNodeInfo,
-    readonly log: Log,
-    /** Called when a driver is there that was not before: what waited for it may go on. */
-    readonly onRegistered: () => void,
-  ) {}
+  constructor(readonly options: CsiDriversOptions) {
+    this.node = options.node;
+    this.log = options.log;
+    this.allocatable = new AllocatableUpdates({
+      ...options,
+      serves: (name) => this.#drivers.has(name),
+      update: async (name) => {
+        const info = await this.#drivers.get(name)?.info();
+        if (info) await this.node.update(name, info);
+      },
+    });
+    this.allocatable.start();
+  }
 
   /** Rejects with Error, worded as upstream, when no such driver has registered. */
   get(name: string): CsiDriver {
@@ -46,7 +68,8 @@ export class CsiDrivers implements PluginHandler {
     }
     this.#drivers.set(name, driver);
     this.log.info("a CSI driver serves this board", { driver: name });
-    this.onRegistered();
+    this.allocatable.settle(name);
+    this.options.onRegistered();
   }
 
   async deregister({ name, endpoint }: PluginInfo): Promise<void> {
@@ -54,6 +77,7 @@ export class CsiDrivers implements PluginHandler {
     if (this.#drivers.get(name)?.endpoint !== endpoint) return;
     this.#drivers.delete(name);
     this.log.info("a CSI driver has left this board", { driver: name });
+    this.allocatable.settle(name);
     try {
       await this.node.withdraw(name);
     } catch (error) {
@@ -63,9 +87,10 @@ export class CsiDrivers implements PluginHandler {
     }
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
+    await this.allocatable.stop();
   }
 
   #publishLater(delay_ms: number): void {

@@ -26,18 +26,24 @@ export class CsiNodeInfo {
   /** A driver serves here. Rejects when its topology is at odds with labels that the Node has. */
   publish(name: string, info: NodeInfo): Promise<void> {
     if (info.nodeId === "") throw new Error("NodeGetInfo returned an empty node ID");
-    const segments = { ...info.accessibleTopology?.segments };
-    const limit = info.maxVolumesPerNode;
-    const entry: CSINodeDriver = {
-      name,
-      nodeID: info.nodeId,
-      topologyKeys: Object.keys(segments).toSorted(),
-      ...(limit > 0 ? { allocatable: { count: Math.min(limit, 2 ** 31 - 1) } } : {}),
-    };
     return this.#serially(async () => {
-      await this.#describeNode(name, info.nodeId, segments);
-      await this.#write((drivers) => [...drivers.filter((each) => each.name !== name), entry]);
+      await this.#describeNode(name, info.nodeId, { ...info.accessibleTopology?.segments });
+      await this.#put(entryOf(name, info));
     });
+  }
+
+  /** A driver that serves here says something else of the board than before. */
+  update(name: string, info: NodeInfo): Promise<void> {
+    return this.#serially(() => this.#put(entryOf(name, info)));
+  }
+
+  /** In its place, so that nothing is written where nothing has changed. */
+  #put(entry: CSINodeDriver): Promise<void> {
+    return this.#write((drivers) =>
+      drivers.some(({ name }) => name === entry.name)
+        ? drivers.map((each) => (each.name === entry.name ? entry : each))
+        : [...drivers, entry],
+    );
   }
 
   /** A driver serves here no more. */
@@ -110,6 +116,15 @@ export class CsiNodeInfo {
       spec: { drivers },
     };
   }
+}
+
+function entryOf(name: string, { nodeId, accessibleTopology, maxVolumesPerNode }: NodeInfo): CSINodeDriver {
+  return {
+    name,
+    nodeID: nodeId,
+    topologyKeys: Object.keys(accessibleTopology?.segments ?? {}).toSorted(),
+    ...(maxVolumesPerNode > 0 ? { allocatable: { count: Math.min(maxVolumesPerNode, 2 ** 31 - 1) } } : {}),
+  };
 }
 
 /** Node IDs by driver, as the annotation has them; what is no such thing counts as none. */

@@ -135,7 +135,7 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
     await this.#watcher.stop();
     (await this.#devicePlugins)?.stop();
     this.#slices.stop();
-    (await this.#loading)?.drivers.stop();
+    await (await this.#loading)?.drivers.stop();
     (await this.#loadingDra)?.drivers.stop();
     await this.#registration.stop();
     await this.#podResources.stop();
@@ -191,7 +191,7 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
       import("../csi/csi-volumes.ts"),
     ]);
     const { root, nodeName, host, client, checkpoint, tokens, recorder, log, onReport, onProgress } = this.#options;
-    const drivers = new CsiDrivers(this.#csiNode, log, onProgress);
+    const drivers = new CsiDrivers({ client, node: this.#csiNode, log, onRegistered: onProgress });
     const volumes = new CsiVolumes({
       root,
       nodeName,

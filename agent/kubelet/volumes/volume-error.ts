@@ -14,4 +14,17 @@ export class VolumesError extends Error {
 /** Somebody else still has to do something for the volume; the board is prompted when that is done. Told of when it lasts. */
 export class VolumePending extends Error {
   override readonly name = "VolumePending";
+
+  constructor(
+    message: string,
+    /** Asked when it lasts: is it that the board can have no more such volumes? */
+    readonly isLimit: () => Promise<boolean> = () => Promise.resolve(false),
+  ) {
+    super(message);
+  }
+}
+
+/** The board can have no more volumes of a kind: the pod belongs on another. */
+export class VolumeLimitError extends Error {
+  override readonly name = "VolumeLimitError";
 }

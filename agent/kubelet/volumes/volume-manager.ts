@@ -11,7 +11,7 @@ import { folderSize } from "./folder-size.ts";
 import type { MountedVolume } from "./mounted-volume.ts";
 import { podClaimOf } from "./persistent-volume.ts";
 import { pluginOf, VolumeCounts } from "./volume-counts.ts";
-import { VolumeError, VolumePending, VolumesError } from "./volume-error.ts";
+import { VolumeError, VolumeLimitError, VolumePending, VolumesError } from "./volume-error.ts";
 import { PodFolders, payloadKind, volumeFolder } from "./volume-folders.ts";
 import { imageKind, VolumeMounter, type VolumeMounterOptions } from "./volume-mounter.ts";
 import type { StatsSource } from "./volume-stats.ts";
@@ -62,13 +62,14 @@ export class VolumeManager {
       this.#waitingSince_ms.delete(uid);
       return mounted;
     } catch (error) {
-      if (error instanceof VolumePending) this.#tellWhenLate(facts.pod, error);
+      if (error instanceof VolumePending) await this.#tellWhenLate(facts.pod, error);
       throw error;
     }
   }
 
-  /** Throws VolumesError, in upstream's words, once a pod has waited long for a volume; then again after as long. */
-  #tellWhenLate(pod: Pod, cause: VolumePending): void {
+  /** Rejects with VolumesError, in upstream's words, once a pod has waited long for a volume; then again after as long. With
+   *  VolumeLimitError where it would wait for ever. */
+  async #tellWhenLate(pod: Pod, cause: VolumePending): Promise<void> {
     const uid = podUid(pod);
     const now_ms = performance.now();
     const since_ms = this.#waitingSince_ms.get(uid) ?? now_ms;
@@ -79,8 +80,14 @@ export class VolumeManager {
       .filter((volume) => podClaimOf(pod, volume))
       .map(({ name }) => name);
     const list = `[${names.join(" ")}]`;
-    const text = `Unable to attach or mount volumes: unmounted volumes=${list}, unattached volumes=${list}, failed to process volumes=[]: ${cause.message}`;
-    throw new VolumesError([new VolumeError(text, { cause })]);
+    const state = `unmounted volumes=${list}, unattached volumes=${list}, failed to process volumes=[]`;
+    if (await cause.isLimit()) {
+      const text = `Node has reached its volume attachment limit, rejecting pod. ${state}: context deadline exceeded`;
+      throw new VolumeLimitError(text);
+    }
+    throw new VolumesError([
+      new VolumeError(`Unable to attach or mount volumes: ${state}: ${cause.message}`, { cause }),
+    ]);
   }
 
   async #mountAll(facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>> {
