@@ -12,6 +12,7 @@ import {
   withoutCredentials,
 } from "#shared/http/http-over-stream.ts";
 import { isTrue } from "#shared/http/query-flag.ts";
+import { setWarnings } from "../http/answer.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
 import { portsOf } from "../query-values.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -101,7 +102,7 @@ async function runCommand(
 async function portForward({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<"handled"> {
   const ports = portsOf(call.context.query);
   const node = hostOf(reader, podNamed(reader, call.namespace ?? "", call.name));
-  const passed = new URLSearchParams(ports.map((port) => ["port", String(port)]));
+  const passed = new URLSearchParams(ports.length > 0 ? { port: ports.join(",") } : {});
   const stream = await dialer.dial(node, kubelet, call.context.signal);
   return upgrade(call, stream, `/portForward/${call.namespace}/${call.name}?${passed}`);
 }
@@ -134,6 +135,7 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
   });
   if (exchange) {
     const hosts = [where.host, exchange.request.headers.host ?? ""];
+    setWarnings(exchange.response, context.warnings);
     passOn(answer, exchange.response, { root, hosts });
     return "handled";
   }

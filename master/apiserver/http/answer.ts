@@ -76,15 +76,15 @@ function warningsThatFit(warnings: readonly string[]): string[] {
 /** Upstream leaves out what a header cannot hold. */
 const isHeaderText = (text: string): boolean => text !== "" && !/\p{Cc}/u.test(text);
 
-/** RFC 7234 warnings with code 299, as clients print them. */
-export function setWarnings(response: HttpResponse, warnings: readonly string[]): void {
-  const unique = warningsThatFit(warnings.filter(isHeaderText));
-  if (unique.length === 0) return;
+/** RFC 7234 warnings with code 299, as clients print them: values of the header. */
+export function warningValues(warnings: readonly string[]): string[] {
   const quoted = (text: string): string => text.replace(/[\\"]/g, (character) => `\\${character}`);
-  response.setHeader(
-    "warning",
-    unique.map((text) => `299 - "${encodeHeader(quoted(text))}"`),
-  );
+  return warningsThatFit(warnings.filter(isHeaderText)).map((text) => `299 - "${encodeHeader(quoted(text))}"`);
+}
+
+export function setWarnings(response: HttpResponse, warnings: readonly string[]): void {
+  const values = warningValues(warnings);
+  if (values.length > 0) response.setHeader("warning", values);
 }
 
 /** Header bytes are Latin-1 for node:http; the text is UTF-8. */

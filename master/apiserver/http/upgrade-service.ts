@@ -5,6 +5,7 @@ import { StatusError } from "#shared/api/errors.ts";
 import type { Connections } from "#shared/http/connections.ts";
 import { withoutBody } from "../request.ts";
 import type { ApiServer } from "../server.ts";
+import { warningValues } from "./answer.ts";
 import type { Entrance } from "./entrance.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { splitUrl } from "./split-url.ts";
@@ -43,14 +44,15 @@ export class UpgradeService {
   }
 
   async serve(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const warnings: string[] = [];
     try {
-      await this.#serve(request, socket, head);
+      await this.#serve(request, socket, head, warnings);
     } catch (error) {
-      this.#refuse(request, socket, error);
+      this.#refuse(request, socket, error, warnings);
     }
   }
 
-  async #serve(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  async #serve(request: IncomingMessage, socket: Duplex, head: Buffer, warnings: string[]): Promise<void> {
     const { server, connections, entrance, log } = this.#options;
     const connection = request.socket as TLSSocket;
     connections.requestBegan(connection);
@@ -70,7 +72,7 @@ export class UpgradeService {
     const { signal } = gone;
     const { remoteAddress } = connection;
     try {
-      const asked = { method, info, query, headers, body: withoutBody, signal, warnings: [], remoteAddress, audit };
+      const asked = { method, info, query, headers, body: withoutBody, signal, warnings, remoteAddress, audit };
       const answer = await server.handle(asked, await server.actorOf(asked, user), upgraded);
       if (answer !== "handled") {
         answerByWebSocket({ request, socket, head }, answer, (error) => {
@@ -88,17 +90,26 @@ export class UpgradeService {
     }
   }
 
-  #refuse({ method = "GET", url = "/" }: IncomingMessage, socket: Duplex, error: unknown): void {
+  #refuse(
+    { method = "GET", url = "/" }: IncomingMessage,
+    socket: Duplex,
+    error: unknown,
+    warnings: readonly string[],
+  ): void {
     const { connections, entrance } = this.#options;
     const status = entrance.statusOf(error, { method, url });
     const body = JSON.stringify(status.toStatus());
+    const told = warningValues(warnings)
+      .map((value) => `warning: ${value}\r\n`)
+      .join("");
     // What the client sends all the same is read and dropped: a stream with unread data never closes.
     socket.resume();
     connections.requestEnded(socket as TLSSocket);
-    socket.end(
+    const answer =
       `HTTP/1.1 ${status.code} ${STATUS_CODES[status.code] ?? status.reason}\r\ncontent-type: application/json\r\n` +
-        `cache-control: no-cache, private\r\nconnection: close\r\n` +
-        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    );
+      `cache-control: no-cache, private\r\nconnection: close\r\n${told}` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n`;
+    socket.write(answer, "latin1");
+    socket.end(body);
   }
 }

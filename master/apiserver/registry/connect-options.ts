@@ -1,4 +1,5 @@
 /** The options of a connection, which stand in its query, as an object (PodExecOptions and the like). */
+import { posix } from "node:path";
 import { apiVersionOf, type GroupVersionKind, type KubeObject } from "#shared/api/object.ts";
 import { isTrue } from "#shared/http/query-flag.ts";
 import { portsOf } from "../query-values.ts";
@@ -32,6 +33,29 @@ export function connectOptions(kind: GroupVersionKind, { query, info }: RequestC
   const path = kind.kind.endsWith("ProxyOptions") ? proxiedPath(info) : "";
   if (path !== "") options["path"] = path;
   return { ...options, metadata: {} } as unknown as KubeObject;
+}
+
+/** The request as if its query, or the path behind a proxy, had said what admission has made of its options: that is what counts. */
+export function withConnectOptions(context: RequestContext, before: KubeObject, after: KubeObject): RequestContext {
+  const fields = after as unknown as Readonly<Record<string, unknown>>;
+  const kinds = fieldsOfKind[after.kind];
+  if (kinds) {
+    const query = new URLSearchParams();
+    for (const field of Object.keys(kinds))
+      for (const value of [fields[field] ?? []].flat()) query.append(field, String(value));
+    return { ...context, query };
+  }
+  const path = String(fields["path"] ?? "");
+  if (path === String((before as unknown as typeof fields)["path"] ?? "")) return context;
+  const { info } = context;
+  const own = info.path.split("/").filter((part) => part !== "");
+  const root = `/${own.slice(0, own.length - info.rest.length).join("/")}`;
+  const cleaned = posix.join("/", path);
+  // As the request's own: upstream's proxies end a path as they were asked.
+  const joined = info.path.endsWith("/") && !cleaned.endsWith("/") ? `${cleaned}/` : cleaned;
+  const encoded = joined.split("/").map(encodeURIComponent).join("/");
+  const rest = joined.split("/").filter((part) => part !== "");
+  return { ...context, info: { ...info, path: root + joined, rawPath: root + encoded, rest } };
 }
 
 function proxiedPath({ rest, path }: RequestContext["info"]): string {

@@ -1,10 +1,11 @@
 /** What subresources have of their own: bodies of another kind than their resource, connections, scales. */
 import type { GroupVersionKind, KubeObject } from "#shared/api/object.ts";
+import { equalJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { objectResponse } from "./answer.ts";
-import { connectOptions } from "./connect-options.ts";
+import { connectOptions, withConnectOptions } from "./connect-options.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject, requireDecodable } from "./decode-body.ts";
 import { admissionScopeOf, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
@@ -54,19 +55,21 @@ export async function serveBody(
   return prepared.carryOut();
 }
 
-/** The options of a connection stand in the query. Logs are read, not connected to. */
+/** The options of a connection stand in the query. Logs are read, not connected to. Gives the request as admission has left it. */
 export async function admitConnection(
   parts: WriteParts,
   context: RequestContext,
   resource: ServedResource,
   name: string,
   body: GroupVersionKind,
-): Promise<void> {
-  if (context.info.subresource === "log") return;
+): Promise<RequestContext> {
+  if (context.info.subresource === "log") return context;
   const object = connectOptions(body, context);
+  const asked = structuredClone(object);
   const scope = admissionScopeOf(context, resource, undefined);
   await mutate(parts, scope, { operation: "CONNECT", name, object });
   await judge(parts, scope, { operation: "CONNECT", name, object });
+  return equalJson(asked, object) ? context : withConnectOptions(context, asked, object);
 }
 
 /** `entry`: of the object whose replicas these are. */

@@ -301,10 +301,12 @@ export class ResourceEndpoint {
       return inForm(answer, context, resource, accepted);
     }
     requireNamespace(context.info);
-    if (connection) await admitConnection(this.#parts, context, resource, call.name, connection);
+    const admitted = connection
+      ? await admitConnection(this.#parts, context, resource, call.name, connection)
+      : context;
     const needed = declared?.neededVerb;
     if (needed && needed !== context.info.verb) await this.#parts.mayAlso(context, needed);
-    return inForm(await handler.handle({ ...call, namespace }), context, resource, accepted);
+    return inForm(await handler.handle({ ...call, context: admitted, namespace }), context, resource, accepted);
   }
 
   async #subresource(

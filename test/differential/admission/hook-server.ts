@@ -113,7 +113,7 @@ const patch = (steps: unknown): object => ({
 const allowed = { response: { uid: "UID", allowed: true } };
 
 /** By path: `/say` what the object's `answer` is, `/patch` with its `patch` (there or among its annotations), `/append/x` puts x behind its `log`, `/once/x` the same
- *  if it is not there yet, `/container/x` adds one to a Pod that lacks it, `/step/x` makes the step of a patch that x is in base64, and `/allow` nothing. */
+ *  if it is not there yet, `/container/x` adds one to a Pod that lacks it, `/step/x` makes the step of a patch that x is in base64, `/respond/x` says what x is so, and `/allow` nothing. */
 function saidOf(path: string, request: ReviewRequest | undefined): Said {
   const [, verb = "", what = ""] = path.split("/");
   const { data = {}, metadata } = request?.object ?? request?.oldObject ?? {};
@@ -132,6 +132,8 @@ function saidOf(path: string, request: ReviewRequest | undefined): Said {
       if (containers.some(({ name }) => name === what)) return allowed;
       return { response: patch([{ op: "add", path: "/spec/containers/-", value: { name: what, image: what } }]) };
     }
+    case "respond":
+      return { response: { uid: "UID", ...(JSON.parse(Buffer.from(what, "base64url").toString()) as object) } };
     case "step":
       return { response: patch([JSON.parse(Buffer.from(what, "base64url").toString())]) };
     default:

@@ -32,6 +32,8 @@ export interface WireServer {
   restart(changed?: Settings): Promise<void>;
   /** Gone when it stops. */
   readonly folder: string;
+  /** A client certificate of the cluster. */
+  issue(commonName: string, organizations: readonly string[]): ReturnType<typeof issueCertificate>;
   stop(): Promise<void>;
 }
 
@@ -84,6 +86,8 @@ export async function startWireServer(overrides: Settings = {}): Promise<WireSer
   ]);
   return {
     folder: dataDir,
+    issue: (commonName, organizations) =>
+      issueCertificate(ca, { commonName, organizations: [...organizations] }, [extendedKeyUsages.clientAuth]),
     store,
     get target() {
       return {

@@ -1,0 +1,1 @@
+export const answersFile = new URL("answers.json", import.meta.url).pathname;
