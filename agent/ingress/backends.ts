@@ -33,7 +33,9 @@ export function backendOf(
       const ip = canonicalAddress(addresses?.[0] ?? "");
       if (ip === undefined) return [];
       const isReady = conditions?.ready !== false;
-      return [{ endpoint: { ip, port: served }, isReady, isServing: (conditions?.serving ?? conditions?.ready) !== false }];
+      return [
+        { endpoint: { ip, port: served }, isReady, isServing: (conditions?.serving ?? conditions?.ready) !== false },
+      ];
     });
   });
   const ready = candidates.filter(({ isReady }) => isReady);

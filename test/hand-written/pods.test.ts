@@ -17,7 +17,10 @@ import { oddVariants } from "./odd-fields.ts";
 
 setDefaultTimeout(600_000);
 const nodeName = "board";
-const identity = /^(apiVersion|kind|metadata|metadata\.(name|namespace|uid)|spec\.nodeName|spec)$/;
+/** A share in every run; BRAMBLE_ODD_PODS=all for the whole. */
+const oneIn = process.env["BRAMBLE_ODD_PODS"] === "all" ? 1 : 16;
+/** What an API server says of each pod that it lets in stays, too: without, it refuses every status. */
+const identity = /^(apiVersion|kind|metadata|metadata\.(name|namespace|uid)|spec\.nodeName|spec|status.*)$/;
 
 const probe = {
   periodSeconds: 10,
@@ -102,10 +105,12 @@ const whole: Pod = {
       },
     ],
   },
+  status: { phase: "Pending", qosClass: "Burstable" },
 };
 
 const good = (name: string): Pod => ({
   ...whole,
+  status: { phase: "Pending", qosClass: "BestEffort" },
   metadata: { name, namespace: "default", uid: `uid-${name}` },
   spec: { nodeName, restartPolicy: "Always", containers: [{ name: "main", image: "main:1" }] },
 });
@@ -164,8 +169,9 @@ afterAll(async () => {
 });
 
 test("a pod runs beside odd ones, each of which runs or is told of, and the board rests then", async () => {
-  const odd = [...oddVariants(whole, identity)];
-  expect(odd.length).toBeGreaterThan(800);
+  const all = [...oddVariants(whole, identity)];
+  expect(all.length).toBeGreaterThan(1_500);
+  const odd = all.filter((_, index) => index % oneIn === 0);
   const names = new Map<string, string>();
   for (const [index, { how, object }] of odd.entries()) {
     const name = `odd-${index}`;
@@ -182,7 +188,7 @@ test("a pod runs beside odd ones, each of which runs or is told of, and the boar
     const written = journal();
     const { items } = await server.client.list(pods, { namespace: "default" });
     return items.flatMap(({ metadata: { name = "" }, status }) => {
-      const isTold = told.has(name) || written.some((line) => line.includes(`${name}_`));
+      const isTold = told.has(name) || written.some((line) => line.includes(`${name}_`) || line.includes(`/${name}"`));
       const isThrough = ["Running", "Failed", "Succeeded"].includes(status?.phase ?? "") || isTold;
       return isThrough ? [] : [`${name} (${names.get(name)}): ${status?.phase}`];
     });

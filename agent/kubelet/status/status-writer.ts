@@ -1,4 +1,4 @@
-import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import { hasReason, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { pods } from "#shared/api/resources.ts";
 import { rfc3339 } from "#shared/api/time.ts";
 import type { Pod, PodCondition, PodStatus } from "#shared/api/types/core-v1.generated.ts";
@@ -35,6 +35,8 @@ export class StatusWriter {
   readonly #held = new Set<string>();
   /** The API's pictures of static pods, by the UID of what they picture. */
   readonly #mirrors = new Map<string, Pod>();
+  /** Pods of which the API refuses a status, by UID: told once. */
+  readonly #refused = new Set<string>();
   readonly #queue = new WorkQueue({ firstBackOff_ms: 200, longestBackOff_ms: 30_000 });
   #workers: Promise<void>[] = [];
 
@@ -50,7 +52,7 @@ export class StatusWriter {
       runQueueWorker(
         this.#queue,
         (uid) => this.#write(uid),
-        (uid, error) => this.log.debug("a pod status could not be written", { uid, error }),
+        (uid, error) => this.#tell(uid, error),
       ),
     );
   }
@@ -121,7 +123,17 @@ export class StatusWriter {
     this.#mirrors.delete(podUid);
     this.#entries.delete(podUid);
     this.#held.delete(podUid);
+    this.#refused.delete(podUid);
     this.#queue.forget(podUid);
+  }
+
+  /** One that the API refuses would be refused for ever, and nobody would know why the pod does not become ready. */
+  #tell(uid: string, error: unknown): void {
+    const isRefusal = hasReason(error, "Invalid") && !this.#refused.has(uid);
+    if (isRefusal) this.#refused.add(uid);
+    const { namespace, name } = this.#entries.get(uid)?.pod.metadata ?? {};
+    const fields = { pod: `${namespace}/${name}`, uid, error };
+    this.log[isRefusal ? "warn" : "debug"]("a pod status could not be written", fields);
   }
 
   async #write(uid: string): Promise<void> {

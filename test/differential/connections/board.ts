@@ -20,7 +20,9 @@ export class Noted {
       const [line = ""] = received.split("\r\n", 1);
       received = "";
       this.#lines.push(line);
-      socket.end("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\nConnection: close\r\n\r\nit came");
+      socket.end(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\nConnection: close\r\n\r\nit came",
+      );
     });
   }
 }

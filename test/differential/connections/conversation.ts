@@ -174,7 +174,10 @@ async function connect(place: Place, { name, connection }: Case): Promise<unknow
     said: withoutReason(answer.body),
     came: place.noted.taken().map(comparable),
   });
-  const shown = place.hooks.comparable(text).replaceAll(`:${place.podPort}`, ":POD").replaceAll(place.address, "ADDRESS");
+  const shown = place.hooks
+    .comparable(text)
+    .replaceAll(`:${place.podPort}`, ":POD")
+    .replaceAll(place.address, "ADDRESS");
   return JSON.parse(shown);
 }
 
