@@ -14,6 +14,7 @@ import {
 import { encryptionKeyFile } from "../store/store-choice.ts";
 import { type AdminAccess, adminAccess, UserError } from "./admin-client.ts";
 import { servingMasters } from "./serving-masters.ts";
+import { SharedKeys } from "./shared-keys.ts";
 
 /**
  * `bramble encryption rotate`: a new key for Secrets in the store. Each set of keys goes to all masters before the next one is
@@ -51,6 +52,7 @@ export async function rotateEncryption(options: {
   }
   await give(await read());
   const count = await rewriteThrough(join(options.runDir, "store.sock"));
+  await new SharedKeys(access.client, options.dataDir).sealAnew();
   console.log(`step 3 of 4: ${count} Secrets rest under the new key`);
   await give(dropFormerEncryptionKeys(keys));
   console.log("step 4 of 4: the former key is gone. Backups that were made before hold it still");

@@ -5,6 +5,7 @@ import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type KeyFiles, PkiError, readAuthorityFiles } from "../pki/cluster-authorities.ts";
 import { clusterKeysKey, keysDigest, keysOf, keysSecret } from "../pki/cluster-keys.ts";
+import { type KeysSeal, keysSealIn } from "../pki/keys-seal.ts";
 import { mastersBehind } from "../pki/rotation-progress.ts";
 import { UserError } from "./admin-client.ts";
 import { servingMasters } from "./serving-masters.ts";
@@ -14,17 +15,20 @@ const look_ms = 1_000;
 /** The keys that the masters share, from the side of whoever changes them. */
 export class SharedKeys {
   #secret: Secret | undefined;
+  readonly #seal: KeysSeal;
 
   constructor(
     private readonly client: Client,
     private readonly dataDir: string,
-  ) {}
+  ) {
+    this.#seal = keysSealIn(dataDir);
+  }
 
   /** As they are; those of this master, where none have been shared yet. */
   async read(): Promise<KeyFiles> {
     try {
       this.#secret = await this.client.get(secrets, clusterKeysKey);
-      return keysOf(this.#secret);
+      return keysOf(this.#secret, this.#seal);
     } catch (error) {
       if (!isNotFound(error)) throw error;
       this.#secret = undefined;
@@ -37,12 +41,12 @@ export class SharedKeys {
 
   /** Puts a set in the place of the one that was read. Throws UserError when somebody else has changed it meanwhile. */
   async write(files: KeyFiles): Promise<void> {
-    const before = this.#secret && keysDigest(keysOf(this.#secret));
+    const before = this.#secret && keysDigest(keysOf(this.#secret, this.#seal));
     for (;;) {
       try {
         this.#secret = this.#secret
-          ? await this.client.update(secrets, keysSecret(files, this.#secret))
-          : await this.client.create(secrets, keysSecret(files), { namespace: clusterKeysKey.namespace });
+          ? await this.client.update(secrets, keysSecret(files, this.#seal, this.#secret))
+          : await this.client.create(secrets, keysSecret(files, this.#seal), { namespace: clusterKeysKey.namespace });
         return;
       } catch (error) {
         // Masters note in the same object what they go by.
@@ -57,7 +61,13 @@ export class SharedKeys {
   async mastersBehind(): Promise<string[]> {
     await this.read();
     const addresses = (await servingMasters(this.client)).map(({ address }) => address);
-    return this.#secret ? mastersBehind(this.#secret, addresses) : addresses;
+    return this.#secret ? mastersBehind(this.#secret, this.#seal, addresses) : addresses;
+  }
+
+  /** The same set, sealed by the key that seals now; nothing where none is shared. */
+  async sealAnew(): Promise<void> {
+    const files = await this.read();
+    if (this.#secret) await this.write(files);
   }
 }
 

@@ -20,6 +20,7 @@ import {
 } from "./authority-rotation.ts";
 import { authoritiesOf, ensureAuthorities, readAuthorityFiles, replaceAuthorityFiles } from "./cluster-authorities.ts";
 import { appliedAnnotation, keysDigest, keysOf, keysSecret } from "./cluster-keys.ts";
+import { keysSealIn } from "./keys-seal.ts";
 import { boardsBehind, mastersBehind } from "./rotation-progress.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "authority-rotation-"));
@@ -105,11 +106,17 @@ describe("a set of key files", () => {
   });
 
   test("travels in a Secret, and masters say which they go by", () => {
-    const secret = keysSecret(switched);
-    expect(keysOf(secret)).toEqual(switched);
+    const seal = keysSealIn(join(folder, "data"));
+    const secret = keysSecret(switched, seal);
+    expect(keysOf(secret, seal)).toEqual(switched);
+    // Who may read Secrets does not have the keys by that.
+    const texts = Object.values(secret.data ?? {}).map((text) => Buffer.from(text, "base64").toString());
+    expect(texts.filter((text) => text.includes("-----BEGIN"))).toEqual([]);
+    const open = Object.entries(switched).map(([name, text]) => [name, Buffer.from(text).toString("base64")]);
+    expect(keysOf({ ...secret, data: Object.fromEntries(open) }, seal)).toEqual(switched);
     const annotations = { [appliedAnnotation("fd00::1")]: keysDigest(switched), [appliedAnnotation("10.0.0.2")]: "x" };
     const noted = { ...secret, metadata: { ...secret.metadata, annotations } };
-    expect(mastersBehind(noted, ["fd00::1", "10.0.0.2", "10.0.0.3"])).toEqual(["10.0.0.2", "10.0.0.3"]);
+    expect(mastersBehind(noted, seal, ["fd00::1", "10.0.0.2", "10.0.0.3"])).toEqual(["10.0.0.2", "10.0.0.3"]);
   });
 });
 

@@ -9,6 +9,7 @@ import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
 import type { Part } from "#shared/process/parts.ts";
 import { PkiError, readAuthorityFiles, replaceAuthorityFiles } from "./cluster-authorities.ts";
 import { appliedAnnotation, clusterKeys, clusterKeysKey, keysDigest, keysOf } from "./cluster-keys.ts";
+import { keysSealIn } from "./keys-seal.ts";
 import { renewalMarkFile } from "./master-certificates.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./master-pki.ts";
 
@@ -97,9 +98,10 @@ export class MasterKeys {
 
   #apply(secret: Secret, client: Client, address: string): Promise<void> {
     return this.#serially(async () => {
-      const files = keysOf(secret);
+      const { dataDir } = this.options();
+      const files = keysOf(secret, keysSealIn(dataDir));
       const digest = keysDigest(files);
-      const folder = join(this.options().dataDir, "pki");
+      const folder = join(dataDir, "pki");
       if (keysDigest(await readAuthorityFiles(folder)) !== digest) {
         await replaceAuthorityFiles(folder, files);
         await this.#refresh();

@@ -1,10 +1,11 @@
 import type { Node, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { boardAuthority } from "#shared/pki/authority-annotations.ts";
 import { appliedAnnotation, keysDigest, keysOf } from "./cluster-keys.ts";
+import type { KeysSeal } from "./keys-seal.ts";
 
 /** Masters that serve (by address) and do not yet go by the shared keys. */
-export function mastersBehind(secret: Secret, addresses: readonly string[]): string[] {
-  const digest = keysDigest(keysOf(secret));
+export function mastersBehind(secret: Secret, seal: KeysSeal, addresses: readonly string[]): string[] {
+  const digest = keysDigest(keysOf(secret, seal));
   return addresses.filter((address) => secret.metadata.annotations?.[appliedAnnotation(address)] !== digest);
 }
 

@@ -337,6 +337,8 @@ describe("the key under which Secrets rest", () => {
     for (const value of resting()) expect(value).toContain(`:${now}:`);
     start();
     await isReady();
+    const shared = Object.values((await admin().get(secrets, clusterKeysKey)).data ?? {});
+    for (const text of shared) expect(Buffer.from(text, "base64").toString()).toContain(`:${now}:`);
     for (const n of all) expect((await admin().get(secrets, key(n))).data).toEqual(data(n));
   });
 
