@@ -5,10 +5,15 @@ import { runController } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { AutoscalingValues } from "#shared/config/autoscaling-options.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import {
+  type AutoscalingSettings,
+  usualAutoscaling,
+} from "./controllers/horizontal-pod-autoscaler/autoscaling-settings.ts";
 import { ControllerManager } from "./controllers/manager.ts";
 import { volumeFamiliesOf } from "./controllers/persistent-volume/volume-families.ts";
 import { secretTokens } from "./controllers/service-account-token.ts";
@@ -34,7 +39,7 @@ export type ControllerSettings = Pick<
   | "ingressHttpPort"
   | "ingressHttpsPort"
 > &
-  Partial<Pick<MasterSettings, "tlsSan">>;
+  Partial<Pick<MasterSettings, "tlsSan"> & AutoscalingValues>;
 
 export interface ControllerManagerSetup {
   readonly settings: ControllerSettings;
@@ -70,7 +75,7 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
       : { image: settings.helmJobImage, httpsPort: settings.httpsPort },
     localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
   });
-  const all = [...controllers, ...workloadControllers];
+  const all = [...controllers, ...workloadControllers(autoscalingOf(settings))];
   await setup.prepare?.([
     ...all.map(({ serviceAccount, name }) => serviceAccount ?? name).filter((account) => account !== ""),
     ...services.map(({ serviceAccount }) => serviceAccount),
@@ -86,6 +91,17 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
   await manager.start();
   return manager;
 }
+
+const autoscalingOf = (settings: ControllerSettings): AutoscalingSettings => ({
+  syncPeriod_ms: settings.horizontalPodAutoscalerSyncPeriod ?? usualAutoscaling.syncPeriod_ms,
+  downscaleStabilization_ms:
+    settings.horizontalPodAutoscalerDownscaleStabilization ?? usualAutoscaling.downscaleStabilization_ms,
+  tolerance: settings.horizontalPodAutoscalerTolerance ?? usualAutoscaling.tolerance,
+  cpuInitializationPeriod_ms:
+    settings.horizontalPodAutoscalerCpuInitializationPeriod ?? usualAutoscaling.cpuInitializationPeriod_ms,
+  initialReadinessDelay_ms:
+    settings.horizontalPodAutoscalerInitialReadinessDelay ?? usualAutoscaling.initialReadinessDelay_ms,
+});
 
 /** What boards need for themselves: a Service of type LoadBalancer must not shut their doors. */
 function reservedBoardPorts(settings: ControllerSettings): ReadonlyMap<string, string> {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import { helmCharts } from "#shared/api/helm-chart.ts";
 import type { Client } from "#shared/client/client.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
@@ -95,6 +96,19 @@ function shownConfiguration(settings: ControllerManagerSettings): Readonly<Recor
     },
     KubeCloudShared: { UseServiceAccountCredentials: true, AllocateNodeCIDRs: true, ClusterCIDR: settings.clusterCidr },
     NodeLifecycleController: { NodeMonitorGracePeriod: `${settings.nodeMonitorGracePeriod}s` },
+    HPAController: {
+      HorizontalPodAutoscalerSyncPeriod: formatGoDuration_ms(settings.horizontalPodAutoscalerSyncPeriod),
+      HorizontalPodAutoscalerDownscaleStabilizationWindow: formatGoDuration_ms(
+        settings.horizontalPodAutoscalerDownscaleStabilization,
+      ),
+      HorizontalPodAutoscalerTolerance: settings.horizontalPodAutoscalerTolerance,
+      HorizontalPodAutoscalerCPUInitializationPeriod: formatGoDuration_ms(
+        settings.horizontalPodAutoscalerCpuInitializationPeriod,
+      ),
+      HorizontalPodAutoscalerInitialReadinessDelay: formatGoDuration_ms(
+        settings.horizontalPodAutoscalerInitialReadinessDelay,
+      ),
+    },
     CSRSigningController: {
       ClusterSigningCertFile: settings.clusterSigningCertFile,
       ClusterSigningKeyFile: settings.clusterSigningKeyFile,

@@ -3,6 +3,7 @@ import { cronJobController } from "./cronjob/cronjob.ts";
 import { daemonSetController } from "./daemonset/daemonset.ts";
 import { deploymentController } from "./deployment/deployment.ts";
 import { disruptionController } from "./disruption/disruption.ts";
+import type { AutoscalingSettings } from "./horizontal-pod-autoscaler/autoscaling-settings.ts";
 import { horizontalPodAutoscalerController } from "./horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts";
 import { jobController } from "./job/job.ts";
 import { replicaSetController } from "./replicaset/replicaset.ts";
@@ -10,7 +11,7 @@ import { replicationControllerController } from "./replication-controller/replic
 import { statefulSetController } from "./statefulset/statefulset.ts";
 
 /** The controllers that make pods of what people deploy, size it and guard it from disruption. */
-export const workloadControllers: readonly ControllerDefinition[] = [
+export const workloadControllers = (autoscaling?: AutoscalingSettings): ControllerDefinition[] => [
   replicationControllerController,
   replicaSetController,
   deploymentController,
@@ -19,5 +20,5 @@ export const workloadControllers: readonly ControllerDefinition[] = [
   jobController(),
   cronJobController,
   disruptionController(),
-  horizontalPodAutoscalerController(),
+  horizontalPodAutoscalerController(autoscaling),
 ];

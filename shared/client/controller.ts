@@ -177,6 +177,8 @@ export interface ControllerDefinition {
   readonly resync_s?: number | undefined;
   /** Keys reconciled at the same time; one key never twice at once. Default 4. */
   readonly concurrency?: number | undefined;
+  /** Between tries of a key whose reconcile fails, doubled each time. Default: that of the work queue. */
+  readonly backOff?: { readonly first_ms: number; readonly longest_ms: number } | undefined;
   /** Runs once when the caches are full, before the first key: for what no object's event starts. */
   readonly start?: ((context: ControllerContext) => void | Promise<void>) | undefined;
   // biome-ignore lint/suspicious/noConfusingVoidType: a reconcile that asks for nothing just ends.
@@ -214,7 +216,13 @@ export async function runController(
 ): Promise<RunningController> {
   const { informers, clock = systemClock } = dependencies;
   const stopping = new AbortController();
-  const queue = new WorkQueue({ clock, name: definition.name });
+  const { first_ms, longest_ms } = definition.backOff ?? {};
+  const queue = new WorkQueue({
+    clock,
+    name: definition.name,
+    firstBackOff_ms: first_ms,
+    longestBackOff_ms: longest_ms,
+  });
   const context = contextOf(definition, dependencies, queue, stopping.signal);
 
   const detach = definition.watches.map((watch) => watch.attach(informers, context));

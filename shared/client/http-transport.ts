@@ -1,5 +1,5 @@
-import { StatusError } from "#shared/api/errors.ts";
-import type { Status } from "#shared/api/types/meta-v1.generated.ts";
+import type { StatusError } from "#shared/api/errors.ts";
+import { refusalOf } from "#shared/api/refused-answer.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import { restDurations, restRequests } from "#shared/metrics/rest-client.ts";
 import { trusting } from "#shared/pki/trusting.ts";
@@ -217,45 +217,9 @@ export function connectionError(error: unknown, server: string): ConnectionError
 }
 
 async function statusError(response: Response): Promise<StatusError> {
-  let text = "";
-  try {
-    text = await response.text();
-    const body: unknown = JSON.parse(text);
-    if (isStatus(body)) return StatusError.fromStatus(body, response.status);
-  } catch {
-    // Not JSON: a proxy between, or a broken body. What there is of it goes into the message.
-  }
+  // What broke off has no body that says more.
+  const body = await response.text().catch(() => "");
   const retryAfterSeconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-  return new StatusError(
-    reasonOf(response.status),
-    text.trim().slice(0, 1000) || `the server answered ${response.status}`,
-    {
-      code: response.status,
-      ...(Number.isNaN(retryAfterSeconds) ? {} : { retryAfterSeconds }),
-    },
-  );
-}
-
-const isStatus = (body: unknown): body is Status =>
-  typeof body === "object" && body !== null && "kind" in body && body.kind === "Status";
-
-/** The reason that apimachinery's NewGenericServerResponse gives to an answer without a Status. */
-function reasonOf(code: number): string {
-  const reasons: Readonly<Record<number, string>> = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    406: "NotAcceptable",
-    409: "Conflict",
-    410: "Gone",
-    413: "RequestEntityTooLarge",
-    415: "UnsupportedMediaType",
-    422: "Invalid",
-    429: "TooManyRequests",
-    503: "ServiceUnavailable",
-    504: "Timeout",
-  };
-  return reasons[code] ?? "InternalError";
+  const contentType = response.headers.get("content-type") ?? "";
+  return refusalOf({ code: response.status, body, contentType, retryAfterSeconds });
 }

@@ -1,4 +1,5 @@
 /** Settings of the components that run in a process of their own, under upstream's names where upstream has them. */
+import { autoscalingOptions } from "./autoscaling-options.ts";
 import { duration, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { masterOptions } from "./settings.ts";
 
@@ -77,6 +78,7 @@ export const controllerManagerOptions = {
   disable: masterOptions.disable,
   defaultLocalStoragePath: masterOptions.defaultLocalStoragePath,
   helmJobImage: masterOptions.helmJobImage,
+  ...autoscalingOptions,
   httpsPort: masterOptions.httpsPort,
   mqttPort: masterOptions.mqttPort,
   kubeletPort: masterOptions.kubeletPort,

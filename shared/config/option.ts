@@ -73,6 +73,29 @@ export function integer(
   };
 }
 
+/** A number that need not be whole. */
+export function decimal(
+  name: string,
+  placeholder: string,
+  description: string,
+  fallback: number,
+  range: { min: number; max: number },
+): Option<number> {
+  return {
+    name,
+    placeholder,
+    description,
+    fallback,
+    repeatable: false,
+    parse: (value) => {
+      const number = typeof value === "string" && /^\d*\.?\d+$/.test(value.trim()) ? Number(value) : value;
+      if (typeof number !== "number" || !(number >= range.min && number <= range.max))
+        throw expected(name, `a number from ${range.min} to ${range.max}`, value);
+      return number;
+    },
+  };
+}
+
 /** A switch that is off unless given. In the config file: true or false. */
 export function flag(name: string, description: string): Option<boolean> {
   return {

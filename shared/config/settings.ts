@@ -2,6 +2,7 @@
 import { accessOptions } from "./access-settings.ts";
 import { agentOptions } from "./agent-settings.ts";
 import { auditOptions } from "./audit-settings.ts";
+import { autoscalingOptions } from "./autoscaling-options.ts";
 import { choice, flag, integer, seconds, text, texts, under, type ValuesOf } from "./option.ts";
 
 /** How this process works on its board. */
@@ -147,6 +148,7 @@ const controlOptions = under("Scheduler and controllers:", {
     "what the Jobs of HelmCharts run: any image with sh and helm (or helm_v3, as klipper-helm)",
     "docker.io/alpine/helm:3.19.0",
   ),
+  ...autoscalingOptions,
   dist: text(
     "dist",
     "DIR",

@@ -1,17 +1,22 @@
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { ControllerDefinition } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
-import type { Log, LogFields } from "#shared/client/log.ts";
+import { type Log, type LogFields, silentLog } from "#shared/client/log.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
-import { createCertificateAuthority } from "#shared/pki/certificate.ts";
+import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { createServiceAccountKey, parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
+import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
 import type { TolerationSeconds } from "../../master/apiserver/admission/default-toleration-seconds.ts";
 import { ServiceAccountIssuer } from "../../master/apiserver/authn/service-account-issuer.ts";
 import { bootstrapPolicy } from "../../master/apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "../../master/apiserver/authz/policy-reconciler.ts";
+import { Extensions } from "../../master/apiserver/extensions/extensions.ts";
 import type { ResourceReader } from "../../master/apiserver/registry/reader.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ServiceAllocation } from "../../master/apiserver/resources/service-allocation.ts";
@@ -54,40 +59,71 @@ export interface ControlPlaneParts {
   readonly tolerationSeconds?: TolerationSeconds;
   /** Services get addresses of it; absent: they get none. */
   readonly serviceCidr?: string;
+  /** `true` adds what people add to the API: CustomResourceDefinitions, webhooks, and servers on this machine behind APIServices. */
+  readonly isExtensible?: boolean;
 }
 
 /** The API server with its security, the scheduler and the system controllers in one process, each with its own rights;
  *  and further controllers if given. */
 export async function startControlPlane(
   more: readonly ControllerDefinition[] = [],
-  { nodeMonitorGracePeriod_ms = 20_000, schedules = true, tolerationSeconds, serviceCidr }: ControlPlaneParts = {},
+  parts: ControlPlaneParts = {},
 ): Promise<ControlPlane> {
+  const { nodeMonitorGracePeriod_ms = 20_000, schedules = true, tolerationSeconds, serviceCidr } = parts;
   const authority = await createCertificateAuthority("test");
+  const frontProxy = await issueCertificate(authority, { commonName: "front-proxy-client" }, [
+    extendedKeyUsages.clientAuth,
+  ]);
   const issuer = new ServiceAccountIssuer(
     "https://kubernetes.default.svc.cluster.local",
     parseServiceAccountKeys(createServiceAccountKey()),
   );
   const store = openMemoryStore();
   let security: Security | undefined;
+  let extensions: Extensions | undefined;
   const own = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
   const server = new ApiServer({
     store,
     declarations: builtinDeclarations,
-    guards: ({ reader, client }) => {
+    guards: ({ reader, resources, client }) => {
       const externalAddress = (): string => "127.0.0.1:6443";
       const allocation = serviceCidr === undefined ? [] : [serviceAllocation(reader, serviceCidr)];
+      if (parts.isExtensible)
+        extensions = new Extensions({
+          reader,
+          resources,
+          authorizer: { authorize: (attributes) => securityOf().authorizer.authorize(attributes) },
+          dialer: { boards: ["board"], dial: async (_, target) => dialHere(target) },
+          client: client(own),
+          log: silentLog,
+          frontProxy: () => frontProxy,
+          // A busy machine makes no server late that answers.
+          discoveryWithin_ms: 60_000,
+        });
+      const aggregator = extensions?.aggregator;
       security = createSecurity({
         reader,
         issuer,
         client: () => client(own),
         externalAddress,
         tolerationSeconds,
-        admissionExtensions: allocation,
+        admissionExtensions: [...allocation, ...(extensions?.admission ?? [])],
       });
-      return security;
+      return {
+        ...security,
+        ...(aggregator && {
+          aggregator: (info) => aggregator.handlerFor(info),
+          remoteVersions: () => aggregator.remoteVersions(),
+        }),
+      };
     },
   });
+  const securityOf = (): Security => {
+    if (!security) throw new Error("the API server is starting");
+    return security;
+  };
   await server.start();
+  await extensions?.start(server);
   const admin = server.client(own);
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
     await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
@@ -133,11 +169,18 @@ export async function startControlPlane(
       if (schedules) await scheduler.stop();
       await manager.stop();
       await Promise.all([informers.stop(), schedulerInformers.stop()]);
+      extensions?.stop();
       security?.stop();
       server.stop();
       await store.close();
     },
   };
+}
+
+/** Every address leads to this machine. */
+function dialHere(target: TunnelTarget): Duplex {
+  if (target.kind !== "tcp") throw new Error(`nothing here listens at ${target.kind}`);
+  return connect({ host: "127.0.0.1", port: target.port });
 }
 
 const serviceAllocation = (reader: ResourceReader, serviceCidr: string): ServiceAllocation =>

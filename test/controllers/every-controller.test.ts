@@ -18,7 +18,7 @@ const rows: Rows = { ...workloadRows, ...serviceRows, ...volumeRows, ...boardRow
 let plane: ControlPlane;
 const boards = new AbortController();
 beforeAll(async () => {
-  plane = await startControlPlane(workloadControllers);
+  plane = await startControlPlane(workloadControllers());
   for (const name of ["board-1", "board-2"]) await joinBoard(plane.admin, name);
   void playBoards(plane.admin, boards.signal);
 }, 300_000);

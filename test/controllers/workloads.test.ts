@@ -27,7 +27,7 @@ const namespace = "work";
 let plane: ControlPlane;
 const boards = new AbortController();
 beforeAll(async () => {
-  plane = await startControlPlane(workloadControllers);
+  plane = await startControlPlane(workloadControllers());
   const { admin } = plane;
   await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace }, spec: {} });
   await eventually(async () => (await admin.list(serviceAccounts, { namespace })).items.length > 0, "an account");

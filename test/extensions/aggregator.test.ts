@@ -1,6 +1,8 @@
 /** Another API server behind an APIService. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { namespaceController } from "#master/controllers/namespace/namespace.ts";
+import type { StatusError } from "#shared/api/errors.ts";
+import { textInPlaceOfStatus } from "#shared/api/refused-answer.ts";
 import { apiServices, configMaps, namespaces } from "#shared/api/resources.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import { runController } from "#shared/client/controller.ts";
@@ -37,6 +39,15 @@ const flunders = {
   ],
 };
 
+const absent = {
+  kind: "Status",
+  apiVersion: "v1",
+  status: "Failure",
+  message: 'flunders "absent" not found',
+  reason: "NotFound",
+  code: 404,
+};
+
 const documentName = "apis/sample.example.com/v1";
 
 beforeAll(async () => {
@@ -47,6 +58,7 @@ beforeAll(async () => {
     if (url === "/openapi/v3")
       return { paths: { [documentName]: { serverRelativeURL: `/openapi/v3/${documentName}?hash=A` } } };
     if (url.startsWith("/openapi/v3/")) return { openapi: "3.0.0", paths: {} };
+    if (url.endsWith("/absent")) return absent;
     if (served.request.method === "POST") return JSON.parse(served.body) as object;
     const item = { metadata: { name: "one", namespace: "default" } };
     return {
@@ -61,6 +73,12 @@ beforeAll(async () => {
     "aggregated",
     "sample",
     (served, response) => {
+      const { url = "" } = served.request;
+      if (url.endsWith("/torn")) {
+        response.writeHead(500, { "content-type": "text/plain" }).end("it broke\n");
+        return;
+      }
+      if (url.endsWith("/absent")) response.statusCode = 404;
       response.setHeader("content-type", "application/json");
       response.end(JSON.stringify(answer(served, served.request.url ?? "")));
     },
@@ -149,6 +167,19 @@ test("a body is passed on as it came", async () => {
   expect(passed["x-remote-group"]).not.toContain("mallory");
   expect([passed["x-remote-uid"], passed["x-remote-extra-scopes"]]).toEqual([undefined, undefined]);
   expect(passed["x-remote-address"]).toBe("10.0.0.1");
+});
+
+test("what that server refuses is refused to clients in the same process, too", async () => {
+  const path = "/apis/sample.example.com/v1/namespaces/default/flunders";
+  const refusal = (name: string): Promise<unknown> =>
+    server.client.raw({ method: "GET", path: `${path}/${name}` }).then(
+      () => "nothing refused",
+      (error: unknown) => error,
+    );
+  expect(await refusal("absent")).toMatchObject({ reason: "NotFound", message: 'flunders "absent" not found' });
+  const torn = (await refusal("torn")) as StatusError;
+  expect(torn).toMatchObject({ reason: "InternalError", code: 500, message: "it broke" });
+  expect(textInPlaceOfStatus(torn)).toBe("it broke");
 });
 
 test("a server that is away is not available, and says so", async () => {

@@ -30,7 +30,7 @@ async function codeOf(
   }
 }
 
-async function put(values: readonly OddValue[]): Promise<void> {
+async function put(values: readonly Pick<OddValue, "key" | "text">[]): Promise<void> {
   const store = await openSqliteStore({ path: server.database });
   for (const { key, text } of values) await store.create(key, text);
   await store.close();
@@ -46,7 +46,10 @@ test("an API server starts over objects that nobody could create, and each of th
   await server.stop();
   const values: OddValue[] = [];
   for await (const value of oddValues(namespace)) values.push(value);
-  await put(values);
+  await put([
+    ...values,
+    { key: "/registry/configmaps/torn/half", text: '{"apiVersion":"v1","kind":"ConfigMap","metad' },
+  ]);
   await server.start();
   const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "ordinary" } };
   expect(await codeOf("POST", "/api/v1/namespaces/default/configmaps", map)).toEqual({ code: 200, message: "" });
@@ -77,4 +80,29 @@ test("an API server starts over objects that nobody could create, and each of th
   expect(faults.join("\n")).toBe("");
   expect(unreadable).toBeGreaterThan(values.length / 4);
   expect(await codeOf("GET", "/readyz")).toEqual({ code: 200, message: "" });
+});
+
+test("others of a collection are listed and deleted, and a delete of all says what is left", async () => {
+  const maps = "/api/v1/namespaces/torn/configmaps";
+  await server.client().raw({
+    method: "POST",
+    path: "/api/v1/namespaces",
+    body: { apiVersion: "v1", kind: "Namespace", metadata: { name: "torn" } },
+  });
+  const whole = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "whole" } };
+  expect((await codeOf("POST", maps, whole)).code).toBe(200);
+  const names = async (): Promise<string[]> => {
+    const { items } = (await server.client().raw({ method: "GET", path: maps })) as {
+      items: { metadata: { name: string } }[];
+    };
+    return items.map(({ metadata }) => metadata.name);
+  };
+  expect(await names()).toEqual(["whole"]);
+  const corrupt = "corrupt object, Code: 7, Key: /registry/configmaps/torn/half,";
+  const refused = await codeOf("DELETE", maps);
+  expect(refused).toMatchObject({ code: 500, message: expect.stringContaining(corrupt) });
+  expect(await names()).toEqual([]);
+  const ignoring = "ignoreStoreReadErrorWithClusterBreakingPotential=true";
+  expect((await codeOf("DELETE", `${maps}/half?${ignoring}`)).code).toBe(200);
+  expect(await codeOf("DELETE", maps)).toEqual({ code: 200, message: "" });
 });

@@ -1,6 +1,7 @@
 /** One request of a client, passed on to an aggregated API server, and its answer passed back. */
 import type { Readable } from "node:stream";
 import { StatusError } from "#shared/api/errors.ts";
+import { refusalOf } from "#shared/api/refused-answer.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
 import { relayUpgrade } from "../connect/upgrade-relay.ts";
@@ -127,7 +128,7 @@ function passBack(answer: StreamResponse, response: HttpResponse): void {
   pour(answer.body, response);
 }
 
-/** For clients in this process, which take whole answers. */
+/** For clients in this process, which take whole answers. Throws what one that is no success says. */
 async function buffered(answer: StreamResponse): Promise<ApiResponse> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -136,8 +137,13 @@ async function buffered(answer: StreamResponse): Promise<ApiResponse> {
     if (size > MAX_BUFFERED_BYTES) throw new Error("the answer of an aggregated API server is too long");
     chunks.push(chunk as Buffer);
   }
-  const value = JSON.parse(Buffer.concat(chunks).toString()) as object;
-  return { kind: "object", code: answer.status, value: () => value, text: () => JSON.stringify(value) };
+  const { status: code } = answer;
+  const body = Buffer.concat(chunks).toString();
+  const contentType = headerOf(answer, "content-type");
+  if (code >= 400) throw refusalOf({ code, body, contentType });
+  if (!contentType.includes("json")) return { kind: "bytes", code, contentType, body };
+  const value = JSON.parse(body) as object;
+  return { kind: "object", code, value: () => value, text: () => body };
 }
 
 async function upgraded(

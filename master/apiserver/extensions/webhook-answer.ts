@@ -2,7 +2,7 @@
 import { decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { decodeYaml, YamlError } from "#shared/api/codec/yaml.ts";
 import { isJsonObject } from "#shared/api/patch/json-value.ts";
-import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { genericWords } from "#shared/api/refused-answer.ts";
 
 export interface WebhookAnswer {
   /** Of HTTP. */
@@ -47,19 +47,6 @@ function documentIn(body: string): unknown {
   return /^\s*\{/.test(body) ? decodeJson(body).value : decodeYaml(body).value;
 }
 
-/** As upstream's NewGenericServerResponse. */
-const wordsOfStatus: Readonly<Record<number, string>> = {
-  400: "the server rejected our request for an unknown reason",
-  401: "the server has asked for the client to provide credentials",
-  404: "the server could not find the requested resource",
-  405: "the server does not allow this method on the requested resource",
-  409: "the server reported a conflict",
-  422: "the server rejected our request due to an error in our request",
-  429: "the server has received too many requests and has asked us to try again later",
-  503: "the server is currently unable to handle the request",
-  504: "the server was unable to return a response in the time allotted, but may still be processing the request",
-};
-
 const MOST_OF_TEXT = 2048;
 
 function refusal({ status, type = "", body }: WebhookAnswer): AnswerFault {
@@ -67,20 +54,7 @@ function refusal({ status, type = "", body }: WebhookAnswer): AnswerFault {
   if (told) return new AnswerFault(told.message, told.code);
   const isText = type === "" || type.startsWith("text/");
   const text = isText ? Buffer.from(body).subarray(0, MOST_OF_TEXT).toString().trim() : "unknown";
-  return new AnswerFault(wordsOf(status, text), status);
-}
-
-function wordsOf(status: number, text: string): string {
-  if (status === 403 || status === 415) return text;
-  if (status === 406) {
-    return text === "" || text === "unknown"
-      ? "the server was unable to respond with a content type that the client supports"
-      : text;
-  }
-  const words = wordsOfStatus[status];
-  if (words) return words;
-  if (status >= 500) return `an error on the server (${goQuote(text)}) has prevented the request from succeeding`;
-  return `the server responded with the status code ${status} but did not return more information`;
+  return new AnswerFault(genericWords(status, text), status);
 }
 
 /** Of a Status of a failure, which says more than the code of HTTP. */

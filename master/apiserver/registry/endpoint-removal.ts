@@ -11,7 +11,7 @@ import { readListOptions } from "./list-options.ts";
 import { remove, warnOfPropagation } from "./remove.ts";
 import { nameOf, namespaceOf, selectorsOf, storedOf } from "./request-target.ts";
 import { parseSelection } from "./selection.ts";
-import { removeUnreadable } from "./unreadable.ts";
+import { assertReadable, removeUnreadable } from "./unreadable.ts";
 import { deleteOptions, givenOf } from "./write-options.ts";
 import { addressedKey, type WriteParts, type WriteScope } from "./write-scope.ts";
 
@@ -41,7 +41,8 @@ export async function removeOne(parts: EndpointParts, request: EndpointRequest):
   return gone(entry.view().metadata.uid);
 }
 
-/** Deletes what a list with the same selectors would show; of a list in pages, the first. */
+/** Deletes what a list with the same selectors would show; of a list in pages, the first. Fails, once they are gone, where something
+ *  else is there that cannot be read. */
 export async function removeCollection(parts: WriteParts, request: EndpointRequest): Promise<ApiResponse> {
   const { context, resource, accepted } = request;
   const { hub, store } = parts;
@@ -61,6 +62,7 @@ export async function removeCollection(parts: WriteParts, request: EndpointReque
     const group = entries.slice(from, from + DELETES_AT_ONCE);
     await Promise.all(group.map((entry) => removeIfThere(parts, scope, entry, options)));
   }
+  assertReadable(stored.cache, namespaceOf(context, resource));
   // As they were listed, before anything was done to them.
   await resource.ready(entries);
   const items = entries.map((entry) => resource.serve(entry));

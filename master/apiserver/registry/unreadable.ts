@@ -1,4 +1,12 @@
-/** Values of the store that are no objects: what clients hear of them, and how they are removed (KEP-3926). */
+/**
+ * Values of the store that are no objects: what clients hear of them, and how they are removed (KEP-3926).
+ *
+ * On purpose lists and watches go on without them. Upstream fails every list of the resource as long as one object of it cannot be
+ * read, so that no informer of it starts any more: one damaged pod on a card would keep all pods of all boards from being run.
+ * What asks for the object itself hears of the damage, and so does what is to promise that nothing is left: a delete of the
+ * collection fails, as upstream's does, and the namespace around it waits and says why. Upstream's feature gate for taking such
+ * objects out is off by default; here that can always be asked for, by whoever may.
+ */
 import { internalError, notFound, type StatusError } from "#shared/api/errors.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { RequestContext } from "../request.ts";
@@ -24,6 +32,14 @@ export function noObject(
 ): StatusError {
   const found = cache?.unreadable(key);
   return cache && found ? corrupt(cache, key, found) : notFound(resource.name, name);
+}
+
+/** Throws where something in the scope of a delete of a collection cannot be read, and so is not gone with all else. */
+export function assertReadable(cache: ResourceCache, namespace: string | undefined): void {
+  for (const key of cache.unreadableKeys(namespace)) {
+    const found = cache.unreadable(key);
+    if (found) throw corrupt(cache, key, found);
+  }
 }
 
 /** The permission that it takes beside that to delete. */

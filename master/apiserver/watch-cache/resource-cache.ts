@@ -87,6 +87,12 @@ export class ResourceCache {
     return this.#unreadable.get(key);
   }
 
+  /** Keys of all such values, in one namespace or in all. */
+  unreadableKeys(namespace?: string): string[] {
+    const begin = namespace ? `${namespace}/` : "";
+    return [...this.#unreadable.keys()].filter((key) => key.startsWith(begin)).sort();
+  }
+
   keys(): IterableIterator<string> {
     return this.#entries.keys();
   }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { podDisruptionBudgets, pods, replicaSets } from "#shared/api/resources.ts";
+import { structText } from "#shared/api/selector/struct-text.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget, PodDisruptionBudgetSpec } from "#shared/api/types/policy-v1.generated.ts";
 import { testPod } from "../../scheduler/testing.ts";
@@ -10,7 +11,6 @@ import type { RecordingClient } from "../testing/recording-client.ts";
 import { livePods, makeReady, webTemplate } from "../testing/workloads.ts";
 import { budgetStatus, disruptedOf, expectedOf, staleMark_ms } from "./budget.ts";
 import { disruptionController } from "./disruption.ts";
-import { selectorText } from "./selector-text.ts";
 
 const key = { namespace: "default", name: "web" };
 const budget = (spec: PodDisruptionBudgetSpec): PodDisruptionBudget => ({
@@ -29,7 +29,7 @@ const pod = (name: string, ready = true): Pod =>
 
 test("a selector as Go prints it", () => {
   const expressions = [{ key: "tier", operator: "In", values: ["a", "b"] }];
-  expect(selectorText({ matchLabels: { b: "2", a: "1" }, matchExpressions: expressions })).toBe(
+  expect(structText({ matchLabels: { b: "2", a: "1" }, matchExpressions: expressions })).toBe(
     "&LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:tier,Operator:In,Values:[a b],},},}",
   );
 });

@@ -9,6 +9,7 @@ import {
   statefulSets,
 } from "#shared/api/resources.ts";
 import { labelSelectorOf, labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
+import { structText } from "#shared/api/selector/struct-text.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from "#shared/api/types/policy-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
@@ -25,7 +26,6 @@ import { equalStatus } from "../equal-status.ts";
 import { writePodCondition } from "../pod-condition.ts";
 import { budgetStatus, disruptedOf, expectedOf, failedStatus, needsScale, staleMark_ms } from "./budget.ts";
 import { scaleOf } from "./owner-scale.ts";
-import { selectorText } from "./selector-text.ts";
 
 /** Keys of pods that bear the mark of a disruption to come. */
 const podPrefix = "pod:";
@@ -132,7 +132,7 @@ async function askScale(
   try {
     const { replicas, hasUnmanaged } = await scaleOf(pods, context, mapper);
     if (hasUnmanaged) {
-      const selector = selectorText(budget.spec.selector);
+      const selector = structText(budget.spec.selector);
       const message = `Pods selected by this PodDisruptionBudget (selector: ${selector}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.`;
       events.record(budget, { type: "Warning", reason: "UnmanagedPods", message });
     }

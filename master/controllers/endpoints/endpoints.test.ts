@@ -59,6 +59,24 @@ describe("planSlices", () => {
     expect(plan.create.map((one) => one.endpoints.map(({ addresses }) => addresses[0]))).toEqual([["6"]]);
   });
 
+  test("new endpoints go together into the slice that they make fullest, or into one of their own", () => {
+    const sizesAfter = (added: number): unknown => {
+      const ips = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}${i}`);
+      const existing = [slice("s6", ips("a", 6)), slice("s9", ips("b", 9)), slice("s7", ips("c", 7))];
+      const all = [...existing.flatMap(({ endpoints }) => endpoints.flatMap(({ addresses }) => addresses))];
+      const { update, create } = planSlices(group([...all, ...ips("new", added)]), existing, families, 10);
+      return {
+        update: update.map((one) => [one.slice.metadata.name, one.endpoints.length]),
+        create: create.map((one) => one.endpoints.length),
+      };
+    };
+    expect(sizesAfter(1)).toEqual({ update: [["s9", 10]], create: [] });
+    expect(sizesAfter(3)).toEqual({ update: [["s7", 10]], create: [] });
+    expect(sizesAfter(4)).toEqual({ update: [["s6", 10]], create: [] });
+    expect(sizesAfter(5)).toEqual({ update: [], create: [5] });
+    expect(sizesAfter(12)).toEqual({ update: [["s7", 9]], create: [10] });
+  });
+
   test("keeps one empty slice to say that there is nothing", () => {
     expect(planSlices([], [], families, 2).create).toEqual([{ addressType: "IPv4", ports: [], endpoints: [] }]);
     expect(planSlices([], [slice("s", [])], families, 2)).toMatchObject({ create: [], delete: [], update: [] });

@@ -25,8 +25,8 @@ export interface SlicePlan {
 
 /**
  * How to get from the slices that exist to the endpoints that should (pure). Endpoints stay in the slice they are in, so
- * that a change of one pod rewrites one slice; new ones fill slices that change anyway, then others with room, then new
- * slices. An address family without endpoints keeps one empty slice, which says that there are none. A slice that is not
+ * that a change of one pod rewrites one slice; new ones fill slices that change anyway. Those that are left go together into
+ * the slice that they make fullest, or into new ones: no two slices are rewritten for them. An address family without endpoints keeps one empty slice, which says that there are none. A slice that is not
  * needed any more becomes a new one that is: only its family of addresses cannot change.
  */
 export function planSlices(
@@ -108,11 +108,16 @@ function planGroup(
     state.endpoints.push(...queue.splice(0, room));
     state.changed = true;
   };
-  for (const state of states.filter(({ changed }) => changed)) fill(state);
   // The fullest first, so that slices close up.
-  for (const state of states.filter(({ changed }) => !changed).sort((a, b) => b.endpoints.length - a.endpoints.length))
-    if (state.endpoints.length < mostInSlice) fill(state);
-  while (queue.length > 0) plan.create.push({ ...group, endpoints: queue.splice(0, mostInSlice) });
+  const fullestFirst = states.toSorted((a, b) => b.endpoints.length - a.endpoints.length);
+  for (const state of fullestFirst) if (state.changed && state.endpoints.length > 0) fill(state);
+  const unchanged = fullestFirst.filter(({ changed }) => !changed);
+  while (queue.length > 0) {
+    const room = mostInSlice - queue.length;
+    const fitting = room > 0 && unchanged.find((state) => !state.changed && state.endpoints.length <= room);
+    if (fitting) fill(fitting);
+    else plan.create.push({ ...group, endpoints: queue.splice(0, mostInSlice) });
+  }
 
   const isPlaceholder = group.endpoints.length === 0;
   let kept = 0;

@@ -22,9 +22,6 @@ export const firstMemory = (currentReplicas: number, now_ms: number): ScalingMem
   downs: [],
 });
 
-/** Without a behaviour of its own an autoscaler grows at once and shrinks to the most of the last five minutes. */
-const usualDownWindow_s = 300;
-
 export interface Bounds {
   readonly min: number;
   readonly max: number;
@@ -57,13 +54,15 @@ export interface ScalingStep {
   readonly bounds: Bounds;
   readonly behaviour: HorizontalPodAutoscalerBehavior | undefined;
   readonly memory: ScalingMemory;
+  /** Without a window of its own an autoscaler grows at once and shrinks to the most of so long. */
+  readonly usualDownWindow_s: number;
   /** Of the monotonic clock, as the memory's times. */
   readonly now_ms: number;
 }
 
 /** The size that may be taken now on the way to the desired one. */
 export function normalize(step: ScalingStep): Normalized {
-  const { desired, current, behaviour, memory, now_ms } = step;
+  const { desired, current, behaviour, memory, usualDownWindow_s, now_ms } = step;
   const windows = {
     up_s: behaviour?.scaleUp?.stabilizationWindowSeconds ?? 0,
     down_s: behaviour?.scaleDown?.stabilizationWindowSeconds ?? usualDownWindow_s,

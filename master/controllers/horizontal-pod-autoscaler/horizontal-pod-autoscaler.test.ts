@@ -12,6 +12,7 @@ import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
 import { webTemplate } from "../testing/workloads.ts";
+import { usualAutoscaling } from "./autoscaling-settings.ts";
 import { firstMemory, normalize, remember } from "./behaviour.ts";
 import { horizontalPodAutoscalerController } from "./horizontal-pod-autoscaler.ts";
 import { byAverage, byRatio, byShare, byUtilization } from "./replica-calculator.ts";
@@ -44,6 +45,7 @@ describe("replicas by metrics", () => {
     pods,
     metrics: usage(milli),
     tolerance,
+    starting: usualAutoscaling,
     now_ms,
   });
   const three = [pod("a"), pod("b"), pod("c")];
@@ -83,19 +85,51 @@ describe("replicas by metrics", () => {
 
 describe("behaviour", () => {
   const bounds = { min: 1, max: 20 };
+  const usualDownWindow_s = 300;
 
   test("without rules it grows to double at once and shrinks to the most of five minutes", () => {
     const start = firstMemory(5, 0);
-    const grown = normalize({ desired: 18, current: 5, bounds, behaviour: undefined, memory: start, now_ms: 1_000 });
+    const grown = normalize({
+      desired: 18,
+      current: 5,
+      bounds,
+      behaviour: undefined,
+      memory: start,
+      usualDownWindow_s,
+      now_ms: 1_000,
+    });
     expect(grown).toMatchObject({ replicas: 10, scalingLimited: { status: "True", reason: "ScaleUpLimit" } });
-    const held = normalize({ desired: 2, current: 5, bounds, behaviour: undefined, memory: start, now_ms: 1_000 });
+    const held = normalize({
+      desired: 2,
+      current: 5,
+      bounds,
+      behaviour: undefined,
+      memory: start,
+      usualDownWindow_s,
+      now_ms: 1_000,
+    });
     expect(held).toMatchObject({ replicas: 5, ableToScale: { reason: "ScaleDownStabilized" } });
     expect(
-      normalize({ desired: 2, current: 5, bounds, behaviour: undefined, memory: held.memory, now_ms: 400_000 })
-        .replicas,
+      normalize({
+        desired: 2,
+        current: 5,
+        bounds,
+        behaviour: undefined,
+        memory: held.memory,
+        usualDownWindow_s,
+        now_ms: 400_000,
+      }).replicas,
     ).toBe(2);
     expect(
-      normalize({ desired: 30, current: 15, bounds, behaviour: undefined, memory: firstMemory(15, 0), now_ms: 0 }),
+      normalize({
+        desired: 30,
+        current: 15,
+        bounds,
+        behaviour: undefined,
+        memory: firstMemory(15, 0),
+        usualDownWindow_s,
+        now_ms: 0,
+      }),
     ).toMatchObject({
       replicas: 20,
       scalingLimited: { reason: "TooManyReplicas" },
@@ -122,20 +156,44 @@ describe("behaviour", () => {
       },
     };
     const start = firstMemory(5, 0);
-    expect(normalize({ desired: 20, current: 5, bounds, behaviour, memory: start, now_ms: 1_000 }).replicas).toBe(7);
-    const after = remember(start, 5, 7, behaviour, 1_000);
-    expect(normalize({ desired: 20, current: 7, bounds, behaviour, memory: after, now_ms: 30_000 }).replicas).toBe(7);
-    expect(normalize({ desired: 20, current: 7, bounds, behaviour, memory: after, now_ms: 62_000 }).replicas).toBe(9);
     expect(
-      normalize({ desired: 1, current: 7, bounds, behaviour, memory: firstMemory(7, 0), now_ms: 400_000 }),
+      normalize({ desired: 20, current: 5, bounds, behaviour, memory: start, usualDownWindow_s, now_ms: 1_000 })
+        .replicas,
+    ).toBe(7);
+    const after = remember(start, 5, 7, behaviour, 1_000);
+    expect(
+      normalize({ desired: 20, current: 7, bounds, behaviour, memory: after, usualDownWindow_s, now_ms: 30_000 })
+        .replicas,
+    ).toBe(7);
+    expect(
+      normalize({ desired: 20, current: 7, bounds, behaviour, memory: after, usualDownWindow_s, now_ms: 62_000 })
+        .replicas,
+    ).toBe(9);
+    expect(
+      normalize({
+        desired: 1,
+        current: 7,
+        bounds,
+        behaviour,
+        memory: firstMemory(7, 0),
+        usualDownWindow_s,
+        now_ms: 400_000,
+      }),
     ).toMatchObject({
       replicas: 6,
       scalingLimited: { reason: "ScaleDownLimit" },
     });
     const disabled = { ...behaviour, scaleDown: { ...behaviour.scaleDown, selectPolicy: "Disabled" } };
     expect(
-      normalize({ desired: 1, current: 7, bounds, behaviour: disabled, memory: firstMemory(7, 0), now_ms: 400_000 })
-        .replicas,
+      normalize({
+        desired: 1,
+        current: 7,
+        bounds,
+        behaviour: disabled,
+        memory: firstMemory(7, 0),
+        usualDownWindow_s,
+        now_ms: 400_000,
+      }).replicas,
     ).toBe(7);
   });
 });
@@ -248,6 +306,36 @@ describe("a HorizontalPodAutoscaler", () => {
       );
       await harness.client.delete(horizontalPodAutoscalers, metadata);
     }
+  });
+
+  test("asks for custom metrics in the version that the server prefers, of those that are understood", async () => {
+    const target = { type: "AverageValue", averageValue: "10" };
+    const spec = { ...autoscaler.spec, metrics: [{ type: "Pods", pods: { metric: { name: "hits" }, target } }] };
+    const { client } = harness;
+    const raw = client.raw.bind(client);
+    const version = (name: string) => ({ groupVersion: `custom.metrics.k8s.io/${name}`, version: name });
+    let versions = ["v1beta2", "v1beta1"];
+    const asked: string[] = [];
+    client.raw = async (request: RawRequest) => {
+      if (request.path === "/apis/custom.metrics.k8s.io")
+        return { versions: versions.map(version), preferredVersion: version(versions[0] ?? "") };
+      if (!request.path.startsWith("/apis/custom.metrics.k8s.io/")) return raw(request);
+      asked.push(request.path.split("/")[3] ?? "");
+      return { items: [{ describedObject: { name: "a" }, timestamp: now, value: "10" }] };
+    };
+    await client.create(horizontalPodAutoscalers, { ...autoscaler, spec });
+    await harness.run(horizontalPodAutoscalerController(), clock);
+    await eventually(() => asked.at(-1) === "v1beta2", "the newer version");
+    versions = ["v1alpha9", "v1beta1"];
+    await eventually(async () => {
+      await clock.advance(15_000);
+      return asked.at(-1) === "v1beta1";
+    }, "the one that is understood");
+    versions = ["v1alpha9"];
+    await eventually(async () => {
+      await clock.advance(15_000);
+      return (await condition("ScalingActive"))?.message?.endsWith("no known available metric versions found") === true;
+    }, "none");
   });
 
   test("keeps its bounds without asking for metrics, and tells when there is no target", async () => {

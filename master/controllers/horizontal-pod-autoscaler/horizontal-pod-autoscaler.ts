@@ -22,12 +22,10 @@ import {
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { equalStatus } from "../equal-status.ts";
+import { type AutoscalingSettings, usualAutoscaling } from "./autoscaling-settings.ts";
 import { type ConditionText, firstMemory, normalize, remember, type ScalingMemory } from "./behaviour.ts";
 import { MetricError, replicasForMetric, toleranceOf } from "./metric-replicas.ts";
 import { MetricsClient } from "./metrics-client.ts";
-
-/** Between two looks at the metrics. */
-const period_ms = 15_000;
 
 /** How often a change of size is tried again when somebody else changed the target meanwhile. */
 const scaleAttempts = 5;
@@ -39,8 +37,11 @@ interface Memories {
   readonly selectors: Map<string, { readonly namespace: string; readonly selector: LabelSelector }>;
 }
 
-/** Sizes what HorizontalPodAutoscalers name by what the metrics APIs tell. */
-export function horizontalPodAutoscalerController(): ControllerDefinition {
+/** Sizes what HorizontalPodAutoscalers name by what the metrics APIs tell. Upstream looks at a new autoscaler, or one that was
+ *  changed, only once the time between two looks has passed; here it is looked at at once. */
+export function horizontalPodAutoscalerController(
+  settings: AutoscalingSettings = usualAutoscaling,
+): ControllerDefinition {
   let memories: Memories = { scaling: new Map(), selectors: new Map() };
   let metrics: MetricsClient | undefined;
   return defineController({
@@ -65,7 +66,7 @@ export function horizontalPodAutoscalerController(): ControllerDefinition {
         return undefined;
       }
       metrics ??= new MetricsClient(context.client, new ResourceMapper(context.client));
-      return new Autoscaling(key, autoscaler, context, memories, metrics).run();
+      return new Autoscaling(key, autoscaler, context, { memories, metrics, settings }).run();
     },
   });
 }
@@ -81,6 +82,12 @@ interface Decision {
   readonly metrics: readonly MetricStatus[];
 }
 
+interface AutoscalingParts {
+  readonly memories: Memories;
+  readonly metrics: MetricsClient;
+  readonly settings: AutoscalingSettings;
+}
+
 class Autoscaling {
   readonly #namespace: string;
   #conditions: HorizontalPodAutoscalerCondition[];
@@ -89,8 +96,7 @@ class Autoscaling {
     readonly key: string,
     readonly autoscaler: HorizontalPodAutoscaler,
     readonly context: ControllerContext,
-    readonly memories: Memories,
-    readonly metrics: MetricsClient,
+    readonly parts: AutoscalingParts,
   ) {
     this.#namespace = autoscaler.metadata.namespace ?? "";
     this.#conditions = [...(autoscaler.status?.conditions ?? [])];
@@ -104,7 +110,7 @@ class Autoscaling {
       // What the metrics or the target refuse is looked at again at the usual time, not sooner.
       this.context.log.debug("did not scale", { key: this.key, error });
     }
-    return { requeueAfter_ms: period_ms };
+    return { requeueAfter_ms: this.parts.settings.syncPeriod_ms };
   }
 
   #event(type: "Normal" | "Warning", reason: string, message: string): void {
@@ -123,7 +129,7 @@ class Autoscaling {
   async #scale(): Promise<void> {
     const target = await this.#target();
     const current = target.scale.spec?.replicas ?? 0;
-    const { scaling } = this.memories;
+    const { scaling } = this.parts.memories;
     if (!scaling.has(this.key)) scaling.set(this.key, firstMemory(current, this.context.clock.now_ms()));
     let decision: Decision | undefined;
     try {
@@ -144,7 +150,7 @@ class Autoscaling {
   async #target(): Promise<{ readonly path: string; readonly scale: Scale }> {
     const { apiVersion = "", kind, name } = this.autoscaler.spec.scaleTargetRef;
     try {
-      const resource = await this.metrics.mapper.resourceOf(apiVersion, kind);
+      const resource = await this.parts.metrics.mapper.resourceOf(apiVersion, kind);
       const group = apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
       if (!resource) throw new Error(`no matches for kind "${kind}" in group "${group}"`);
       const path = resourcePath(resource.ref, { namespace: this.#namespace, name, subresource: "scale" });
@@ -175,12 +181,15 @@ class Autoscaling {
     if (current < min)
       return { replicas: min, reason: "Current number of replicas below Spec.MinReplicas", metrics: [] };
     const proposal = await this.#fromMetrics(scale, current);
-    const reason = proposal.replicas > current ? `${proposal.name} above target` : "All metrics below target";
+    const reason = reasonOf(proposal, current);
     const now_ms = this.context.clock.now_ms();
-    const memory = this.memories.scaling.get(this.key) ?? firstMemory(current, now_ms);
-    const desired = proposal.replicas;
-    const normalized = normalize({ desired, current, bounds: { min, max }, behaviour: behavior, memory, now_ms });
-    this.memories.scaling.set(this.key, normalized.memory);
+    const memory = this.parts.memories.scaling.get(this.key) ?? firstMemory(current, now_ms);
+    // No metric asks for fewer than none.
+    const desired = Math.max(0, proposal.replicas);
+    const usualDownWindow_s = Math.trunc(this.parts.settings.downscaleStabilization_ms / 1000);
+    const step = { desired, current, bounds: { min, max }, behaviour: behavior, memory, usualDownWindow_s, now_ms };
+    const normalized = normalize(step);
+    this.parts.memories.scaling.set(this.key, normalized.memory);
     this.#set("AbleToScale", normalized.ableToScale);
     this.#set("ScalingLimited", normalized.scalingLimited);
     return { replicas: normalized.replicas, reason, metrics: proposal.statuses };
@@ -200,7 +209,8 @@ class Autoscaling {
       namespace: this.#namespace,
       selector: selector.toString(),
       pods,
-      tolerance: toleranceOf(this.autoscaler),
+      tolerance: toleranceOf(this.autoscaler, this.parts.settings.tolerance),
+      starting: this.parts.settings,
       now_ms: clock.wall_ms(),
     };
     const specs = this.autoscaler.spec.metrics ?? [];
@@ -209,7 +219,7 @@ class Autoscaling {
     const failures: MetricError[] = [];
     for (const [index, spec] of specs.entries()) {
       try {
-        const { replicas, name, status } = await replicasForMetric(spec, input, this.metrics);
+        const { replicas, name, status } = await replicasForMetric(spec, input, this.parts.metrics);
         statuses[index] = status;
         if (best.replicas === 0 || replicas > best.replicas) best = { replicas, name };
       } catch (error) {
@@ -245,7 +255,7 @@ class Autoscaling {
       const message = `couldn't convert selector into a corresponding internal selector object: ${messageOf(error)}`;
       throw this.#invalidSelector("InvalidSelector", message, message);
     }
-    this.memories.selectors.set(this.key, { namespace: this.#namespace, selector });
+    this.parts.memories.selectors.set(this.key, { namespace: this.#namespace, selector });
     const rivals = this.#rivals(selector);
     if (rivals.length < 2) return selector;
     const names = rivals.map((key) => `{${key.slice(key.indexOf("/") + 1)} ${this.#namespace}}`).join(" ");
@@ -265,7 +275,7 @@ class Autoscaling {
     const { lister } = this.context;
     const pods = lister(podResource).labelled(this.#namespace, (labels) => selector.matches(labels));
     const known = new Set(lister(horizontalPodAutoscalers).list(this.#namespace).map(keyOf));
-    return [...this.memories.selectors]
+    return [...this.parts.memories.selectors]
       .filter(([key, other]) => known.has(key) && other.namespace === this.#namespace)
       .filter(([, other]) => pods.some(({ metadata }) => other.selector.matches(metadata.labels)))
       .map(([key]) => key);
@@ -299,10 +309,10 @@ class Autoscaling {
     const message = `the HPA controller was able to update the target scale to ${replicas}`;
     this.#set("AbleToScale", { status: "True", reason: "SucceededRescale", message });
     this.#event("Normal", "SuccessfulRescale", `New size: ${replicas}; reason: ${reason}`);
-    const memory = this.memories.scaling.get(this.key);
+    const memory = this.parts.memories.scaling.get(this.key);
     if (memory) {
       const next = remember(memory, current, replicas, this.autoscaler.spec.behavior, clock.now_ms());
-      this.memories.scaling.set(this.key, next);
+      this.parts.memories.scaling.set(this.key, next);
     }
   }
 
@@ -337,6 +347,12 @@ class Autoscaling {
       throw error;
     }
   }
+}
+
+/** Of a change of size; none where it comes of former looks at the metrics alone. */
+function reasonOf({ replicas, name }: { readonly replicas: number; readonly name: string }, current: number): string {
+  if (replicas > current) return `${name} above target`;
+  return replicas < current ? "All metrics below target" : "";
 }
 
 /** No size could be had from the metrics; the status says why. */

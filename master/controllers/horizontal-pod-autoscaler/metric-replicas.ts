@@ -1,4 +1,5 @@
-import { formatQuantity, milliValue, quantityOf } from "#shared/api/quantity.ts";
+import { formatQuantity, milliValue, parseQuantity, quantityOf } from "#shared/api/quantity.ts";
+import { structText } from "#shared/api/selector/struct-text.ts";
 import type {
   HorizontalPodAutoscaler,
   MetricIdentifier,
@@ -10,13 +11,16 @@ import type {
 import type { MetricsClient } from "./metrics-client.ts";
 import { byAverage, byRatio, byShare, byUtilization, type PodsInput, type Tolerance } from "./replica-calculator.ts";
 
-const usualTolerance = 0.1;
-
 /** How far a metric may be off its target, as a share of it, before anything is scaled (KEP-4951). */
-export function toleranceOf({ spec }: HorizontalPodAutoscaler): Tolerance {
-  const share = (value: string | number | undefined): number =>
-    value === undefined ? usualTolerance : milliValue(value) / 1000;
-  return { up: share(spec.behavior?.scaleUp?.tolerance), down: share(spec.behavior?.scaleDown?.tolerance) };
+export function toleranceOf({ spec: { behavior } }: HorizontalPodAutoscaler, usual: number): Tolerance {
+  const share = (value: string | number | undefined): number => (value === undefined ? usual : approximately(value));
+  return { up: share(behavior?.scaleUp?.tolerance), down: share(behavior?.scaleDown?.tolerance) };
+}
+
+/** Finer than thousandths. */
+function approximately(value: string | number): number {
+  const { unscaled, scale } = parseQuantity(value);
+  return Number(`${unscaled}e${scale}`);
 }
 
 /** The metric could not be turned into a number of replicas. */
@@ -171,7 +175,7 @@ async function forObject({ object }: MetricSpec, input: MetricInput, client: Met
   if (!object) throw new Error("the metric names no object");
   const { metric, target, describedObject } = object;
   const prefix = isShare(target) ? `failed to get ${metric.name} object metric: ` : "";
-  const usage = await readFor(target, "object", prefix, async () => {
+  const usage = await prefixed(target, "object", prefix, async () => {
     try {
       return await client.object(metric, input.namespace, describedObject);
     } catch (error) {
@@ -199,12 +203,13 @@ async function forExternal(
     target.averageValue === undefined
       ? `failed to get external metric ${metric.name}: `
       : `failed to get ${metric.name} external metric: `;
-  const usage = await readFor(target, "external", prefix, () =>
-    during(`unable to get external metric ${input.namespace}/${metric.name}/${selectorText(metric)}`, () =>
+  const { replicas, current } = await prefixed(target, "external", prefix, async () => {
+    const place = `${input.namespace}/${metric.name}/${selectorText(metric)}`;
+    const usage = await during(`unable to get external metric ${place}`, () =>
       client.external(metric, input.namespace),
-    ),
-  );
-  const { replicas, current } = shared(target, usage, input);
+    );
+    return shared(target, usage, input);
+  });
   return {
     replicas,
     name: `external metric ${labelled(metric)}`,
@@ -212,16 +217,16 @@ async function forExternal(
   };
 }
 
-const selectorText = ({ selector }: MetricIdentifier): string => (selector ? JSON.stringify(selector) : "nil");
+const selectorText = ({ selector }: MetricIdentifier): string => (selector ? structText(selector) : "nil");
 const labelled = (metric: MetricIdentifier): string => `${metric.name}(${selectorText(metric)})`;
 
 /** @param prefix of what a failure is in the event about all metrics */
-async function readFor(
+async function prefixed<T>(
   target: MetricTarget,
   kind: "object" | "external",
   prefix: string,
-  read: () => Promise<number>,
-): Promise<number> {
+  read: () => Promise<T>,
+): Promise<T> {
   if (target.value === undefined && target.averageValue === undefined)
     throw new Error(`invalid ${kind} metric source: neither a value target nor an average value target was set`);
   try {

@@ -1,14 +1,11 @@
 import { milliValue } from "#shared/api/quantity.ts";
+import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isPodReady, podConditionOf } from "../pod-condition.ts";
+import type { AutoscalingSettings } from "./autoscaling-settings.ts";
 import type { PodMetric, PodMetricsByName } from "./metrics-client.ts";
 
 /* How many replicas a metric asks for; all of it pure. Errors are thrown as upstream words them. */
-
-/** A pod that started less long ago is looked at with caution: its start costs more than its work. */
-const cpuInitialization_ms = 5 * 60_000;
-/** A pod that was never ready within this after its start is still starting. */
-const readinessDelay_ms = 30_000;
 
 /** How far usage may be off its target, as a share, before anything changes. */
 export interface Tolerance {
@@ -23,8 +20,12 @@ export interface PodsInput {
   readonly pods: readonly Pod[];
   readonly metrics: PodMetricsByName;
   readonly tolerance: Tolerance;
+  readonly starting: StartingPods;
   readonly now_ms: number;
 }
+
+/** When a pod's use of the CPU is not yet that of its work. */
+export type StartingPods = Pick<AutoscalingSettings, "cpuInitializationPeriod_ms" | "initialReadinessDelay_ms">;
 
 export interface Proposal {
   readonly replicas: number;
@@ -42,12 +43,7 @@ interface Groups {
 }
 
 /** Sorts pods by how far their metrics can be trusted. `cpu` needs the care for pods that have just started. */
-function groupPods(
-  pods: readonly Pod[],
-  metrics: PodMetricsByName,
-  resource: string | undefined,
-  now_ms: number,
-): Groups {
+function groupPods({ pods, metrics, starting, now_ms }: PodsInput, resource: string | undefined): Groups {
   const [unready, missing, ignored] = [new Set<string>(), new Set<string>(), new Set<string>()];
   let ready = 0;
   for (const pod of pods) {
@@ -56,21 +52,26 @@ function groupPods(
     if (deletionTimestamp || pod.status?.phase === "Failed") ignored.add(name);
     else if (pod.status?.phase === "Pending") unready.add(name);
     else if (!metric) missing.add(name);
-    else if (resource === "cpu" && isStarting(pod, metric, now_ms)) unready.add(name);
+    else if (resource === "cpu" && isStarting(pod, metric, starting, now_ms)) unready.add(name);
     else ready++;
   }
   return { ready, unready, missing, ignored };
 }
 
-function isStarting(pod: Pod, metric: PodMetric, now_ms: number): boolean {
+function isStarting(
+  pod: Pod,
+  metric: PodMetric,
+  { cpuInitializationPeriod_ms, initialReadinessDelay_ms }: StartingPods,
+  now_ms: number,
+): boolean {
   const condition = podConditionOf(pod, "Ready");
   const start_ms = Date.parse(pod.status?.startTime ?? "");
   if (!condition || Number.isNaN(start_ms)) return true;
   const changed_ms = Date.parse(condition.lastTransitionTime ?? "") || 0;
   const isNotReady = condition.status === "False";
-  if (start_ms + cpuInitialization_ms > now_ms)
+  if (start_ms + cpuInitializationPeriod_ms > now_ms)
     return isNotReady || metric.timestamp_ms < changed_ms + metric.window_ms;
-  return isNotReady && start_ms + readinessDelay_ms > changed_ms;
+  return isNotReady && start_ms + initialReadinessDelay_ms > changed_ms;
 }
 
 /** For a target average of each pod, in thousandths. */
@@ -103,18 +104,20 @@ export function byUtilization(
     (values) => utilizationOf(values, requests) / target,
     (name) => Math.trunc(((requests.get(name) ?? 0) * Math.max(100, target)) / 100),
   );
-  return { replicas, utilization, averageMilli: average(metrics) };
+  // Metrics of pods that are not known any more count in no share.
+  const known = new Map([...metrics].filter(([name]) => requests.has(name)));
+  return { replicas, utilization, averageMilli: average(known) };
 }
 
 type Values = ReadonlyMap<string, number>;
 
 function trusted(
-  { pods, metrics, now_ms }: PodsInput,
+  input: PodsInput,
   resource: string | undefined,
 ): { readonly groups: Groups; readonly metrics: Values } {
-  if (pods.length === 0) throw new Error("no pods returned by selector while calculating replica count");
-  const groups = groupPods(pods, metrics, resource, now_ms);
-  const left = [...metrics].filter(([name]) => !groups.ignored.has(name) && !groups.unready.has(name));
+  if (input.pods.length === 0) throw new Error("no pods returned by selector while calculating replica count");
+  const groups = groupPods(input, resource);
+  const left = [...input.metrics].filter(([name]) => !groups.ignored.has(name) && !groups.unready.has(name));
   if (left.length === 0) throw new Error("did not receive metrics for targeted pods (pods might be unready)");
   return { groups, metrics: new Map(left.map(([name, { milli }]) => [name, milli])) };
 }
@@ -158,12 +161,13 @@ function requestsOf(pods: readonly Pod[], resource: string, container: string | 
   return new Map(pods.map((pod) => [pod.metadata.name ?? "", requestOf(pod, resource, container)]));
 }
 
-function requestOf({ metadata, spec }: Pod, resource: string, container: string | undefined): number {
+function requestOf(pod: Pod, resource: string, container: string | undefined): number {
+  const { metadata, spec } = pod;
   const ofPod = spec?.resources?.requests;
   if (ofPod && Object.keys(ofPod).length > 0 && container === undefined) {
-    const request = ofPod[resource];
+    const request = podRequests(pod).get(resource);
     if (request === undefined) throw new Error(`missing pod-level request for ${resource} in Pod ${metadata.name}`);
-    return milliValue(request);
+    return resource === "cpu" ? request : request * 1000;
   }
   const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
   const counted = [...(spec?.containers ?? []), ...sidecars].filter(
@@ -182,7 +186,10 @@ function requestOf({ metadata, spec }: Pod, resource: string, container: string 
 }
 
 /** For one value for all: the ready pods share it by the ratio to its target. */
-export function byRatio({ currentReplicas, pods, tolerance }: Omit<PodsInput, "metrics">, ratio: number): number {
+export function byRatio(
+  { currentReplicas, pods, tolerance }: Pick<PodsInput, "currentReplicas" | "pods" | "tolerance">,
+  ratio: number,
+): number {
   if (currentReplicas === 0) return Math.ceil(ratio);
   if (isWithin(tolerance, ratio)) return currentReplicas;
   if (pods.length === 0)

@@ -61,6 +61,8 @@ export function jobController({ gather_ms = 1000 }: JobControllerOptions = {}): 
       }),
     ],
     concurrency: 5,
+    // Upstream's: what refuses pods, a quota for instance, goes on refusing them for a while.
+    backOff: { first_ms: 1_000, longest_ms: 60_000 },
     start() {
       memory = new JobMemory();
     },

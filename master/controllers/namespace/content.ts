@@ -76,12 +76,11 @@ async function emptyOne(
   tally: Tally,
 ): Promise<void> {
   const listable = verbs.has("list");
-  // Most resources hold nothing: a read is cheaper than a write.
   let left = listable ? await listAll(client, namespace, ref) : [];
-  if (listable && left.length === 0) return;
   const isInGrace = isPods(ref) && since_ms < longestGrace_ms(left as unknown as readonly Pod[]);
   const options = { propagationPolicy: "Background" };
   if (verbs.has("deletecollection")) {
+    // Also where the list shows nothing: what cannot be read is in no list, and keeps the namespace.
     await client.deleteCollection(ref, { namespace }, options);
   } else {
     for (const { metadata } of left) {

@@ -94,6 +94,28 @@ test("a pod that stays beyond its time without a reason is told of", async () =>
   );
 });
 
+test("what no list shows keeps a namespace, and is told of", async () => {
+  harness = await Harness.onApiServer();
+  const { client } = harness;
+  await client.create(namespaces, namespace("ns", true));
+  const deleteCollection = client.deleteCollection.bind(client);
+  let isThere = true;
+  client.deleteCollection = async (ref, scope, options) => {
+    if (isThere && ref.plural === "configmaps") throw new Error("corrupt object");
+    await deleteCollection(ref, scope, options);
+  };
+  await harness.run(namespaceController(new ResourceMapper(client)));
+  await client.delete(namespaces, { name: "ns" });
+  const failure = async () =>
+    (await client.get(namespaces, { name: "ns" })).status?.conditions?.find(
+      ({ type }) => type === "NamespaceDeletionContentFailure",
+    );
+  await eventually(async () => (await failure())?.status === "True");
+  expect((await failure())?.message).toContain("corrupt object");
+  isThere = false;
+  await eventually(async () => ((await client.get(namespaces, { name: "ns" })).spec?.finalizers ?? []).length === 0);
+});
+
 test("conditions change only when what they say changes, and leave others alone", () => {
   const report = {
     discoveryFailures: new Map(),

@@ -31,6 +31,7 @@ export class Aliases {
       result
         .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "TIME")
         .replace(/\b\d+\.\d+\.\d+\.\d+\b/g, "IP")
+        .replace(/\bfd43:[0-9a-f:]+/g, "IP6")
         // Of what could not be made, or is in another namespace.
         .replace(/(pods \\"[a-z0-9-]+-)[a-z0-9]{5}(?=\\" is forbidden)/g, "$1*")
         .replace(/((?:new replica set|replicasets\.apps) \\"[a-z]+-)[a-z0-9]{6,10}(?=\\")/g, "$1HASH")

@@ -32,6 +32,10 @@ const controllerDifferences: readonly ControllerDifference[] = [
       step.startsWith("namespace-") && /^Namespace .*(Remain|remaining|Removed|removed|finalizers)/.test(difference),
   },
   {
+    reason: "An autoscaler that goes, or another of its name, while it is looked at is told of by chance.",
+    explains: (_, difference) => difference.startsWith("only") && difference.includes('"reason":"FailedUpdateStatus"'),
+  },
+  {
     reason: "A CronJob whose status changed while it made a Job looks again, and may find the Job before it is noted.",
     explains: (_, difference) => difference.startsWith("only ours") && difference.includes('"reason":"UnexpectedJob"'),
   },

@@ -1,3 +1,4 @@
+import type { AutoscalingSettings } from "../../../master/controllers/horizontal-pod-autoscaler/autoscaling-settings.ts";
 import { workloadControllers } from "../../../master/controllers/workload-controllers.ts";
 import { type ControlPlane, startControlPlane } from "../../controllers/control-plane.ts";
 import { differencesOf } from "./comparison.ts";
@@ -34,11 +35,20 @@ class Differs extends Error {
   override readonly name = "Differs";
 }
 
+export interface OwnOptions {
+  readonly autoscaling?: AutoscalingSettings;
+  /** Whether other servers can be put behind APIServices, and kinds be added. */
+  readonly isExtensible?: boolean;
+  readonly serviceCidr?: string;
+}
+
 /** The control plane in memory, without its scheduler: scenarios say where pods run. */
-export async function startOwn(): Promise<OwnControllers> {
-  const plane = await startControlPlane(workloadControllers, {
+export async function startOwn(options: OwnOptions = {}): Promise<OwnControllers> {
+  const { autoscaling, isExtensible = false, serviceCidr = "10.43.0.0/16" } = options;
+  const plane = await startControlPlane(workloadControllers(autoscaling), {
     schedules: false,
-    serviceCidr: "10.43.0.0/16",
+    isExtensible,
+    serviceCidr,
     // Upstream's.
     tolerationSeconds: { notReady_s: 300, unreachable_s: 300 },
   });
@@ -51,7 +61,7 @@ export async function startOwn(): Promise<OwnControllers> {
         const step = keyOf(scenario, label);
         const wanted = recorded(step);
         const differences = wanted
-          ? await differencesAfter(room, wanted, step, patience_ms)
+          ? await differencesAfter({ room, wanted, step, leavesOut: scenario.leavesOut }, patience_ms)
           : ["upstream never came to this step"];
         if (differences.length === 0) return;
         found.push({ label, differences });
@@ -71,11 +81,18 @@ export async function startOwn(): Promise<OwnControllers> {
   };
 }
 
+interface Comparison {
+  readonly room: Room;
+  readonly wanted: Snapshot;
+  readonly step: string;
+  readonly leavesOut: Scenario["leavesOut"];
+}
+
 /** What still differs when patience ends; nothing as soon as nothing does. */
-async function differencesAfter(room: Room, wanted: Snapshot, step: string, patience_ms: number): Promise<string[]> {
+async function differencesAfter({ room, wanted, step, leavesOut }: Comparison, patience_ms: number): Promise<string[]> {
   const end = performance.now() + patience_ms;
   for (;;) {
-    const differences = differencesOf(wanted, snapshotOf(room)).filter((each) => !isExplained(step, each));
+    const differences = differencesOf(wanted, snapshotOf(room, leavesOut)).filter((each) => !isExplained(step, each));
     const left_ms = end - performance.now();
     if (differences.length === 0 || left_ms <= 0) return differences;
     await room.change(left_ms);

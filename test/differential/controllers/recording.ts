@@ -3,7 +3,10 @@ import { loadAnswers, savedAnswers } from "../wire/recording.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Scenario } from "./world.ts";
 
-export const file = join(import.meta.dir, "answers.json.br");
+export const answersFile = "answers.json.br";
 export const keyOf = ({ name }: Scenario, label: string): string => `${name}: ${label}`;
-export const loadSnapshots = (): ((key: string) => Snapshot | undefined) => loadAnswers<Snapshot>(file);
-export const allSnapshots = (): ReadonlyMap<string, Snapshot> => savedAnswers<Snapshot>(file);
+/** @param folder where a suite's recording lies */
+export const loadSnapshots = (folder: string): ((key: string) => Snapshot | undefined) =>
+  loadAnswers<Snapshot>(join(folder, answersFile));
+export const allSnapshots = (folder: string): ReadonlyMap<string, Snapshot> =>
+  savedAnswers<Snapshot>(join(folder, answersFile));

@@ -1,6 +1,7 @@
 import { cronJobScenarios } from "./cronjob-scenarios.ts";
 import { daemonSetScenarios } from "./daemonset-scenarios.ts";
 import { deploymentScenarios } from "./deployment-scenarios.ts";
+import { jobLimitScenarios } from "./job-limit-scenarios.ts";
 import { jobScenarios } from "./job-scenarios.ts";
 import { scalingScenarios } from "./scaling-scenarios.ts";
 import { serviceScenarios } from "./service-scenarios.ts";
@@ -15,6 +16,7 @@ export const scenarios: readonly Scenario[] = [
   ...scalingScenarios,
   ...deploymentScenarios,
   ...jobScenarios,
+  ...jobLimitScenarios,
   ...statefulSetScenarios,
   ...daemonSetScenarios,
   ...setScenarios,

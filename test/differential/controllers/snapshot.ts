@@ -6,9 +6,9 @@ import type { Room } from "./mirror.ts";
 /** Everything in a namespace as controllers left it, without what is by chance: objects as JSON, sorted. */
 export type Snapshot = readonly string[];
 
-export function snapshotOf(room: Room): Snapshot {
+export function snapshotOf(room: Room, leavesOut: readonly string[] = []): Snapshot {
   const texts = [...room.objects.values()]
-    .filter((object) => !isCombined(object))
+    .filter((object) => !isCombined(object) && !leavesOut.includes(object.kind ?? ""))
     .map((object) =>
       sorted(room.aliases.apply(JSON.stringify(object.kind === "Event" ? toldBy(object as Event) : bare(object)))),
     );

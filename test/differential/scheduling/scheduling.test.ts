@@ -13,7 +13,10 @@ const recorded = loadRecorded();
 let plane: ControlPlane;
 beforeAll(async () => {
   // The scenarios' nodes have no kubelets that would renew their Leases.
-  plane = await startControlPlane(workloadControllers, { nodeMonitorGracePeriod_ms: 3_600_000 });
+  plane = await startControlPlane(workloadControllers(), {
+    nodeMonitorGracePeriod_ms: 3_600_000,
+    isExtensible: true,
+  });
 });
 afterAll(() => plane.stop());
 

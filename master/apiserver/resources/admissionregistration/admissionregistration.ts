@@ -7,6 +7,7 @@ import {
   validatingAdmissionPolicyBindings,
   validatingWebhookConfigurations,
 } from "#shared/api/resources.ts";
+import { structText } from "#shared/api/selector/struct-text.ts";
 import type {
   MutatingWebhookConfiguration,
   ValidatingAdmissionPolicy,
@@ -17,7 +18,6 @@ import type {
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
 } from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
-import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
 import type { ResourceDeclaration, Strategy, TableColumn } from "../../registry/declaration.ts";
 import { ageColumn, column, integerColumn, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
@@ -43,18 +43,6 @@ type Binding = ValidatingAdmissionPolicyBinding | MutatingAdmissionPolicyBinding
 const paramKindColumn = column<Policy>("ParamKind", ({ spec: { paramKind } }) =>
   paramKind === undefined ? "<unset>" : `${paramKind.apiVersion ?? ""}/${paramKind.kind ?? ""}`,
 );
-
-/** As Go's generated String has it, which upstream shows here. */
-function structText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
-  const labels = Object.entries(matchLabels)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}: ${value},`);
-  const requirements = matchExpressions.map(
-    ({ key, operator, values = [] }) =>
-      `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(" ")}],},`,
-  );
-  return `&LabelSelector{MatchLabels:map[string]string{${labels.join("")}},MatchExpressions:[]LabelSelectorRequirement{${requirements.join("")}},}`;
-}
 
 const bindingColumns: readonly TableColumn<Binding>[] = [
   nameColumn,

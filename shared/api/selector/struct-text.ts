@@ -1,7 +1,7 @@
-import type { LabelSelector } from "#shared/api/types/meta-v1.generated.ts";
+import type { LabelSelector } from "../types/meta-v1.generated.ts";
 
-/** A selector as Go prints it: what upstream's event of unmanaged pods shows. */
-export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector = {}): string {
+/** A selector as Go prints the struct, which upstream shows in some columns, events and conditions. */
+export function structText({ matchLabels = {}, matchExpressions = [] }: LabelSelector = {}): string {
   const labels = Object.keys(matchLabels)
     .sort()
     .map((key) => `${key}: ${matchLabels[key]},`);
