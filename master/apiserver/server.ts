@@ -218,6 +218,8 @@ export class ApiServer {
 
   /** Whether a connection may leave HTTP, for a protocol, to what is at a place; elsewhere nobody minds that it would. */
   takesUpgrade(info: RequestInfo, protocol: string): boolean {
+    // By HTTP/2 a client would ask whoever is behind for anything, in this server's name: such a request is answered as it is.
+    if (/(^|[\s,])(h2c|http\/)/.test(protocol)) return false;
     if (this.#isPassedOn(info)) return true;
     if (!info.isResourceRequest) return this.#guards?.paths?.[info.path] !== undefined;
     return protocol === "websocket" && isLongRunning(info);

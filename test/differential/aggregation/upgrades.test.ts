@@ -11,8 +11,10 @@ setDefaultTimeout(300_000);
 const group = "upgrading.example.com";
 /** What the server behind has been asked for. */
 const seen: string[] = [];
+const upgrades: (string | undefined)[] = [];
 const answer: Answerer = (incoming, response) => {
   seen.push(incoming.url ?? "");
+  upgrades.push(incoming.headers.upgrade);
   const [, name] = /\/([a-z]+)\/x$/.exec(incoming.url ?? "") ?? [];
   if (name === "moved") response.writeHead(302, { location: "https://elsewhere.example.com/" }).end();
   else if (name === "switched")
@@ -41,11 +43,14 @@ afterAll(async () => {
   await server?.stop();
 });
 
-async function asked(path: string): Promise<{ code: number; location: string | undefined; text: string }> {
+async function asked(
+  path: string,
+  upgrade = "websocket",
+): Promise<{ code: number; location: string | undefined; text: string }> {
   const { certificatePem: cert, keyPem: key } = await server.issue("admin", ["system:masters"]);
   const sent = request(`${server.url}/apis/${group}/v1/${path}`, {
     ...{ ca: server.authority.certificatePem, cert, key, agent: false },
-    headers: { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13" },
+    headers: { connection: "Upgrade", upgrade, "sec-websocket-version": "13" },
   });
   return new Promise((resolve, reject) => {
     sent.on("error", reject);
@@ -80,6 +85,13 @@ test("a redirect is not passed on, nor an answer as if nothing had been asked", 
 
 test("once a server has switched, bytes come as it sends them", async () => {
   expect(await asked("switched/x")).toEqual({ code: 101, location: undefined, text: "hello" });
+});
+
+test("nobody gets to speak HTTP/2 with the server behind: the request is answered as it is", async () => {
+  upgrades.length = 0;
+  expect(await asked("plain/x", "h2c")).toMatchObject({ code: 200 });
+  expect(await asked("plain/x", "websocket, h2c")).toMatchObject({ code: 200 });
+  expect(upgrades).toEqual([undefined, undefined]);
 });
 
 test("what a client sends behind a refusal is no request of this server's to the one behind", async () => {
