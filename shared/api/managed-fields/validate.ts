@@ -57,8 +57,8 @@ function check(value: unknown, atom: Atom, run: Run): void {
 const tell = ({ problems }: Run, message: string): void => void problems.push({ path: "", message });
 
 /** The problems from `first` on are below this element. */
-function placeBelow({ problems }: Run, first: number, element: () => PathElement): void {
-  for (const problem of problems.slice(first)) problem.path = displayElement(element()) + problem.path;
+function placeBelow({ problems }: Run, first: number, element: PathElement): void {
+  for (const problem of problems.slice(first)) problem.path = displayElement(element) + problem.path;
 }
 
 function checkMap(value: unknown, atom: MapAtom, run: Run): void {
@@ -72,7 +72,7 @@ function checkMap(value: unknown, atom: MapAtom, run: Run): void {
     const field = atom.fieldAtom(key);
     if (field === undefined) tell(run, "field not declared in schema");
     else check(value[key], field, run);
-    if (run.problems.length > first) placeBelow(run, first, () => fieldElement(key));
+    if (run.problems.length > first) placeBelow(run, first, fieldElement(key));
     if (field === undefined) return;
   }
 }
@@ -89,7 +89,7 @@ function checkList(value: unknown, atom: ListAtom, run: Run): void {
     if (elementOf && element === undefined) return;
     const first = run.problems.length;
     check(value[index], atom.element, run);
-    if (run.problems.length > first) placeBelow(run, first, () => element ?? `i:${index}`);
+    if (run.problems.length > first) placeBelow(run, first, element ?? `i:${index}`);
   }
 }
 
