@@ -14,12 +14,12 @@ export const maxData_bytes = 1024 * 1024;
 function validate({ data = {}, binaryData = {} }: ConfigMap): FieldError[] {
   return collect((root) => {
     let size_bytes = 0;
+    const texts = root.at("data");
     for (const key in data) {
-      const value = data[key] ?? "";
-      const at = root.at("data").key(key);
-      at.invalidEach(key, isConfigMapKey(key));
-      if (Object.hasOwn(binaryData, key)) at.invalid(key, "duplicate of key present in binaryData");
-      size_bytes += Buffer.byteLength(value);
+      const problems = isConfigMapKey(key);
+      if (problems.length > 0) texts.key(key).invalidEach(key, problems);
+      if (Object.hasOwn(binaryData, key)) texts.key(key).invalid(key, "duplicate of key present in binaryData");
+      size_bytes += Buffer.byteLength(data[key] ?? "");
     }
     for (const [key, value] of Object.entries(binaryData)) {
       root.at("binaryData").key(key).invalidEach(key, isConfigMapKey(key));
