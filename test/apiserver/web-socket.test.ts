@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { connect } from "node:tls";
+import { notFound } from "#shared/api/errors.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 
 let server: TestServer;
@@ -25,6 +26,7 @@ beforeAll(async () => {
         "": {
           "pods/log": {
             handle: async ({ name, context }) => {
+              if (name === "none") throw notFound({ group: "", plural: "pods" }, "none");
               const body = name === "endless" ? endless(context.signal) : logLines();
               return { kind: "bytes", code: 200, contentType: "text/plain", body };
             },
@@ -105,8 +107,8 @@ describe("a container's log by WebSocket", () => {
   });
 });
 
-/** What a watch answers, after the head, to a client that sends bytes and waits until it is closed. */
-async function answerTo(sent: Buffer): Promise<Buffer> {
+/** All that is answered to a request for an upgrade; what is `sent` follows it when the answer begins. */
+async function answerTo(path: string, sent: Buffer, more = ""): Promise<Buffer> {
   const { certificatePem: cert, keyPem: key } = await server.issue("kubernetes-admin", ["system:masters"]);
   const { hostname, port } = new URL(server.url);
   const socket = connect({ host: hostname, port: Number(port), ca: server.authority.certificatePem, cert, key });
@@ -118,24 +120,48 @@ async function answerTo(sent: Buffer): Promise<Buffer> {
     if (received.length === 1) socket.write(sent);
   });
   socket.write(
-    "GET /api/v1/configmaps?watch=true HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${more}` +
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
   );
   await isClosed;
-  const all = Buffer.concat(received);
+  return Buffer.concat(received);
+}
+
+/** What a watch answers, after the head, to a client that sends bytes and waits until it is closed. */
+async function watchAnswerTo(sent: Buffer): Promise<Buffer> {
+  const all = await answerTo("/api/v1/configmaps?watch=true", sent);
   return all.subarray(all.indexOf("\r\n\r\n") + 4);
 }
+
+describe("an upgrade that is refused", () => {
+  test("is answered as other requests are", async () => {
+    const path = "/api/v1/namespaces/default/pods/none/log";
+    const answer = (await answerTo(path, Buffer.alloc(0), "Audit-ID: mine\r\n")).toString();
+    const [head = "", body = ""] = answer.split("\r\n\r\n");
+    const names = head.split("\r\n").map((line) => line.replace(/^date: .* GMT$/, "date"));
+    expect(names).toEqual([
+      "HTTP/1.1 404 Not Found",
+      "audit-id: mine",
+      "cache-control: no-cache, private",
+      "content-type: application/json",
+      "date",
+      "connection: close",
+      `content-length: ${body.length}`,
+    ]);
+    expect(body).toEndWith('"code":404}\n');
+  });
+});
 
 describe("a watch by WebSocket", () => {
   test("ends for a client that sends what is no frame of one, with the reason", async () => {
     // Clients mask what they send (RFC 6455, 5.1).
-    expect((await answerTo(Buffer.from([0x81, 0x01, 0x78]))).toString("hex")).toEndWith("880203ea");
+    expect((await watchAnswerTo(Buffer.from([0x81, 0x01, 0x78]))).toString("hex")).toEndWith("880203ea");
   });
 
   test("gathers no long message of a client, as it would ignore it", async () => {
     const head = Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0, 0, 0]);
     // A part of the 64 MiB that it tells of.
-    const frames = await answerTo(Buffer.concat([head, Buffer.alloc(1024 * 1024)]));
+    const frames = await watchAnswerTo(Buffer.concat([head, Buffer.alloc(1024 * 1024)]));
     expect(frames.includes(Buffer.from("03f1", "hex"))).toBe(true);
   });
 });

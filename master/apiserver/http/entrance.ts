@@ -43,7 +43,7 @@ export class Entrance {
   }
 
   /** The request's headers, and the ID by which the audit knows it. */
-  namesOf({ request }: Caller): { headers: ApiRequest["headers"]; auditId: string } {
+  namesOf({ request }: Pick<Caller, "request">): { headers: ApiRequest["headers"]; auditId: string } {
     const headers = headersOf(request, this.#options.server.identityHeaders);
     return { headers, auditId: auditIdOf(headers) };
   }

@@ -6,12 +6,15 @@ import type { Connections } from "#shared/http/connections.ts";
 import { withoutBody } from "../request.ts";
 import type { ApiServer } from "../server.ts";
 import { warningValues } from "./answer.ts";
-import type { Entrance } from "./entrance.ts";
+import type { Caller, Entrance } from "./entrance.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { splitUrl } from "./split-url.ts";
 import { answerByWebSocket } from "./web-socket.ts";
 
 const SWITCHED = 101;
+
+/** What an answer's head tells beside the answer: the audit's ID, and warnings as they come. */
+type Names = ReturnType<Entrance["namesOf"]> & { readonly warnings: string[] };
 
 export interface UpgradeServiceOptions {
   readonly server: ApiServer;
@@ -44,27 +47,23 @@ export class UpgradeService {
   }
 
   async serve(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const warnings: string[] = [];
+    const names = { ...this.#options.entrance.namesOf({ request: headOf(request) }), warnings: [] };
     try {
-      await this.#serve(request, socket, head, warnings);
+      await this.#serve(request, socket, head, names);
     } catch (error) {
-      this.#refuse(request, socket, error, warnings);
+      this.#refuse(request, socket, error, names);
     }
   }
 
-  async #serve(request: IncomingMessage, socket: Duplex, head: Buffer, warnings: string[]): Promise<void> {
+  async #serve(request: IncomingMessage, socket: Duplex, head: Buffer, names: Names): Promise<void> {
+    const { headers, auditId, warnings } = names;
     const { server, connections, entrance, log } = this.#options;
     const connection = request.socket as TLSSocket;
     connections.requestBegan(connection);
     const { method = "GET", url = "/" } = request;
     const { path, query } = splitUrl(url);
     const info = requestInfoOf(method, path, query);
-    const caller = {
-      request: { method, url, headers: request.headers, rawHeaders: request.rawHeaders },
-      connection,
-      info,
-    };
-    const { headers, auditId } = entrance.namesOf(caller);
+    const caller = { request: headOf(request), connection, info };
     const { user, audit } = await entrance.admit(caller, headers, auditId);
     const gone = new AbortController();
     socket.on("close", () => gone.abort());
@@ -90,15 +89,16 @@ export class UpgradeService {
     }
   }
 
+  /** As every error is answered, but that the connection ends: what a client sent behind its request is of another protocol. */
   #refuse(
     { method = "GET", url = "/" }: IncomingMessage,
     socket: Duplex,
     error: unknown,
-    warnings: readonly string[],
+    { auditId, warnings }: Names,
   ): void {
     const { connections, entrance } = this.#options;
     const status = entrance.statusOf(error, { method, url });
-    const body = JSON.stringify(status.toStatus());
+    const body = `${JSON.stringify(status.toStatus())}\n`;
     const told = warningValues(warnings)
       .map((value) => `warning: ${value}\r\n`)
       .join("");
@@ -106,10 +106,18 @@ export class UpgradeService {
     socket.resume();
     connections.requestEnded(socket as TLSSocket);
     const answer =
-      `HTTP/1.1 ${status.code} ${STATUS_CODES[status.code] ?? status.reason}\r\ncontent-type: application/json\r\n` +
-      `cache-control: no-cache, private\r\nconnection: close\r\n${told}` +
+      `HTTP/1.1 ${status.code} ${STATUS_CODES[status.code] ?? status.reason}\r\naudit-id: ${auditId}\r\n` +
+      `cache-control: no-cache, private\r\ncontent-type: application/json\r\n` +
+      `date: ${new Date().toUTCString()}\r\nconnection: close\r\n${told}` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n`;
     socket.write(answer, "latin1");
     socket.end(body);
   }
 }
+
+const headOf = ({ method = "GET", url = "/", headers, rawHeaders }: IncomingMessage): Caller["request"] => ({
+  method,
+  url,
+  headers,
+  rawHeaders,
+});
