@@ -22,18 +22,25 @@ build_suite() {
   tools/test-conformance.sh build
 }
 
-# Where operators' modules cannot be had, their tests are skipped, and this says why; where they do not build, that is a failure.
-build_operators() {
+# Where operators' modules or clients' packages cannot be had, their tests are skipped, and this says why; where they do not build,
+# that is a failure.
+build_others() { # folder
   local status=0
-  until_ended suite
-  test/operators/build.sh >"$log/operators.build" 2>&1 || status=$?
+  "test/$1/build.sh" >"$log/$1.build" 2>&1 || status=$?
   if [ "$status" = 3 ]; then
-    echo "their tests are skipped: $(tail -n 1 "$log/operators.build")"
+    echo "their tests are skipped: $(tail -n 1 "$log/$1.build")"
   elif [ "$status" != 0 ]; then
     failed=$((failed + 1))
-    echo "FAIL  build of operators"
-    tail -n 40 "$log/operators.build"
+    echo "FAIL  build of $1"
+    tail -n 40 "$log/$1.build"
   fi
+}
+build_operators() {
+  until_ended suite
+  build_others operators
+}
+build_clients() {
+  build_others clients
 }
 
 test_sources() {
@@ -50,13 +57,14 @@ test_sources() {
 test_servers() {
   # With ./ in front they are paths; without, Bun would take them for parts of names.
   mapfile -t folders < <(find ./test -mindepth 1 -maxdepth 1 -type d ! -name e2e ! -name guest ! -name conformance \
-    ! -name fixtures ! -name operators | sort)
+    ! -name fixtures ! -name operators ! -name clients | sort)
   bun_tests servers "${folders[@]}"
   until_ended operators
   bun_tests operators ./test/operators
 }
 
 test_boards() {
+  until_ended clients
   wanted e2e && bun_tests e2e --parallel=2 --no-isolate ./test/e2e
   wanted arm64 && check "arm64 binary on a Cortex-A53" tools/test-arm64.sh
   wanted conformance && until_ended suite && conformance
@@ -72,6 +80,7 @@ conformance() {
 tools/prerequisites.sh || { echo "prerequisites are missing"; failed=1; finish; }
 wanted conformance && lane suite build_suite
 wanted unit && lane operators build_operators
+wanted e2e && lane clients build_clients
 # What the others run.
 wanted build && check "build for x64 and arm64" npx bun tools/build.ts
 wanted check unit && lane sources test_sources
