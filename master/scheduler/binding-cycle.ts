@@ -52,6 +52,7 @@ export class BindingCycle {
     } catch (failure) {
       const cause = failure instanceof BindingError ? failure.cause : failure;
       this.#giveBack(info);
+      await this.#unreserve(info, profile);
       if (isNotFound(cause)) return queue.delete(info.uid);
       if (!queue.has(info.uid)) return;
       metrics.ended(info, "error");
@@ -145,6 +146,17 @@ export class BindingCycle {
       });
     } catch (error) {
       throw new BindingError('running Bind plugin "DefaultBinder"', error);
+    }
+  }
+
+  async #unreserve(info: PodInfo, { plugins }: RunningProfile): Promise<void> {
+    const { client, cluster, log } = this.parts;
+    for (const plugin of plugins.toReversed()) {
+      try {
+        await plugin.unreserve?.(info, client, cluster);
+      } catch (error) {
+        log.warn("what was reserved for a pod could not be given back", { pod: info.key, plugin: plugin.name, error });
+      }
     }
   }
 

@@ -108,6 +108,8 @@ export interface SchedulerPlugin {
   /** Gets from the API what the pod needs on the node before it is bound. "pending": something that takes long was asked for;
    *  a change that wakes this plugin brings the pod back. Rejects with StatusError when another was quicker. */
   preBind?(pod: PodInfo, nodeName: string, client: Client, cluster: ClusterView): Promise<"done" | "pending">;
+  /** The pod was not bound after all: takes back what was written for it. What fails then is tried at the next binding. */
+  unreserve?(pod: PodInfo, client: Client, cluster: ClusterView): Promise<void>;
 }
 
 /** Scales to 0–100 by the greatest; `reverse` when less is better. */

@@ -6,6 +6,16 @@ import { addressesOf, hasHostname, mayBeEndpoint, portOnPod } from "./service-po
 import type { EndpointGroup } from "./slice-plan.ts";
 import { zoneLabel } from "./zone-hints.ts";
 
+/** Pods that cannot be told of yet: the node that they are on is not known. A Service that publishes what is not ready has none. */
+export function podsOfUnknownNodes(
+  { spec }: Service,
+  selected: readonly Pod[],
+  nodeOf: (name: string) => Node | undefined,
+): Pod[] {
+  if (spec?.publishNotReadyAddresses) return [];
+  return selected.filter((pod) => mayBeEndpoint(pod, "with terminating") && !nodeOf(pod.spec?.nodeName ?? ""));
+}
+
 /** Endpoints by address family and ports, for named ports may lead to different numbers on different pods (pure). */
 export function endpointGroups(
   service: Service,

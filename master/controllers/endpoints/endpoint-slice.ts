@@ -1,7 +1,8 @@
 import { isNotFound } from "#shared/api/errors.ts";
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { endpointSlices, nodes, pods, services } from "#shared/api/resources.ts";
-import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import {
   type ControllerDefinition,
@@ -13,7 +14,7 @@ import {
 import { controllerReference } from "#shared/client/controller-ref.ts";
 import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { readyCondition } from "../node/health.ts";
-import { addressTypesOf, endpointGroups } from "./endpoint-groups.ts";
+import { addressTypesOf, endpointGroups, podsOfUnknownNodes } from "./endpoint-groups.ts";
 import { concernsEndpoints, isHeadless, podBatch_ms, selectedPods, servicesOfPod } from "./service-pods.ts";
 import { type EndpointGroup, planSlices, type SlicePlan } from "./slice-plan.ts";
 import {
@@ -53,6 +54,8 @@ export function endpointSliceController(): ControllerDefinition {
       }),
     ],
     resync_s: 600,
+    // Upstream's.
+    backOff: { first_ms: 1_000, longest_ms: 1_000_000 },
     async reconcile(key, { lister, client, events }) {
       const service = lister(services).get(key);
       if (!service) {
@@ -65,12 +68,17 @@ export function endpointSliceController(): ControllerDefinition {
       if (!versions.seen(key, lister(endpointSlices))) return undefined;
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
-      const groups = endpointGroups(service, selected, (node) => lister(nodes).get(node));
+      const nodeOf = (node: string): Node | undefined => lister(nodes).get(node);
+      const untold = podsOfUnknownNodes(service, selected, nodeOf);
+      const told = selected.filter((pod) => !untold.includes(pod));
+      const groups = endpointGroups(service, told, nodeOf);
       const hints = wantsZoneHints(service) ? addZoneHints(groups, cpuShares(lister(nodes).list())) : undefined;
       zoneHintEvents.tell(service, hints, events);
       const plan = planFor(service, groups, slicesManagedBy(manager, key, lister(endpointSlices)));
       try {
         await writeSlices(client, sliceIdentity(service, triggerTime), plan, versions);
+        // Tried again, for the node may come.
+        if (untold.length > 0) throw new Error(joinErrors(untold.map((pod) => nodeMissing(service, pod))));
       } catch (error) {
         if (isNamespaceTerminating(error)) return undefined;
         if (!isNotFound(error)) {
@@ -84,10 +92,13 @@ export function endpointSliceController(): ControllerDefinition {
   });
 }
 
-/** A node's zone stands in the endpoints on it; whether and how hints by zones are given depends on more of every node. */
+const nodeMissing = (service: Service, { metadata, spec }: Pod): string =>
+  `skipping Pod ${metadata.name} for Service ${keyOf(service)}: Node ${spec?.nodeName ?? ""} Not Found`;
+
+/** A node's zone stands in the endpoints on it, and of a node that is not known there are none; whether and how hints by zones are given depends on more of every node. */
 const nodesWithZones = watching(nodes, {
   enqueue: everyKeyOf(services),
-  when: (event) => event.type === "update" && zoneOf(event.old) !== zoneOf(event.object),
+  when: (event) => event.type === "add" || (event.type === "update" && zoneOf(event.old) !== zoneOf(event.object)),
   observe(event, { lister, queue }) {
     if (event.type === "update" && hintFacts(event.old) === hintFacts(event.object)) return;
     for (const service of lister(services).list()) if (wantsZoneHints(service)) queue.add(keyOf(service));

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { endpointSlices, endpoints, pods, services } from "#shared/api/resources.ts";
+import { endpointSlices, endpoints, nodes, pods, services } from "#shared/api/resources.ts";
 import type { EndpointAddress, EndpointPort, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
@@ -157,6 +157,7 @@ describe("controllers", () => {
   test("slices and Endpoints follow pods", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
+    await client.create(nodes, testNode("a"));
     await harness.run(endpointSliceController());
     await harness.run(endpointsController());
     await client.create(services, service("s"));
@@ -186,6 +187,7 @@ describe("controllers", () => {
   test("a Service on its way out gets no new slices, and those that it has follow its pods", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
+    await client.create(nodes, testNode("a"));
     await harness.run(endpointSliceController());
     const { metadata, ...rest } = service("s");
     await client.create(services, { ...rest, metadata: { ...metadata, finalizers: ["example.com/wait"] } });

@@ -50,9 +50,8 @@ export function endpointsController(): ControllerDefinition {
       watching(services),
       watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),
       watching(endpoints, {
-        // Those that somebody made by hand, with no Service or before it, are theirs.
-        enqueue: (object, { lister }) =>
-          object.metadata.labels?.[managedByLabel] || lister(services).get(keyOf(object)) ? [keyOf(object)] : [],
+        // Those that somebody made by hand, with no Service or before it, are theirs, and so are those of a leader.
+        enqueue: (object, { lister }) => (isOwn(object) || lister(services).get(keyOf(object)) ? [keyOf(object)] : []),
       }),
     ],
     resync_s: 600,
@@ -63,8 +62,7 @@ export function endpointsController(): ControllerDefinition {
       if (!service) {
         triggerTimes.forget(key);
         // With a Service go its Endpoints, also those made by hand.
-        if (!present || present.metadata.annotations?.[leaderAnnotation] !== undefined) return;
-        return remove(client, present);
+        return present && remove(client, present);
       }
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return;
       const selected = selectedPods(service, lister(pods));
@@ -75,6 +73,9 @@ export function endpointsController(): ControllerDefinition {
     },
   });
 }
+
+const isOwn = ({ metadata: { labels, annotations } }: Endpoints): boolean =>
+  labels?.[managedByLabel] !== undefined && annotations?.[leaderAnnotation] === undefined;
 
 async function remove(client: Client, { metadata }: Endpoints): Promise<void> {
   const { namespace = "", name = "", uid } = metadata;

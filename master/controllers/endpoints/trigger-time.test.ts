@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { endpointSlices, endpoints, pods, services } from "#shared/api/resources.ts";
+import { endpointSlices, endpoints, nodes, pods, services } from "#shared/api/resources.ts";
 import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
-import { testPod } from "../../scheduler/testing.ts";
+import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
@@ -24,7 +24,7 @@ const service = (creationTimestamp?: string): Service => ({
 const pod = (name: string, readySince: string, status = "True"): Pod =>
   testPod(
     name,
-    {},
+    { nodeName: "a" },
     {
       labels: { app: "web" },
       status: {
@@ -68,6 +68,7 @@ describe("controllers", () => {
   test("say it at what they write, and take it away with the next write that has no time", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
+    await client.create(nodes, testNode("a"));
     await harness.run(endpointSliceController());
     await harness.run(endpointsController());
     const made = await client.create(services, service());

@@ -16,6 +16,8 @@ export class DevicePromises {
   readonly #promised = new Map<string, Promised>();
   /** UIDs of claims whose devices are kept for a pod on its way to a node and not written yet, by the pod's UID. */
   readonly #unwritten = new Map<string, Set<string>>();
+  /** Claims that say that a pod on its way to a node uses them, by the pod's UID. */
+  readonly #reserved = new Map<string, ResourceClaim[]>();
 
   /** What the claim has been promised. */
   of(claim: ResourceClaim): AllocationResult | undefined {
@@ -39,12 +41,19 @@ export class DevicePromises {
   /** The API has it. */
   written(podUid: string, claim: ResourceClaim): void {
     this.#unwritten.get(podUid)?.delete(uidOf(claim));
+    this.#reserved.set(podUid, [...this.reservedFor(podUid), claim]);
+  }
+
+  /** What was written for the pod since its node was chosen; the cache need not show it yet. */
+  reservedFor(podUid: string): readonly ResourceClaim[] {
+    return this.#reserved.get(podUid) ?? [];
   }
 
   /** The pod is bound or will not be. What was written stays promised until the cache shows it. */
   release(podUid: string): void {
     for (const uid of this.#unwritten.get(podUid) ?? []) this.#promised.delete(uid);
     this.#unwritten.delete(podUid);
+    this.#reserved.delete(podUid);
   }
 
   /** What the cache shows, or cannot show any more, needs no promise. */

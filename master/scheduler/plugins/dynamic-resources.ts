@@ -1,3 +1,4 @@
+import { isNotFound } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { deviceClasses, resourceClaims, resourceSlices } from "#shared/api/resources.ts";
 import { matchesNodeSelector } from "#shared/api/scheduling/node-affinity.ts";
@@ -56,6 +57,13 @@ export function dynamicResources(): SchedulerPlugin {
         promises.written(uid, claim);
       }
       return "done";
+    },
+    // The devices stay allocated: the next try finds the claim as it is.
+    async unreserve({ uid, pod }, client, cluster) {
+      const claims = claimsFor(pod, cluster);
+      const shown = "all" in claims ? claims.all.filter((claim) => isReservedForPod(claim, pod)) : [];
+      const reserved = new Map([...shown, ...promises.reservedFor(uid)].map((claim) => [claim.metadata.uid, claim]));
+      for (const claim of reserved.values()) await freeClaim(client, claim, pod);
     },
   };
 }
@@ -187,4 +195,16 @@ async function reserveClaim(
   const reservedFor = [...(held.status?.reservedFor ?? []), { resource: "pods", name, uid }];
   const status = { ...held.status, allocation: held.status?.allocation ?? allocation, reservedFor };
   await client.update(resourceClaims, { ...held, status }, { subresource: "status" });
+}
+
+/** Takes the pod out of those that use the claim, whoever else has changed it meanwhile. */
+async function freeClaim(client: Client, { metadata }: ResourceClaim, { metadata: { uid } }: Pod): Promise<void> {
+  const { namespace, name = "" } = metadata;
+  const body = { metadata: { uid: metadata.uid }, status: { reservedFor: [{ $patch: "delete", uid }] } };
+  const patch = { type: "strategic", body } as const;
+  try {
+    await client.patch(resourceClaims, { namespace, name }, patch, { subresource: "status" });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
 }

@@ -36,6 +36,27 @@ const controllerDifferences: readonly ControllerDifference[] = [
     explains: (_, difference) => difference.startsWith("only") && difference.includes('"reason":"FailedUpdateStatus"'),
   },
   {
+    reason:
+      "What repairs addresses of Services in the API server tells, by chance, of one that it has not heard of yet.",
+    explains: (_, difference) => difference.includes('"reportingComponent":"ipallocator-repair-controller"'),
+  },
+  {
+    reason: "Services are looked at when a node comes; upstream's wait until something else happens to them.",
+    explains: (step, difference) =>
+      step === "pods-of-absent-nodes: there" && difference.endsWith('.zone: upstream undefined, ours "late"'),
+  },
+  {
+    reason:
+      "A slice is changed as it is; the one that mirrors Endpoints is made anew in upstream, and loses the prefix of its name.",
+    explains: (step, difference) =>
+      step.startsWith("mirrored-") && difference.includes("generateName: upstream undefined"),
+  },
+  {
+    reason: "Which of several endpoints helps out another zone is by chance.",
+    explains: (step, difference) =>
+      step.startsWith("hints-by-cpus: ") && /\.endpoints\.\d+\.nodeName: /.test(difference),
+  },
+  {
     reason: "A CronJob whose status changed while it made a Job looks again, and may find the Job before it is noted.",
     explains: (_, difference) => difference.startsWith("only ours") && difference.includes('"reason":"UnexpectedJob"'),
   },

@@ -113,18 +113,33 @@ export class Mirror {
     this.#ending.abort();
   }
 
+  /** A server that is busy ends the watch of who is slow: then all is told anew. */
   async #follow(client: Client, ref: ResourceRef<KubeObject>): Promise<void> {
-    const { signal } = this.#ending;
-    for await (const { type, object } of client.watch(ref, {
+    while (!this.#ending.signal.aborted) await this.#watch(client, ref);
+  }
+
+  async #watch(client: Client, ref: ResourceRef<KubeObject>): Promise<void> {
+    const told = new Set<string | undefined>();
+    const watch = client.watch(ref, {
       sendInitialEvents: true,
       allowWatchBookmarks: true,
-      signal,
-    })) {
-      if (type === "BOOKMARK") continue;
+      signal: this.#ending.signal,
+    });
+    for await (const { type, object } of watch) {
       const { metadata, ...rest } = object;
+      if (type === "BOOKMARK") {
+        if (metadata.annotations?.["k8s.io/initial-events-end"]) this.#dropOthers(ref.kind, told);
+        continue;
+      }
+      told.add(metadata.uid);
       const whole = { ...rest, apiVersion: object.apiVersion, kind: ref.kind, metadata };
       this.room(metadata.namespace ?? metadata.name ?? "").see(type, whole);
     }
-    if (!signal.aborted) throw new Error(`the watch of ${ref.plural} ended`);
+  }
+
+  /** What went while nobody watched. */
+  #dropOthers(kind: string, told: ReadonlySet<string | undefined>): void {
+    for (const room of this.#rooms.values())
+      for (const object of room.all(kind)) if (!told.has(object.metadata.uid)) room.see("DELETED", object);
   }
 }

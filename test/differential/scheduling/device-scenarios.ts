@@ -37,6 +37,31 @@ const using = (resourceClaimName: string): Readonly<Record<string, unknown>> => 
   containers: [{ name: "main", image: "example/app:1", resources: { claims: [{ name: "c" }] } }],
 });
 
+const policies = "admissionregistration.k8s.io/v1";
+
+/** No pod of the name is bound to a node. */
+async function refuseBindings(world: World, name: string): Promise<void> {
+  const operations = ["CREATE"];
+  const rule = { apiGroups: [""], apiVersions: ["v1"], resources: ["pods/binding"], operations };
+  await world.create({
+    apiVersion: policies,
+    kind: "ValidatingAdmissionPolicy",
+    metadata: { name: "refused-bindings" },
+    spec: {
+      matchConstraints: { resourceRules: [rule] },
+      validations: [{ expression: `object.metadata.name != "${name}"`, message: "not this one" }],
+    },
+  });
+  await world.create({
+    apiVersion: policies,
+    kind: "ValidatingAdmissionPolicyBinding",
+    metadata: { name: "refused-bindings" },
+    spec: { policyName: "refused-bindings", validationActions: ["Deny"] },
+  });
+  // Upstream goes by what it has heard of policies a moment ago.
+  await Bun.sleep(3_000);
+}
+
 async function podUsing(world: World, name: string, of = name): Promise<void> {
   await pod(world, `pod-${name}`, { spec: using(of) });
 }
@@ -153,6 +178,33 @@ export const deviceScenarios: readonly Scenario[] = [
       await podUsing(world, "all");
       await bound(world, "pod-all");
       await world.see("decided");
+    },
+  },
+  {
+    name: "device-binding-refused",
+    async play(world) {
+      await node(world, "ref-a");
+      await world.create(deviceClass("ref"));
+      await world.create(slice("slice-ref", "ref-a", [device("d0"), device("d1")]));
+      await world.create(claim("own", exactly("ref")));
+      await world.create(claim("shared", exactly("ref")));
+      await podUsing(world, "user", "shared");
+      await bound(world, "pod-user");
+      await refuseBindings(world, "pod-refused");
+      await pod(world, "pod-refused", {
+        spec: {
+          resourceClaims: [
+            { name: "c", resourceClaimName: "own" },
+            { name: "s", resourceClaimName: "shared" },
+          ],
+          containers: [{ name: "main", image: "example/app:1", resources: { claims: [{ name: "c" }, { name: "s" }] } }],
+        },
+      });
+      await world.told("Pod", "pod-refused", "FailedScheduling");
+      await world.see("refused");
+      await world.delete(policies, "ValidatingAdmissionPolicyBinding", "refused-bindings");
+      await bound(world, "pod-refused");
+      await world.seeObjects("let go");
     },
   },
 ];
