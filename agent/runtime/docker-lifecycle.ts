@@ -97,12 +97,12 @@ export class DockerLifecycle {
 
   /** Docker's details as they are now. RuntimeError not-found. */
   async inspect(id: string): Promise<Docker.ContainerInspectInfo> {
-    return required(id, await this.inspections.one(id));
+    return required(id, await this.inspections.fresh(id));
   }
 
   /** Details of which only the configuration matters, which never changes. RuntimeError not-found. */
   async configuration(id: string): Promise<Docker.ContainerInspectInfo> {
-    return required(id, await this.inspections.configured(id));
+    return required(id, await this.inspections.known(id));
   }
 }
 

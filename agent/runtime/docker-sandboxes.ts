@@ -90,7 +90,7 @@ export class DockerSandboxes {
       const existing = new Set(listed.map(({ Id }) => Id));
       await Promise.all(attached.filter((id) => !existing.has(id)).map((id) => this.#detach(id)));
     }
-    const details = await this.#lifecycle.inspections.of(listed);
+    const details = await this.#lifecycle.inspections.ofAll(listed);
     return listed.map((sandbox) =>
       sandboxStatus(sandbox, details.get(sandbox.Id), this.#network.addresses(sandbox.Id)),
     );

@@ -189,7 +189,7 @@ export class DockerRuntime implements ContainerRuntime {
     const uid = filter?.podUid;
     const listed = await this.#containers.list(uid === undefined ? undefined : `${label.podUid}=${uid}`);
     if (uid === undefined) this.#stats.retain(new Set(listed.map(({ Id }) => Id)));
-    const details = await this.#containers.inspections.of(listed);
+    const details = await this.#containers.inspections.ofAll(listed);
     return await Promise.all(
       listed.map(async (container) => {
         const status = containerStatus(
@@ -208,7 +208,7 @@ export class DockerRuntime implements ContainerRuntime {
     try {
       await this.#docker.getContainer(id).update(resourceSettings(resources));
     } catch (error) {
-      const details = statusCodeOf(error) === 404 ? await this.#containers.inspections.one(id) : undefined;
+      const details = statusCodeOf(error) === 404 ? await this.#containers.inspections.fresh(id) : undefined;
       if (!details?.State.Running) throw toRuntimeError(what, error);
       // It is there: Podman before 4.5 has no such request.
       await asRuntime(what, () => writeCgroupLimits(details.State.Pid, resources));
@@ -305,7 +305,7 @@ export class DockerRuntime implements ContainerRuntime {
       await delay(pause_ms);
       const { inspections } = this.#containers;
       inspections.forget(id);
-      if ((await inspections.one(id))?.State.Status !== "running") return;
+      if ((await inspections.fresh(id))?.State.Status !== "running") return;
     }
   }
 

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "#shared/files/if-present.ts";
+import type { KeptDetails } from "../kept-details.ts";
 import { ensureMountSource } from "../mount-source.ts";
 import { type Counted, placeOf, usageAt } from "../process-usage.ts";
 import {
@@ -17,7 +18,7 @@ import {
 } from "../runtime.ts";
 import { readSeccompProfile } from "../seccomp-profile.ts";
 import { type CriClient, createReplacing, patience_ms } from "./client.ts";
-import { type ContainerDetails, containerDetails, type Details, required, type SandboxDetails } from "./details.ts";
+import { type ContainerDetails, containerDetails, required, type SandboxDetails } from "./details.ts";
 import { LogKeeper } from "./log-keeper.ts";
 import * as wire from "./messages.ts";
 import {
@@ -41,7 +42,7 @@ export interface CriContainerOptions {
 
 /** What containers are made of. */
 export interface ContainerMaterials {
-  readonly sandboxes: Details<SandboxDetails>;
+  readonly sandboxes: KeptDetails<SandboxDetails>;
   imageStatus(image: string): Promise<ImageStatus | undefined>;
 }
 
@@ -50,9 +51,9 @@ const lookForEnd_ms = 100;
 /** Containers by CRI's RuntimeService, as ContainerRuntime has them, and their logs kept small. All methods reject with
  *  RuntimeError. */
 export class CriContainers {
-  readonly details: Details<ContainerDetails>;
+  readonly details: KeptDetails<ContainerDetails>;
   readonly #client: CriClient;
-  readonly #sandboxes: Details<SandboxDetails>;
+  readonly #sandboxes: KeptDetails<SandboxDetails>;
   readonly #imageStatus: ContainerMaterials["imageStatus"];
   readonly #logRoot: string;
   readonly #logs: LogKeeper;

@@ -1,8 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import type { Isolation } from "#agent/network-policy/policed-network.ts";
+import type { KeptDetails } from "../kept-details.ts";
 import { RuntimeError, type SandboxConfig, type SandboxStatus } from "../runtime.ts";
 import { type CriClient, createReplacing, longCall_ms } from "./client.ts";
-import { type Details, required, type SandboxDetails, sandboxDetails } from "./details.ts";
+import { required, type SandboxDetails, sandboxDetails } from "./details.ts";
 import * as wire from "./messages.ts";
 import { label, podSelector, sandboxRequest, sandboxStatus } from "./requests.ts";
 
@@ -15,7 +16,7 @@ export interface CriSandboxOptions {
 
 /** Pods' sandboxes by CRI's RuntimeService, as ContainerRuntime has them. All methods reject with RuntimeError. */
 export class CriSandboxes {
-  readonly details: Details<SandboxDetails>;
+  readonly details: KeptDetails<SandboxDetails>;
   readonly #client: CriClient;
   readonly #options: CriSandboxOptions;
   readonly #onStop: () => void;

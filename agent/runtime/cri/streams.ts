@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from "node:stream";
 import { GrpcCode } from "#shared/grpc/grpc-error.ts";
 import type { Host } from "../../host/host.ts";
+import type { KeptDetails } from "../kept-details.ts";
 import { portForwardFault } from "../port-forward-fault.ts";
 import {
   type AttachOptions,
@@ -11,7 +12,7 @@ import {
   RuntimeError,
 } from "../runtime.ts";
 import { type CriClient, codeOf, longCall_ms, patience_ms } from "./client.ts";
-import { type ContainerDetails, type Details, required, type SandboxDetails } from "./details.ts";
+import { type ContainerDetails, required, type SandboxDetails } from "./details.ts";
 import { killExec } from "./exec.ts";
 import { readLogFile } from "./log-file.ts";
 import * as wire from "./messages.ts";
@@ -23,15 +24,15 @@ const portForwardConnect_ms = 10_000;
 /** What goes in and out of containers and sandboxes, as ContainerRuntime has it. */
 export class CriStreams {
   readonly #client: CriClient;
-  readonly #containers: Details<ContainerDetails>;
-  readonly #sandboxes: Details<SandboxDetails>;
+  readonly #containers: KeptDetails<ContainerDetails>;
+  readonly #sandboxes: KeptDetails<SandboxDetails>;
   readonly #host: Host;
   readonly #dial: Dial | undefined;
 
   constructor(
     client: CriClient,
-    containers: Details<ContainerDetails>,
-    sandboxes: Details<SandboxDetails>,
+    containers: KeptDetails<ContainerDetails>,
+    sandboxes: KeptDetails<SandboxDetails>,
     { host, dial }: { readonly host: Host; readonly dial?: Dial | undefined },
   ) {
     this.#client = client;
