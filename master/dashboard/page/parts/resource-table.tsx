@@ -107,41 +107,6 @@ function columnsOf(
   { namespace, usage, actions, now_ms }: ColumnParts,
 ): TableColumn<Row>[] {
   const showsNamespace = resource.namespaced && namespace === "";
-  const served = columns.flatMap(({ name, priority }, index): TableColumn<Row>[] => {
-    if (ownColumns.has(name) || leftOut.has(name)) return [];
-    const isState = stateColumns.has(name);
-    // Of the server's wide columns a list of pods needs the board.
-    if (priority > 0 && name !== "Node" && name !== "IP") return [];
-    return [
-      {
-        id: name,
-        title: name,
-        place: isState ? "sub" : "wide",
-        cell: (row) => <Cell name={name} value={row.cells[index]} row={row} />,
-        sort: ({ cells }) => sortable(cells[index]),
-      },
-    ];
-  });
-  const measured: TableColumn<Row>[] = usage
-    ? [
-        {
-          id: "cpu",
-          title: "CPU",
-          place: "wide",
-          align: "end",
-          cell: (row) => amount(usage, row, ({ cpu_cores }) => coresOf(cpu_cores)),
-          sort: (row) => usage.get(usageKey(row))?.cpu_cores ?? -1,
-        },
-        {
-          id: "memory",
-          title: "Memory",
-          place: "wide",
-          align: "end",
-          cell: (row) => amount(usage, row, ({ memory_bytes }) => bytesOf(memory_bytes)),
-          sort: (row) => usage.get(usageKey(row))?.memory_bytes ?? -1,
-        },
-      ]
-    : [];
   return [
     {
       id: "name",
@@ -150,19 +115,9 @@ function columnsOf(
       cell: ({ metadata }) => <a href={objectLink(resource, metadata)}>{metadata.name}</a>,
       sort: ({ metadata }) => metadata.name,
     },
-    ...(showsNamespace
-      ? [
-          {
-            id: "namespace",
-            title: "Namespace",
-            place: "sub",
-            cell: ({ metadata }: Row) => metadata.namespace,
-            sort: ({ metadata }: Row) => metadata.namespace ?? "",
-          } as const,
-        ]
-      : []),
-    ...served,
-    ...measured,
+    ...(showsNamespace ? [namespaceColumn] : []),
+    ...servedColumns(columns),
+    ...(usage ? measuredColumns(usage) : []),
     {
       id: "age",
       title: "Age",
@@ -171,19 +126,61 @@ function columnsOf(
       cell: ({ metadata }) => <span class="number">{ageOf(metadata.creationTimestamp, now_ms)}</span>,
       sort: ({ metadata }) => -Date.parse(metadata.creationTimestamp ?? ""),
     },
-    ...(actions
-      ? [
-          {
-            id: "actions",
-            title: "Actions",
-            place: "main",
-            align: "end",
-            cell: ({ metadata }: Row) => <Actions resource={resource} metadata={metadata} />,
-          } as const,
-        ]
-      : []),
+    ...(actions ? [actionsColumn(resource)] : []),
   ];
 }
+
+const namespaceColumn: TableColumn<Row> = {
+  id: "namespace",
+  title: "Namespace",
+  place: "sub",
+  cell: ({ metadata }) => metadata.namespace,
+  sort: ({ metadata }) => metadata.namespace ?? "",
+};
+
+/** Columns that the server prints, without those that the page has itself. */
+const servedColumns = (columns: readonly Column[]): TableColumn<Row>[] =>
+  columns.flatMap(({ name, priority }, index): TableColumn<Row>[] => {
+    if (ownColumns.has(name) || leftOut.has(name)) return [];
+    // Of the server's wide columns a list of pods needs the board.
+    if (priority > 0 && name !== "Node" && name !== "IP") return [];
+    return [
+      {
+        id: name,
+        title: name,
+        place: stateColumns.has(name) ? "sub" : "wide",
+        cell: (row) => <Cell name={name} value={row.cells[index]} row={row} />,
+        sort: ({ cells }) => sortable(cells[index]),
+      },
+    ];
+  });
+
+const measuredColumns = (usage: Usage): TableColumn<Row>[] => [
+  {
+    id: "cpu",
+    title: "CPU",
+    place: "wide",
+    align: "end",
+    cell: (row) => amount(usage, row, ({ cpu_cores }) => coresOf(cpu_cores)),
+    sort: (row) => usage.get(usageKey(row))?.cpu_cores ?? -1,
+  },
+  {
+    id: "memory",
+    title: "Memory",
+    place: "wide",
+    align: "end",
+    cell: (row) => amount(usage, row, ({ memory_bytes }) => bytesOf(memory_bytes)),
+    sort: (row) => usage.get(usageKey(row))?.memory_bytes ?? -1,
+  },
+];
+
+const actionsColumn = (resource: Resource): TableColumn<Row> => ({
+  id: "actions",
+  title: "Actions",
+  place: "main",
+  align: "end",
+  cell: ({ metadata }) => <Actions resource={resource} metadata={metadata} />,
+});
 
 const usageKey = ({ metadata }: Row): string => `pods/${metadata.namespace}/${metadata.name}`;
 
