@@ -29,6 +29,7 @@ import { Http2Request } from "./request.ts";
 import { isField, requestHeadOf } from "./request-head.ts";
 import { ResetAllowance } from "./reset-allowance.ts";
 import { Http2Response } from "./response.ts";
+import { SendTurns } from "./send-turns.ts";
 import type { StreamPort } from "./stream-port.ts";
 
 export interface Http2Options {
@@ -77,12 +78,11 @@ export class Http2Connection implements StreamPort {
   readonly #decoder: HeaderDecoder;
   readonly #output: Output;
   readonly #streams = new Map<number, Stream>();
-  /** Those that have something to send, in turn. */
-  readonly #senders = new Set<Http2Response>();
+  readonly #sending: SendTurns;
   /** Answered to their end, which is told once it has left. */
   #answered: Http2Response[] = [];
   readonly #remembered = new Set<number>();
-  readonly #answers = new AnswerRoom(() => this.#held_bytes());
+  readonly #answers = new AnswerRoom(() => this.#sending.held_bytes);
   #lastStream = 0;
   /** Handlers that have not come to their end. */
   #handling = 0;
@@ -92,10 +92,8 @@ export class Http2Connection implements StreamPort {
   #isOver = false;
   /** Requests after this one are refused: the connection is to be given up. */
   #lastServed: number | undefined;
-  /** What the client takes: of the whole connection, of a new stream, in a frame. */
-  #window_bytes = WINDOW_BYTES;
+  /** What the client takes of a new stream. */
   #streamWindow_bytes = WINDOW_BYTES;
-  #frame_bytes = FRAME_BYTES;
   /** What the client may send, and what of it is not given back yet. */
   #credit_bytes = 0;
   #tellTableSize = false;
@@ -109,6 +107,7 @@ export class Http2Connection implements StreamPort {
     this.#options = options;
     this.#decoder = new HeaderDecoder(options.maxHeaders_bytes);
     this.#output = new Output(socket, options.stalledFor_ms, () => this.#sendMore());
+    this.#sending = new SendTurns(this.#output);
     this.push(
       settingsFrame([
         [settingIds.maxConcurrentStreams, options.maxStreams],
@@ -151,19 +150,11 @@ export class Http2Connection implements StreamPort {
     // A client that made its table smaller must hear that none is used.
     const whole = this.#tellTableSize ? Buffer.concat([noTable, block]) : block;
     this.#tellTableSize = false;
-    for (const frame of headerFrames(stream, whole, endsStream, this.#frame_bytes)) this.push(frame);
+    for (const frame of headerFrames(stream, whole, endsStream, FRAME_BYTES)) this.push(frame);
   }
 
   send(response: Http2Response): void {
-    if (this.#isOver) return;
-    this.#senders.delete(response);
-    while (response.hasWaiting) {
-      if (!this.#mayUse(response)) {
-        this.#senders.add(response);
-        return;
-      }
-      this.#sendFrame(response);
-    }
+    if (!this.#isOver) this.#sending.send(response);
   }
 
   whenRoom(): Promise<void> | undefined {
@@ -341,12 +332,6 @@ export class Http2Connection implements StreamPort {
     request.served();
   }
 
-  #held_bytes(): number {
-    let bytes = 0;
-    for (const { writableLength } of this.#senders) bytes += writableLength;
-    return bytes;
-  }
-
   #takePriority(stream: number, payload: Buffer): void {
     if (stream === 0) throw protocolError("PRIORITY of no stream");
     const fault =
@@ -426,9 +411,7 @@ export class Http2Connection implements StreamPort {
     const response = this.#streams.get(id)?.response;
     if (id === 0) {
       if (more_bytes === 0) throw protocolError("WINDOW_UPDATE by nothing");
-      this.#window_bytes += more_bytes;
-      if (this.#window_bytes > LARGEST_WINDOW_BYTES)
-        throw new ConnectionError(errorCodes.flowControlError, "too large a window");
+      this.#sending.widen(more_bytes);
     } else if (more_bytes === 0) {
       if (response) this.reset(id, errorCodes.protocolError);
       else this.#tellReset(id, errorCodes.protocolError);
@@ -441,17 +424,6 @@ export class Http2Connection implements StreamPort {
     if (response.window_bytes > LARGEST_WINDOW_BYTES) tooFar();
   }
 
-  #mayUse(response: Http2Response): boolean {
-    if (!this.#output.hasRoom) return false;
-    // The end alone needs no window.
-    return response.writableLength === 0 || (this.#window_bytes > 0 && response.window_bytes > 0);
-  }
-
-  #sendFrame(response: Http2Response): void {
-    const most_bytes = Math.min(this.#frame_bytes, this.#window_bytes, response.window_bytes);
-    this.#window_bytes -= response.sendFrame(most_bytes);
-  }
-
   /** A frame of each stream in turn, as long as there is room for one. */
   #sendMore(): void {
     const answered = this.#answered;
@@ -459,15 +431,7 @@ export class Http2Connection implements StreamPort {
       this.#answered = [];
       for (const response of answered) response.close(true);
     }
-    for (const response of this.#senders) {
-      if (!this.#output.hasRoom) return;
-      if (!this.#mayUse(response)) continue;
-      this.#senders.delete(response);
-      this.#sendFrame(response);
-      if (response.hasWaiting) this.#senders.add(response);
-      else response.drained();
-    }
-    this.#answers.look();
+    if (this.#sending.sendMore()) this.#answers.look();
   }
 
   #tellReset(id: number, code: ErrorCode): void {
@@ -482,7 +446,7 @@ export class Http2Connection implements StreamPort {
     const stream = this.#streams.get(id);
     if (!stream) return;
     this.#streams.delete(id);
-    this.#senders.delete(stream.response);
+    this.#sending.forget(stream.response);
     stream.request.close();
     stream.response.close(false);
     this.#answers.look();
@@ -493,7 +457,7 @@ export class Http2Connection implements StreamPort {
     this.#options.room?.count(this, 0);
     for (const response of this.#answered.splice(0)) response.close(true);
     for (const id of [...this.#streams.keys()]) this.#drop(id);
-    this.#senders.clear();
+    this.#sending.clear();
     this.#answers.end();
   }
 }
