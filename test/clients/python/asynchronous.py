@@ -46,15 +46,16 @@ async def objects(core, api):
             await core.create_namespaced_config_map(NAMESPACE, {"metadata": {"name": "w"}})
             await core.delete_namespaced_config_map("w", NAMESPACE)
 
+        since = (await core.list_namespaced_config_map(NAMESPACE)).metadata.resource_version
         changing = asyncio.create_task(change())
         async with watch.Watch() as watching:
-            since = (await core.list_namespaced_config_map(NAMESPACE)).metadata.resource_version
-            async for event in watching.stream(core.list_namespaced_config_map, NAMESPACE, timeout_seconds=20, field_selector="metadata.name=w"):
+            async for event in watching.stream(core.list_namespaced_config_map, NAMESPACE, timeout_seconds=20,
+                                               field_selector="metadata.name=w", resource_version=since):
                 events.append(event["type"])
                 if event["type"] == "DELETED":
                     break
         await changing
-        return [events[-1], int(since) > 0]
+        return [events[-1], len(events) == 2]
 
     await attempt_async("watched", watched)
 
