@@ -50,16 +50,18 @@ export class EtcdCluster {
     for (const channel of before) if (!this.#channels.includes(channel)) channel.close();
   }
 
-  /** Asks member after member, for at most `within_ms`. Rejects with the last GrpcError. */
+  /** Asks member after member, for at most `within_ms`. Rejects with the GrpcError that says most of why. */
   async read(path: string, message: Uint8Array, within_ms = readFor_ms): Promise<Buffer> {
     const deadline_ms = performance.now() + within_ms;
+    let why: unknown;
     for (let attempt = 0; ; attempt += 1) {
       const left_ms = deadline_ms - performance.now();
       try {
         return await this.attempt(path, message, Math.max(1, Math.min(left_ms, attempt_ms)));
       } catch (error) {
+        why = moreTelling(why, error);
         const pause_ms = pauseAfter(attempt);
-        if (!isPassing(error) || performance.now() + pause_ms >= deadline_ms) throw error;
+        if (!isPassing(error) || performance.now() + pause_ms >= deadline_ms) throw why;
         await Bun.sleep(pause_ms);
       }
     }
@@ -114,6 +116,12 @@ export class EtcdCluster {
 /** Doubles, with jitter, from 25 ms. */
 export function pauseAfter(attempt: number): number {
   return exponentialDelay_ms(attempt, 25, longestPause_ms) * (0.75 + Math.random() / 2);
+}
+
+/** Of two failures the later one, unless that only ran out of time, for which the last attempt may have had little left (pure). */
+export function moreTelling(before: unknown, after: unknown): unknown {
+  const isLate = after instanceof GrpcError && after.code === GrpcCode.DeadlineExceeded;
+  return isLate && before !== undefined ? before : after;
 }
 
 /** True for what another member, or the same one a moment later, may do well. */
