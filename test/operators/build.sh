@@ -45,7 +45,7 @@ if ! is_built programs $suites; then
     mkdir -p "$folder"
     source=$(go list -f '{{.Dir}}' "$package")
     [ ! -d "$source/testdata" ] || cp -r --no-preserve=mode "$source/testdata" "$folder/"
-    timeout 1200 go test -c -ldflags "-s -w" -o "$folder/suite.part" "$package"
+    timeout 3600 go test -c -ldflags "-s -w" -o "$folder/suite.part" "$package"
     mv "$folder/suite.part" "$folder/suite"
   done
   sources_of programs >"$cache/programs.sum"
@@ -72,7 +72,7 @@ if ! is_built installed bin/cert-manager bin/kustomize-controller bin/informers 
   take_definitions source-controller "$(go mod download -json "$sources" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/config/crd/bases"
   # The programs last: the tests run where these are.
   mkdir -p "$cache/bin"
-  timeout 1200 go build -ldflags "-s -w" -o "$cache/bin/" ./cert-manager ./informers github.com/fluxcd/kustomize-controller
+  timeout 3600 go build -ldflags "-s -w" -o "$cache/bin/" ./cert-manager ./informers github.com/fluxcd/kustomize-controller
   sources_of installed >"$cache/installed.sum"
 fi
 echo "in $cache: $(cd "$cache" && echo *)"
