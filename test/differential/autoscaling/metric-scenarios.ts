@@ -359,6 +359,7 @@ export const metricScenarios = (metrics: MetricsStandIn): readonly Scenario[] =>
       await looks();
       await world.settle("with a selector");
       metrics.serve(world.namespace, () => undefined);
+      await autoscaleAnew(world, { metrics: [externalMetric(wholeOf("20"), { selector: labelled })] });
       await tells(world, "FailedGetExternalMetric");
       await world.settle("unknown");
       await keepAsked(world, metrics);

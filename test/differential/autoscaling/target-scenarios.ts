@@ -48,6 +48,8 @@ async function define(world: World, kind: string, more: Fields): Promise<Fields>
       () => false,
     );
   while (!(await made())) await Bun.sleep(200);
+  // Controllers look for new kinds only now and then.
+  await looks();
   const status = { size: 2, selector: "app=web" };
   await world.client.raw({
     method: "PATCH",
