@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { canMakeNamespaces, makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
-import { announcementOf } from "./announcement.ts";
+import { linkAddressIn, sendFrames } from "#agent/host/packet-socket.ts";
+import { until } from "#shared/testing/until.ts";
+import { canMakeNamespaces, connect, makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
+import { announcementFrames, announcementOf } from "./announcement.ts";
 import { writeDefaultCniConfig } from "./default-cni-config.ts";
 
 setDefaultTimeout(300_000);
@@ -56,6 +58,25 @@ describe.skipIf(!canMakeNamespaces() || !existsSync(plugins))("on a board", () =
   afterAll(() => {
     for (const namespace of made) namespace.remove();
     rmSync(directory, { recursive: true });
+  });
+
+  test("addresses that another program gave are announced by the interface's own link address", async () => {
+    const [pod, neighbour] = [makeNamespace(), makeNamespace()];
+    made.push(pod, neighbour);
+    connect(pod, neighbour, { device: "eth0", addressA: "10.9.0.1/24", addressB: "10.9.0.2/24" });
+    // An entry is not to be kept for a while whatever comes.
+    neighbour.run("sysctl", "-qw", "net.ipv4.neigh.eth0.locktime=0");
+    const former = ["10.9.0.3", "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "reachable"];
+    neighbour.run("ip", "neighbour", "replace", ...former);
+    pod.run("ip", "address", "add", "10.9.0.3/24", "dev", "eth0");
+    const [link] = JSON.parse(pod.run("ip", "-j", "link", "show", "eth0")) as { address: string }[];
+    const own = linkAddressIn(pod.path, "eth0");
+    expect(own.toString("hex")).toBe(link?.address.replaceAll(":", "") ?? "");
+    sendFrames(pod.path, "eth0", announcementFrames(own, ["10.9.0.3"]));
+    await until("the neighbour knows it", () =>
+      neighbour.run("ip", "neighbour", "show", "10.9.0.3").includes(link?.address ?? "none"),
+    );
+    expect(() => linkAddressIn(pod.path, "eth9")).toThrow("ENODEV");
   });
 
   test("a pod that gets the address of a former one is found at once, by the board and by other pods", async () => {

@@ -26,11 +26,18 @@ export function announcementOf(result: CniResult, device: string): Announcement 
   const ips = Array.isArray(result["ips"]) ? result["ips"] : [];
   const frames = ips.flatMap((entry: unknown) => {
     if (!isRecord(entry) || (entry["interface"] ?? at) !== at) return [];
-    const address = parseCidr(String(entry["address"]));
+    return announcementFrames(link, [String(entry["address"])]);
+  });
+  return { device, frames };
+}
+
+/** A frame for each of the addresses of an interface with this link address; with their lengths or without. */
+export function announcementFrames(link: Buffer, addresses: readonly string[]): Uint8Array[] {
+  return addresses.flatMap((text) => {
+    const address = parseCidr(text);
     if (address === undefined) return [];
     return [address.bits === 32 ? arpAnnouncement(link, address) : neighbourAdvertisement(link, address)];
   });
-  return { device, frames };
 }
 
 const broadcast = Buffer.from("ffffffffffff", "hex");

@@ -1,4 +1,7 @@
 import { mkdir } from "node:fs/promises";
+import { HostError } from "#agent/host/host.ts";
+import { linkAddressIn, sendFrames } from "#agent/host/packet-socket.ts";
+import { announcementFrames } from "#agent/network/announcement.ts";
 import type { Isolation } from "#agent/network-policy/policed-network.ts";
 import type { KeptDetails } from "../kept-details.ts";
 import { RuntimeError, type SandboxConfig, type SandboxStatus } from "../runtime.ts";
@@ -12,7 +15,12 @@ export interface CriSandboxOptions {
   readonly isolation?: Isolation | undefined;
   /** Where logs go: /var/log/pods. */
   readonly logRoot: string;
+  /** Gets what an operator should read. */
+  readonly warn: (message: string) => void;
 }
+
+/** The interface that CRI runtimes have a pod's network on. */
+const interfaceName = "eth0";
 
 /** Pods' sandboxes by CRI's RuntimeService, as ContainerRuntime has them. All methods reject with RuntimeError. */
 export class CriSandboxes {
@@ -42,7 +50,24 @@ export class CriSandboxes {
       return found && { remove: () => this.remove(found.id) };
     });
     if (config.network === "pod") await this.#isolate(id, config);
+    if (config.network === "pod") await this.#announce(id);
     return id;
+  }
+
+  /** The plug-ins that the runtime calls do not: who talked to a pod that had an address before would go on sending there for a while.
+   *  Without it a pod whose addresses nobody had has its network all the same. */
+  async #announce(id: string): Promise<void> {
+    const { status, pid } = await required(this.details, "sandbox", id);
+    const { ips } = sandboxStatus(status, pid);
+    if (pid === 0 || ips.length === 0) return;
+    const namespace = `/proc/${pid}/ns/net`;
+    try {
+      const link = linkAddressIn(namespace, interfaceName);
+      sendFrames(namespace, interfaceName, announcementFrames(link, ips));
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      this.#options.warn(`a pod's addresses could not be announced: ${error.message}`);
+    }
   }
 
   async stop(id: string): Promise<void> {
