@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, unlink } from "node:fs/promises";
+import { readdir, readFile, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { ConfigMap, PersistentVolume, Pod, PodStatus, Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -45,6 +45,13 @@ export class Checkpoint {
     /** Closes what nobody is to read on the card. */
     readonly seal: Pick<Seal, "open" | "close">,
   ) {}
+
+  /** Takes away what a process that was killed had half written. To be called before anything is written. */
+  async dropHalfWritten(): Promise<void> {
+    const names = (await ifPresent(readdir(this.folder, { recursive: true }))) ?? [];
+    for (const name of names.filter((each) => each.endsWith(".tmp")))
+      await rm(join(this.folder, name), { force: true });
+  }
 
   /** Reads all objects of a kind. Of files that cannot be read the last is kept aside: one a kind, however many break. */
   async load<K extends CheckpointKind>(kind: K): Promise<Kinds[K][]> {

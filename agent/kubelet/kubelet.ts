@@ -94,6 +94,7 @@ export class Kubelet {
   async start(): Promise<void> {
     const { options } = this;
     await mkdir(join(options.dataDir, "pods"), { recursive: true, mode: 0o750 });
+    await this.#checkpoint.dropHalfWritten();
     const volatileFolder = await prepareVolatileFolder(options.host, join(options.runDir, "pods"), this.#log);
     const board = await readBoard();
     const pullRecords = await PullRecords.open(
