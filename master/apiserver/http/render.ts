@@ -26,6 +26,8 @@ import { endWith, Sink } from "./sink.ts";
 import { StoredStream, storedBlocks, storedGzip } from "./stored-gzip.ts";
 
 const WORTH_A_WRITE = 48 * 1024;
+/** Length from which a body waits until its connection has room: a hundred streams of smaller ones hold little. */
+const WORTH_WAITING = 16 * 1024;
 /** An answer without a body, and without a length of one. */
 const NO_CONTENT = 204;
 const compress = promisify(gzip);
@@ -45,20 +47,14 @@ const jsonType = "application/json";
 
 /** Sends a whole answer. Resolves when the last byte is handed to the socket, or the client is gone. */
 export async function render(response: HttpResponse, answer: ApiResponse, asked: Rendering): Promise<void> {
-  const waiting = answer.kind === "watch" ? undefined : response.whenRoom?.();
-  if (waiting) {
-    await waiting;
-    // The client has gone meanwhile, or has been told that it took too long.
-    if (response.destroyed || response.headersSent) return;
-  }
   const settled = answer.kind === "bytes" ? undefined : answer.accepted;
   const rendering = settled ? { ...asked, accepted: settled, pretty: asked.pretty || settled.pretty } : asked;
   switch (answer.kind) {
     case "object":
-      return renderText(response, answer.code, objectText(answer, rendering), rendering);
+      return renderText(response, answer.code, () => objectText(answer, rendering), rendering);
     case "list":
       if (rendering.accepted.media !== "json")
-        return renderText(response, answer.code, valueText(listValue(answer), rendering), rendering);
+        return renderText(response, answer.code, () => valueText(listValue(answer), rendering), rendering);
       return answer.shape || rendering.pretty
         ? renderPieces(response, answer, rendering)
         : renderList(response, answer, rendering);
@@ -91,13 +87,24 @@ export function valueText(value: object, { accepted, pretty }: Omit<Rendering, "
 
 export const contentTypes = { json: jsonType, yaml: "application/yaml", protobuf: protobufContentType } as const;
 
+/** @param make makes the body: once more where it is large, and has to wait until the client has taken others. */
 async function renderText(
   response: HttpResponse,
   code: number,
-  body: string | Uint8Array,
+  make: () => string | Uint8Array,
   rendering: Rendering,
 ): Promise<void> {
   const { accepted, packing } = rendering;
+  let body: string | Uint8Array | undefined = make();
+  // What is small goes past: a lease is renewed by the connection by which a long list comes down a slow link.
+  const waiting = body.length >= WORTH_WAITING ? response.whenRoom?.() : undefined;
+  if (waiting) {
+    body = undefined;
+    await waiting;
+    // The client has gone meanwhile, or has been told that it took too long.
+    if (response.destroyed || response.headersSent) return;
+    body = make();
+  }
   let bytes: Uint8Array = typeof body === "string" ? Buffer.from(body) : body;
   response.setHeader("content-type", contentTypes[accepted.media]);
   if (packing !== "none" && bytes.length >= COMPRESS_FROM) {
@@ -146,7 +153,8 @@ async function renderList(response: HttpResponse, answer: ListAnswer, rendering:
   const form: PartForm = packing === "none" ? "plain" : "stored";
   const shared = packing === "compressed" ? undefined : listsUnderWay.join(members, form);
   const first = shared ? undefined : firstText(members, form);
-  if (first && first.next >= items.length) return renderText(response, code, head + first.text + LIST_END, rendering);
+  if (first && first.next >= items.length)
+    return renderText(response, code, () => head + first.text + LIST_END, rendering);
   response.setHeader("content-type", jsonType);
   if (packing !== "none") setPacked(response);
   response.writeHead(code);
@@ -192,7 +200,7 @@ async function renderPieces(response: HttpResponse, answer: ListAnswer, renderin
   const chunks = inTurns(jsonPieces(answer, rendering.pretty ? "indented" : "compact"));
   const first = (await chunks.next()).value ?? "";
   const second = await chunks.next();
-  if (second.done) return renderText(response, answer.code, first, rendering);
+  if (second.done) return renderText(response, answer.code, () => first, rendering);
   const rest = resumed([first, second.value], chunks);
   const { packing } = rendering;
   response.setHeader("content-type", jsonType);
