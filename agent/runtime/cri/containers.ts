@@ -127,19 +127,26 @@ export class CriContainers {
   }
 
   async stop(id: string, grace_s: number, signal?: string): Promise<void> {
-    const grace = Math.max(0, Math.ceil(grace_s));
+    const until_ms = performance.now() + Math.max(0, grace_s) * 1000;
     const isSignalled =
-      signal !== undefined && grace > 0 && (await signalAndWait(await this.details.fresh(id), signal, grace * 1000));
-    try {
+      signal !== undefined &&
+      grace_s > 0 &&
+      (await signalAndWait(await this.details.fresh(id), signal, grace_s * 1000));
+    const ask = async (): Promise<void> => {
+      const timeout = isSignalled ? 0 : Math.max(0, Math.ceil((until_ms - performance.now()) / 1000));
       await this.#client.runtimeIfFound(
         "StopContainer",
         [wire.StopContainerRequest, wire.Empty],
-        { id, timeout: isSignalled ? 0 : grace },
-        {
-          what: `stop container ${id}`,
-          timeout_ms: grace * 1000 + patience_ms,
-        },
+        { id, timeout },
+        { what: `stop container ${id}`, timeout_ms: timeout * 1000 + patience_ms },
       );
+    };
+    try {
+      await ask();
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || error.kind !== "other") throw error;
+      // containerd's shim ends with its container, also while it is still being asked to end that: there is nothing left to stop.
+      await ask();
     } finally {
       this.details.forget(id);
     }
