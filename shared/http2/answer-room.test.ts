@@ -46,6 +46,24 @@ test("one whose room does not come is made late, the others after it", async () 
   expect(made).toEqual([1, 2, 3]);
 });
 
+test("a wait that is over cuts no later one short", async () => {
+  const longest_ms = 200;
+  const { room, made, answer, take } = roomOf(longest_ms);
+  await answer(1);
+  await answer(2);
+  // It comes in the turn in which the second one was let go on, and has room before long.
+  const third = answer(3);
+  await take();
+  await take();
+  await third;
+  await Bun.sleep(longest_ms / 2);
+  const began_ms = performance.now();
+  await answer(4);
+  expect(performance.now() - began_ms).toBeGreaterThan(longest_ms - 10);
+  expect(made).toEqual([1, 2, 3, 4]);
+  room.end();
+});
+
 test("nobody waits once the connection is over", async () => {
   const { room, made, answer } = roomOf();
   await answer(1);

@@ -49,6 +49,7 @@ export class AnswerRoom {
   }
 
   #goOnLate(): void {
+    clearTimeout(this.#late);
     this.#late = setTimeout(() => this.#next(), this.#longest_ms);
   }
 }
