@@ -2,35 +2,20 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { containerConfig, sandboxConfig } from "../contract/configs.ts";
 import type { ContainerConfig } from "../runtime.ts";
 import { withCdiResolved } from "./apply-cdi.ts";
 
+const asked = containerConfig(sandboxConfig(), "i");
 const config = (cdiDevices: string[]): ContainerConfig => ({
-  pod: { uid: "u", namespace: "default", name: "p" },
-  name: "main",
-  attempt: 0,
-  image: "i",
+  ...asked,
   env: [
     { name: "A", value: "own" },
     { name: "B", value: "own" },
   ],
   mounts: [{ hostPath: "/x", containerPath: "/data", readOnly: true, propagation: "private" }],
-  devices: [],
   cdiDevices,
-  labels: {},
-  annotations: {},
-  stdin: false,
-  stdinOnce: false,
-  tty: false,
-  resources: {},
-  security: {
-    privileged: false,
-    readOnlyRootFilesystem: false,
-    noNewPrivileges: false,
-    addCapabilities: [],
-    dropCapabilities: [],
-    supplementalGroups: [7],
-  },
+  security: { ...asked.security, supplementalGroups: [7] },
 });
 
 /** Resolves against these files, by folder and name; the later folder counts more. */
