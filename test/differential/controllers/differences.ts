@@ -60,6 +60,13 @@ const controllerDifferences: readonly ControllerDifference[] = [
     reason: "A CronJob whose status changed while it made a Job looks again, and may find the Job before it is noted.",
     explains: (_, difference) => difference.startsWith("only ours") && difference.includes('"reason":"UnexpectedJob"'),
   },
+  {
+    reason: "A CronJob that deleted a Job, and has not heard of its own status since, looks for the Job once more.",
+    explains: (_, difference) =>
+      difference.startsWith("only ours") &&
+      difference.includes('"reason":"MissingJob"') &&
+      difference.includes('"namespace":"cron-replace"'),
+  },
 ];
 
 export const isExplained = (step: string, difference: string): boolean =>
