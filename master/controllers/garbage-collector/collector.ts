@@ -57,15 +57,16 @@ export class Collector {
     const references = latest.metadata.ownerReferences ?? [];
     if (references.length === 0) return;
 
-    const standings = new Map<string, Standing>();
-    for (const reference of references) standings.set(reference.uid, await this.#standing(node, reference));
-    const left = references.filter((reference) => standings.get(reference.uid) === "solid");
+    // One for each reference: two may name the same UID, and only one of them rightly.
+    const standings: Standing[] = [];
+    for (const reference of references) standings.push(await this.#standing(node, reference));
+    const left = references.filter((_, index) => standings[index] === "solid");
     if (left.length > 0) {
       // The others must not keep an owner waiting for this object, which stays.
       if (left.length < references.length) await this.#patch(node, latest, { ownerReferences: left });
       return;
     }
-    const isAwaited = [...standings.values()].includes("awaits dependents");
+    const isAwaited = standings.includes("awaits dependents");
     if (isAwaited && this.#graph.dependentsOf(uid).length > 0) await this.#deleteInForeground(node, latest);
     else await this.#delete(node, latest, policyOf(latest));
   }
@@ -109,18 +110,19 @@ export class Collector {
       return known.awaitsDependents ? "awaits dependents" : "solid";
     // The owner is there, where this object cannot have one.
     if (known && !isReachable(known, node.namespace)) this.#warn(node, "does not exist in namespace", reference);
-    const absentKey = `${reference.uid}|${node.namespace ?? ""}`;
+    const { apiVersion, kind, name } = reference;
+    const absentKey = [apiVersion, kind, name, reference.uid, node.namespace].join("|");
     if (this.#absent.has(absentKey)) return "dangling";
-    const resource = await this.#mapper.resourceOf(reference.apiVersion, reference.kind);
-    if (!resource) throw new Error(`owner ${reference.kind} ${reference.name} is of a kind that nobody serves`);
+    const resource = await this.#mapper.resourceOf(apiVersion, kind);
+    if (!resource) throw new Error(`owner ${kind} ${name} is of a kind that nobody serves`);
     if (resource.ref.namespaced && node.namespace === undefined) {
       // Nobody can tell where to look: such an object is never collected.
-      this.#warn(node, `namespaced kind ${reference.kind} cannot own a cluster-scoped object`, reference);
+      this.#warn(node, `namespaced kind ${kind} cannot own a cluster-scoped object`, reference);
       return "solid";
     }
     const namespace = resource.ref.namespaced ? node.namespace : undefined;
     try {
-      const owner = await this.#client.get(resource.ref, { namespace, name: reference.name });
+      const owner = await this.#client.get(resource.ref, { namespace, name });
       if (owner.metadata.uid === reference.uid) {
         const awaits = owner.metadata.deletionTimestamp && owner.metadata.finalizers?.includes(foregroundFinalizer);
         return awaits ? "awaits dependents" : "solid";

@@ -112,12 +112,34 @@ describe("collecting", () => {
     await eventually(async () => JSON.stringify(await client.list(configMaps)).includes("elsewhere"));
   });
 
+  test("an owner that is known to be gone is that one alone, not what else is said to have its UID", async () => {
+    await start();
+    await make("lost", [reference("ConfigMap", "never", "no-such-uid")]);
+    await eventually(gone("lost"), "lost gone");
+    await make("kindless", [reference("Thing", "never", "no-such-uid")]);
+    await make("lost-later", [reference("ConfigMap", "never", "no-such-uid-either")]);
+    await eventually(gone("lost-later"), "lost-later gone");
+    expect(await gone("kindless")()).toBe(false);
+  });
+
   test("what names its owner wrongly, though by its UID", async () => {
     await start();
     const owner = await make("owner");
     await make("child", [{ ...owns(owner), name: "other" }]);
     await eventually(gone("child"), "the child gone");
     expect(await gone("owner")()).toBe(false);
+  });
+
+  test("what names its owner twice, once wrongly, stays", async () => {
+    await start();
+    const owner = await make("owner");
+    await make("child", [
+      owns(owner),
+      { ...owns(owner), name: "other" },
+      reference("ConfigMap", "never", "no-such-uid"),
+    ]);
+    await eventually(async () => (await read("child")).metadata.ownerReferences?.length === 1, "one reference");
+    expect((await read("child")).metadata.ownerReferences?.[0]?.name).toBe("owner");
   });
 
   test("each that claims an owner of another namespace is told of", async () => {
