@@ -121,10 +121,10 @@ export class Forwarder {
         clearTimeout(late);
         reject(new Unreachable(`${hostPort(ip, port)}: ${error.message}`));
       };
-      socket.once("error", fail);
+      // It stays, and does nothing any more: a pod may break off when nobody looks, and that must not end the agent.
+      socket.on("error", fail);
       socket.once("connect", () => {
         clearTimeout(late);
-        socket.off("error", fail);
         resolve(socket);
       });
     });

@@ -245,6 +245,25 @@ describe("the ingress data path", () => {
     }
   });
 
+  test("a pod that answers no HTTP and then nothing costs its client the request, and nobody else anything", async () => {
+    const impatient = await listeningIngress(200);
+    const ended = Promise.withResolvers<void>();
+    const strange = createTcpServer((socket) => {
+      socket.on("error", () => undefined).once("close", () => ended.resolve());
+      socket.once("data", () => socket.write("no HTTP\r\n\r\n"));
+    });
+    backends["strange.test"] = { endpoints: [endpoint(await listening(strange))], protocol: "http1" };
+    // A client may hold its own side open for as long as it likes.
+    const client = connectTcp({ port: impatient.httpPort ?? 0, host: "127.0.0.1", allowHalfOpen: true });
+    client.write(lines("GET / HTTP/1.1", "Host: strange.test", "Connection: Upgrade", "Upgrade: websocket"));
+    const told = new Promise((done) => client.once("data", (bytes) => done(String(bytes).split("\r\n")[0])));
+    expect(await told).toBe("HTTP/1.1 503 Service Unavailable");
+    await ended.promise;
+    client.destroy();
+    strange.close();
+    await impatient.close();
+  });
+
   test("HTTP/2 is no protocol to change to: the request is answered as what it is", async () => {
     const upgrade = ["Connection: Upgrade, HTTP2-Settings, close", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"];
     const answer = await conversation(lines("GET /headers HTTP/1.1", "Host: web.test", ...upgrade));

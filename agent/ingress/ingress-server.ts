@@ -163,7 +163,10 @@ export class IngressServer {
     });
     upstream.setTimeout(this.options.idle_ms, () => upstream.destroy(new Error("the pod was silent for too long")));
     writeHead(upstream, method, found.target, asked);
-    const answer = await upgradeAnswer(upstream);
+    const answer = await upgradeAnswer(upstream).catch((error: unknown) => {
+      upstream.destroy();
+      throw error;
+    });
     if (answer.status === SWITCHED) {
       upstream.setTimeout(0);
       join(socket, upstream, { toClient: answer.bytes, toPod: head });

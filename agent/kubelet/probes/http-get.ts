@@ -3,6 +3,7 @@ import { request as httpsRequest } from "node:https";
 import type { Container, HTTPGetAction } from "#shared/api/types/core-v1.generated.ts";
 import { errnoOf } from "#shared/files/if-present.ts";
 import { hostPort } from "#shared/http/host-port.ts";
+import { isWeb } from "#shared/http/redirects.ts";
 import { resolvePort } from "./probe-port.ts";
 
 export interface HttpTarget {
@@ -69,6 +70,7 @@ export async function httpGet(target: HttpTarget, timeout_ms: number): Promise<H
     if (![301, 302, 303, 307, 308].includes(answer.status) || location === undefined) return answer;
     const next = new URL(location, url);
     if (next.hostname !== target.url.hostname) return answer;
+    if (!isWeb(next)) throw new Error(`Get "${next}": unsupported protocol scheme "${next.protocol.slice(0, -1)}"`);
     if (hop + 1 >= mostRedirects) throw new Error(`Get "${next}": stopped after 10 redirects`);
     url = next;
   }
@@ -78,13 +80,7 @@ function get({ url, headers }: HttpTarget, timeout_ms: number): Promise<HttpAnsw
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
   const fail = (message: string): void => reject(new Error(`Get "${url}": ${message}`));
-  const timer = setTimeout(
-    () => {
-      fail("context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
-      outgoing.destroy();
-    },
-    Math.max(1, timeout_ms),
-  );
+  // Throws for what a pod may ask for and HTTP cannot say; nothing waits then that would find no request.
   const outgoing = request(
     url,
     { method: "GET", headers: { ...headers, Connection: "close" }, agent: false, rejectUnauthorized: false },
@@ -107,20 +103,29 @@ function get({ url, headers }: HttpTarget, timeout_ms: number): Promise<HttpAnsw
       incoming.on("error", (error) => fail(error.message));
     },
   );
+  const timer = setTimeout(
+    () => {
+      fail("context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
+      outgoing.destroy();
+    },
+    Math.max(1, timeout_ms),
+  );
   outgoing.on("error", (error) => {
     clearTimeout(timer);
-    fail(describe(error, url));
+    fail(describe(error, addressOf(url)));
   });
   outgoing.end();
   return promise;
 }
 
+const addressOf = ({ hostname, port, protocol }: URL): string =>
+  `${hostname}:${port || (protocol === "https:" ? "443" : "80")}`;
+
 /** How a failure ends whose server speaks plain HTTP where TLS was asked for. */
 export const plainHttpAnswer = "http: server gave HTTP response to HTTPS client";
 
-/** Connection failures in the words that Go has for them. */
-export function describe(error: unknown, url: URL): string {
-  const address = `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
+/** Connection failures in the words that Go has for them. @param address `host:port`, whatever a pod has for a host. */
+export function describe(error: unknown, address: string): string {
   switch (errnoOf(error)) {
     case "ECONNREFUSED":
     case "ConnectionRefused":

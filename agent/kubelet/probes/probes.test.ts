@@ -85,6 +85,18 @@ describe("HTTP", () => {
     });
   });
 
+  test("a redirect to what HTTP does not lead to is a failure, and no more", async () => {
+    const port = await serve((_, response) => void response.writeHead(302, { Location: "ftp://127.0.0.1/" }).end());
+    expect(await probe({ httpGet: { port }, timeoutSeconds: 1 })).toEqual({
+      result: "failure",
+      output: 'Get "ftp://127.0.0.1/": unsupported protocol scheme "ftp"',
+    });
+    const httpHeaders = [{ name: "X-Mine", value: "a\nb" }];
+    expect(await probe({ httpGet: { port, httpHeaders }, timeoutSeconds: 1 })).toMatchObject({ result: "failure" });
+    // Nothing is left that would end the process when its time is over.
+    await Bun.sleep(1_100);
+  });
+
   test("no answer in time, and nobody there", async () => {
     const port = await serve(() => undefined);
     expect(await probe({ httpGet: { port }, timeoutSeconds: 1 })).toMatchObject({
@@ -106,6 +118,8 @@ test("TCP", async () => {
   const port = await serve(() => undefined);
   expect((await probe({ tcpSocket: { port } })).result).toBe("success");
   expect((await probe({ tcpSocket: { port: "web" } })).output).toContain("connection refused");
+  // A host that no URL may have.
+  expect(await probe({ tcpSocket: { port, host: "no such host" } })).toMatchObject({ result: "failure" });
 });
 
 /** grpc.health.v1.Health on a port: `bad` is not serving, `none` knows no such protocol. Gives the port. */

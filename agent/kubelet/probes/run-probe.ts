@@ -78,9 +78,6 @@ function tcpProbe(host: string, port: number, timeout_ms: number): Promise<Probe
     timeout_ms,
   );
   socket.once("connect", () => end({ result: "success", output: "" }));
-  socket.once("error", (error) => {
-    const url = new URL(`tcp://${hostPort(host, port)}`);
-    end({ result: "failure", output: describe(error, url) });
-  });
+  socket.once("error", (error) => end({ result: "failure", output: describe(error, hostPort(host, port)) }));
   return promise;
 }
