@@ -19,3 +19,10 @@ test.each([
 test("a Location that is none is said", () => {
   expect(() => redirected(hop, 302, "http://[")).toThrow('failed to parse Location header "http://["');
 });
+
+test.each(["file:///etc/passwd", "data:application/json,{}", "ftp://a.example/"])(
+  "nobody is sent to %s",
+  (location) => {
+    expect(() => redirected(hop, 307, location)).toThrow("unsupported protocol scheme");
+  },
+);

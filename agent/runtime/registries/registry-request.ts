@@ -1,9 +1,11 @@
+import { isWeb } from "#shared/http/redirects.ts";
 import type { ImageAuth } from "../runtime.ts";
 import type { Endpoint } from "./endpoints.ts";
 
 /** A registry that does not begin its answer within this is passed over. */
 const headers_ms = 20_000;
 const mostTokens = 64;
+const longestToken_bytes = 1024 * 1024;
 
 export interface RegistryAnswer {
   readonly response: Response;
@@ -55,7 +57,8 @@ async function authorize(challenge: string, endpoint: Endpoint): Promise<string 
     [...challenge.matchAll(/([a-z]+)="([^"]*)"/gi)].map(([, name = "", value = ""]) => [name.toLowerCase(), value]),
   );
   const realm = parameters.get("realm");
-  if (realm === undefined || !URL.canParse(realm)) return undefined;
+  // Whoever serves an image says where its tokens are: not in a file of the board.
+  if (realm === undefined || !URL.canParse(realm) || !isWeb(new URL(realm))) return undefined;
   const [service, scope] = [parameters.get("service") ?? "", parameters.get("scope") ?? ""];
   const answer = auth?.identityToken
     ? await refreshed(realm, { service, scope, refreshToken: auth.identityToken }, endpoint)
@@ -64,10 +67,28 @@ async function authorize(challenge: string, endpoint: Endpoint): Promise<string 
     answer.cancel();
     return undefined;
   }
-  const body: unknown = await answer.response.json();
+  const body: unknown = await jsonIn(answer);
   const { token, access_token } = (body ?? {}) as { token?: unknown; access_token?: unknown };
   const found = typeof token === "string" ? token : access_token;
   return typeof found === "string" ? `Bearer ${found}` : undefined;
+}
+
+/** Whoever serves an image may name any server for its tokens, one that answers without end, too. */
+async function jsonIn({ response, cancel }: RegistryAnswer): Promise<unknown> {
+  const late = setTimeout(cancel, headers_ms);
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const part of response.body ?? []) {
+      length += part.length;
+      if (length > longestToken_bytes) throw new Error(`${new URL(response.url).host}: too long for a token`);
+      parts.push(part);
+    }
+  } finally {
+    clearTimeout(late);
+    cancel();
+  }
+  return JSON.parse(Buffer.concat(parts).toString());
 }
 
 function tokenOf(
