@@ -94,6 +94,14 @@ describe("a token's claims become a user", () => {
     await expect(userBy(ofIssuer(rules), { hd, sub: "system:admin" })).rejects.toThrow("a reserved name");
   });
 
+  test("by an address that a rule has looked at", async () => {
+    const claimMappings = { username: { expression: "claims.email" } };
+    const claimValidationRules = [{ expression: "claims.?email_verified.orValue(true) == true" }];
+    const entry = ofIssuer({ claimMappings, claimValidationRules });
+    expect((await userBy(entry, { email: "anna@example.org" }))?.name).toBe("anna@example.org");
+    await expect(userBy(entry, { email: "anna@example.org", email_verified: false })).rejects.toThrow("failed");
+  });
+
   test("made for one of several audiences, by a discovery document elsewhere", async () => {
     const where = { audiences: ["a", "b"], audienceMatchPolicy: "MatchAny", discoveryURL: `${issuer.url}/elsewhere` };
     expect((await userBy(ofIssuer({}, where), { aud: "b" }))?.name).toBe("1");
@@ -114,6 +122,24 @@ describe("a configuration that is none", () => {
   test.each<[string, () => string, string]>([
     ["of another kind", () => '{"kind":"Config"}', "expected an AuthenticationConfiguration"],
     ["without https", () => documentOf([ofIssuer({}, { url: "http://a" })]), "jwt[0].issuer.url"],
+    [
+      "with a rule whose name is misspelled",
+      () => documentOf([ofIssuer({ claimValidationRule: [{ expression: "false" }] })]),
+      "jwt[0].claimValidationRule: unknown field",
+    ],
+    [
+      "with a field of a rule that is none",
+      () => documentOf([ofIssuer({ claimValidationRules: [{ claim: "hd", required: "example.org" }] })]),
+      "jwt[0].claimValidationRules[0].required: unknown field",
+    ],
+    [
+      "with conditions in another place",
+      () => documentOf([], { anonymous: { enabled: true }, conditions: [{ path: "/livez" }] }),
+      "conditions: unknown field",
+    ],
+    ["with a name and a password", () => documentOf([ofIssuer({}, { url: "https://a:b@c" })]), "username or password"],
+    ["with a query", () => documentOf([ofIssuer({}, { discoveryURL: "https://a/?b=c" })]), "must not contain a query"],
+    ["with authorities that are none", () => documentOf([ofIssuer({}, { certificateAuthority: "a" })]), "certificates"],
     ["with an issuer twice", () => documentOf([ofIssuer(), ofIssuer()]), "jwt[1].issuer.url: Duplicate value"],
     ["with the cluster's own issuer", () => documentOf([ofIssuer({}, { url: ownIssuer })]), "Duplicate value"],
     ["without audiences", () => documentOf([ofIssuer({}, { audiences: [] })]), "at least one issuer.audiences"],
@@ -141,6 +167,22 @@ describe("a configuration that is none", () => {
     [
       "that takes addresses which nobody verified",
       () => documentOf([ofIssuer({ claimMappings: { username: { expression: "claims.email" } } })]),
+      "claims.email_verified must be used",
+    ],
+    [
+      "that takes one where there is one",
+      () => documentOf([ofIssuer({ claimMappings: { username: { expression: "claims.?email.orValue('nobody')" } } })]),
+      "claims.email_verified must be used",
+    ],
+    [
+      "that only speaks of the proof",
+      () =>
+        documentOf([
+          ofIssuer({
+            claimMappings: { username: { expression: "claims.email" } },
+            claimValidationRules: [{ expression: "'claims.email_verified' != ''" }],
+          }),
+        ]),
       "claims.email_verified must be used",
     ],
     [

@@ -70,6 +70,24 @@ describe("an ID token", () => {
   });
 
   const now_s = Math.floor(Date.now() / 1000);
+  test("may be of a clock that is somewhat ahead", async () => {
+    const user = await tokens().authenticateToken(await sign({ nbf: now_s + 240 }));
+    expect(user?.user.name).toBe("1");
+  });
+
+  test("that names no key may be by any of the issuer's", async () => {
+    const [other, strange] = [await signingKey("other"), await signingKey("strange")];
+    published.keys = [first.jwk, other.jwk];
+    const nameless = (by: SigningKey): Promise<string> =>
+      new SignJWT({ iss: url, aud: "kubernetes", sub: "1", exp: now_s + 600 })
+        .setProtectedHeader({ alg: "RS256" })
+        .sign(by.key);
+    const known = tokens();
+    for (const by of [first, other]) expect((await known.authenticateToken(await nameless(by)))?.user.name).toBe("1");
+    await expect(known.authenticateToken(await nameless(strange))).rejects.toThrow("signature verification failed");
+    published.keys = [first.jwk];
+  });
+
   test.each<[string, Claims]>([
     ["that is over", { exp: now_s - 1 }],
     ["that begins later", { nbf: now_s + 600 }],

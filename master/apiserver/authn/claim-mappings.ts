@@ -1,5 +1,6 @@
 /** Who is meant by a token, by the mappings and rules of an AuthenticationConfiguration (KEP-3331). */
 import type { JWTPayload } from "jose";
+import type { Expression } from "#shared/cel/ast.ts";
 import type { Environment } from "#shared/cel/checker.ts";
 import { FunctionTable } from "#shared/cel/functions.ts";
 import { kubernetesLibrary } from "#shared/cel/kubernetes-library.ts";
@@ -53,11 +54,18 @@ const texts = listOf(string);
 /** A fault of the file, at a field. */
 export type Report = (field: string, problem: string) => void;
 
+/** Upstream decodes the file strictly: nobody must take a rule for one that holds because its name is misspelled. */
+export function onlyFields(object: object, known: readonly string[], field: string, report: Report): void {
+  for (const name of Object.keys(object ?? {}))
+    if (!known.includes(name)) report(field === "" ? name : `${field}.${name}`, "unknown field");
+}
+
 /** Compiles what the file says. Faults are reported, and what is made then is not to be used. */
 export function userMapper(mapped: Mapped, field: string, report: Report): (claims: JWTPayload) => User {
   const { claimMappings = {}, claimValidationRules = [], userValidationRules = [] } = mapped;
   const compile = (at: string, source: string, environment: Environment, gives: readonly Type[]): Program | undefined =>
     compiled(`${field}.${at}`, source, environment, gives, report);
+  checkFields(mapped, field, report);
   checkMappings(mapped, field, report);
   const { username = {}, groups = {}, uid = {}, extra = [] } = claimMappings;
   const mapping = (at: string, from: PrefixedClaim, gives: readonly Type[]): Program | undefined =>
@@ -82,6 +90,12 @@ export function userMapper(mapped: Mapped, field: string, report: Report): (clai
     message,
     program: compile(`userValidationRules[${index}].expression`, expression, ofUser, [bool]),
   }));
+  const programsOf = (all: readonly { readonly program: Program | undefined }[]) => all.map(({ program }) => program);
+  checkEmail(
+    { username: programs.username, extras: programsOf(extras), claimRules: programsOf(claimRules) },
+    field,
+    report,
+  );
   return (claims) => {
     const variable = fromJson(claims, claimsType);
     const value = (program: Program, what: string): unknown => toJson(run(program, "claims", variable, what));
@@ -135,6 +149,21 @@ function compiled(
   return undefined;
 }
 
+function checkFields({ claimMappings = {}, ...rules }: Mapped, field: string, report: Report): void {
+  const { username = {}, groups = {}, uid = {}, extra = [] } = claimMappings;
+  const only = (object: object, at: string, ...known: string[]): void =>
+    onlyFields(object, known, `${field}.${at}`, report);
+  only(claimMappings, "claimMappings", "username", "groups", "uid", "extra");
+  only(username, "claimMappings.username", "claim", "prefix", "expression");
+  only(groups, "claimMappings.groups", "claim", "prefix", "expression");
+  only(uid, "claimMappings.uid", "claim", "expression");
+  for (const [index, each] of extra.entries()) only(each, `claimMappings.extra[${index}]`, "key", "valueExpression");
+  for (const [index, rule] of (rules.claimValidationRules ?? []).entries())
+    only(rule, `claimValidationRules[${index}]`, "claim", "requiredValue", "expression", "message");
+  for (const [index, rule] of (rules.userValidationRules ?? []).entries())
+    only(rule, `userValidationRules[${index}]`, "expression", "message");
+}
+
 /** Each thing comes from a claim or from an expression, and names that two issuers could give are told apart. */
 function checkMappings({ claimMappings = {}, claimValidationRules = [] }: Mapped, field: string, report: Report): void {
   const { username = {}, groups = {}, uid = {}, extra = [] } = claimMappings;
@@ -152,7 +181,6 @@ function checkMappings({ claimMappings = {}, claimValidationRules = [] }: Mapped
   }
   checkExtra(extra, at, report);
   checkClaimRules(claimValidationRules, field, report);
-  checkEmail({ claimMappings, claimValidationRules }, at, report);
 }
 
 function checkExtra(extra: NonNullable<ClaimMappings["extra"]>, at: string, report: Report): void {
@@ -176,20 +204,36 @@ function checkClaimRules(rules: readonly ClaimRule[], field: string, report: Rep
   }
 }
 
+interface Compiled {
+  readonly username: Program | undefined;
+  readonly extras: readonly (Program | undefined)[];
+  readonly claimRules: readonly (Program | undefined)[];
+}
+
 /** Whoever takes an address for a name must look whether it is verified. */
-function checkEmail({ claimMappings = {}, claimValidationRules = [] }: Mapped, at: string, report: Report): void {
-  const expression = claimMappings.username?.expression ?? "";
-  if (!/\bclaims\.email\b/.test(expression)) return;
-  const looks = [
-    expression,
-    ...(claimMappings.extra ?? []).map(({ valueExpression = "" }) => valueExpression),
-    ...claimValidationRules.map((rule) => rule.expression ?? ""),
-  ];
-  if (looks.some((source) => /\bclaims\.\??email_verified\b/.test(source))) return;
+function checkEmail({ username, extras, claimRules }: Compiled, field: string, report: Report): void {
+  if (!username || !selectsClaim(username, "email")) return;
+  if ([username, ...extras, ...claimRules].some((program) => program && selectsClaim(program, "email_verified")))
+    return;
   report(
-    `${at}.username.expression`,
+    `${field}.claimMappings.username.expression`,
     "claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression",
   );
+}
+
+/** `claims.NAME`, `claims.?NAME` or `claims['NAME']` anywhere in an expression, whose text may name a claim in a string, too. */
+const selectsClaim = ({ expression }: Program, name: string): boolean => isWithin(expression, name);
+
+function isWithin(node: unknown, name: string): boolean {
+  if (typeof node !== "object" || node === null) return false;
+  return isClaim(node as Expression, name) || Object.values(node).some((child) => isWithin(child, name));
+}
+
+function isClaim(node: Expression, name: string): boolean {
+  if (node.kind !== "select" && node.kind !== "index") return false;
+  if (node.operand.kind !== "identifier" || node.operand.name !== "claims") return false;
+  if (node.kind === "select") return node.field === name;
+  return node.index.kind === "literal" && node.index.value.value === name;
 }
 
 function run(program: Program, name: string, variable: Value, what: string): Value {

@@ -5,6 +5,7 @@ import {
   errors,
   type JWTPayload,
   type JWTVerifyGetKey,
+  type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
 import { trusting } from "#shared/pki/trusting.ts";
@@ -32,6 +33,8 @@ const longest_bytes = 1024 * 1024;
 const timeout_ms = 10_000;
 /** An issuer that does not answer is asked again after so long. */
 const retry_ms = 10_000;
+/** A token may be of a clock that is ahead by so much (go-oidc's), never of one that is behind. */
+const earliness_s = 300;
 
 /**
  * Knows tokens of one issuer. Its keys are fetched with the first token, kept, and fetched anew, at most twice a minute, for a
@@ -54,16 +57,20 @@ export class JwtTokens implements TokenAuthenticator {
   async #verified(token: string): Promise<JWTPayload> {
     const { issuerUrl: issuer, audiences, signingAlgorithms } = this.issuer;
     const keys = await this.#keySet();
+    const now_ms = this.now_ms();
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const payload = await payloadOf(token, keys, {
         issuer,
         audience: [...audiences],
         algorithms: [...signingAlgorithms],
         requiredClaims: ["exp"],
-        currentDate: new Date(this.now_ms()),
+        currentDate: new Date(now_ms),
+        clockTolerance: earliness_s,
       });
+      if ((payload.exp ?? 0) * 1000 <= now_ms) throw new TokenError("oidc: verify token: token is expired");
       return payload;
     } catch (error) {
+      if (error instanceof TokenError) throw error;
       if (error instanceof errors.JOSEError || error instanceof OidcIssuerError)
         throw new TokenError(`oidc: verify token: ${error.message}`);
       // The issuer's keys cannot be fetched: fetch has its own errors.
@@ -95,6 +102,23 @@ export class JwtTokens implements TokenAuthenticator {
       timeoutDuration: timeout_ms,
       [customFetch]: (address, { signal }) => boundedFetch(address, ca, signal),
     });
+  }
+}
+
+/** A token that names no key may be by any of the issuer's. */
+async function payloadOf(token: string, keys: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys, options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload;
+      } catch (wrong) {
+        if (!(wrong instanceof errors.JWSSignatureVerificationFailed)) throw wrong;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
   }
 }
 
