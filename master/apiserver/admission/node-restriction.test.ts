@@ -44,6 +44,16 @@ describe("NodeRestriction", () => {
     );
   });
 
+  test("a node that registers names no owner: by deleting that it would be rid of its taints", async () => {
+    const owned = node();
+    owned.metadata.ownerReferences = [
+      { apiVersion: "resource.k8s.io/v1", kind: "ResourceSlice", name: "mine", uid: "slice-1" },
+    ];
+    await expect(admit(plugin, writeOf(nodes, owned, asNode))).rejects.toThrow(
+      'node "a" is not allowed to set ownerReferences',
+    );
+  });
+
   test("a node changes neither its taints nor reserved labels nor another node", async () => {
     const update = (object: Node, oldObject: Node): AdmissionAttributes =>
       writeOf(nodes, object, { ...asNode, operation: "UPDATE", oldObject });

@@ -217,6 +217,9 @@ function ownNode(name: string, attributes: AdmissionAttributes): void {
     if (node.spec?.configSource)
       throw refusal(attributes, `node "${name}" is not allowed to create pods with a non-nil configSource`);
     if (labels) throw refusal(attributes, `node "${name}" is not allowed to set the following labels: ${labels}`);
+    // Upstream forbids only to change them. Here a board might name as its owner what it may delete, and so be rid of its taints.
+    if (node.metadata.ownerReferences?.length)
+      throw refusal(attributes, `node "${name}" is not allowed to set ownerReferences`);
   }
   if (attributes.operation !== "UPDATE" || !old) return;
   if (node.spec?.configSource && !Bun.deepEquals(node.spec.configSource, old.spec?.configSource))
