@@ -13,6 +13,8 @@ import { linuxHost } from "./host/linux-host.ts";
 import type { CredentialProviders } from "./kubelet/images/credential-providers.ts";
 import { type ImageSettings, imageRulesOf, imageVerificationOf } from "./kubelet/images/image-settings.ts";
 import { Kubelet, type KubeletOptions } from "./kubelet/kubelet.ts";
+import { hasUnifiedGroups, type TuningSettings, tuningOf } from "./kubelet/kubelet-tuning.ts";
+import { type EvictionSettings, evictionRulesOf } from "./kubelet/node/eviction-rules.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { servedBoard } from "./kubelet/server/served-board.ts";
@@ -22,6 +24,7 @@ import { PodNetwork } from "./network/pod-network.ts";
 import { PolicySync } from "./network-policy/policy-sync.ts";
 import { nodeAddresses } from "./node-addresses.ts";
 import { parseLabels, parseTaint } from "./node-settings.ts";
+import { applyProcessTuning } from "./process-tuning.ts";
 
 export interface BoardPods {
   readonly kubelet: Kubelet;
@@ -45,7 +48,9 @@ export interface BoardPodsStart {
       | "imageCredentialProviderConfig"
       | "imageCredentialProviderBinDir"
     > &
-    ImageSettings;
+    ImageSettings &
+    EvictionSettings &
+    TuningSettings;
   readonly disabled: AgentStart["disabled"];
   /** What differs between a board of Bramble's own and a kubelet alone. */
   readonly kubelet: Pick<
@@ -70,6 +75,7 @@ export async function startBoardPods(
   { parts, log }: { parts: Parts; log: Log },
 ): Promise<BoardPods> {
   const warn = (message: string): void => log.warn(message);
+  applyProcessTuning(settings, warn);
   const host = linuxHost();
   const podNetworks = parseNetworks("cluster-cidr", settings.clusterCidr);
   const families = podNetworks.map(({ family }) => family);
@@ -99,6 +105,8 @@ export async function startBoardPods(
     nodeTaints: settings.nodeTaint.map(parseTaint),
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
+    eviction: evictionRulesOf(settings),
+    tuning: tuningOf(settings, hasUnifiedGroups()),
     imageRules: imageRulesOf(settings),
     imageVerification: imageVerificationOf(settings),
     credentialProviders: await credentialProviders(settings, client, log),

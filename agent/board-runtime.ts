@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { linuxHost } from "./host/linux-host.ts";
 import { type Isolation, PolicedNetwork } from "./network-policy/policed-network.ts";
-import { logBoundsOf, socketPath } from "./node-settings.ts";
+import { logBoundsOf, logLookOf, socketPath } from "./node-settings.ts";
 import type { ContainerRuntime } from "./runtime/runtime.ts";
 
 /** What the runtime and its pods' network need to know. */
@@ -18,6 +18,8 @@ export type RuntimeSettings = Pick<
   | "disableDefaultRegistryEndpoint"
   | "containerLogMaxSize"
   | "containerLogMaxFiles"
+  | "runtimeRequestTimeout"
+  | "containerLogMonitorInterval"
 >;
 
 export interface BoardRuntimeInput {
@@ -87,6 +89,8 @@ async function criRuntime(
     logBounds: logBoundsOf(settings),
     isolation,
     logRoot: join(logFolder, "pods"),
+    call_ms: settings.runtimeRequestTimeout,
+    logLook_ms: logLookOf(settings),
     warn,
   });
   return { runtime, networkTrouble: () => runtime.networkNotReadyReason() };

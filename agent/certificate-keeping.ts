@@ -23,6 +23,7 @@ import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import type { Kubelet } from "./kubelet/kubelet.ts";
 import { openTlsDoor, type TlsDoor } from "./kubelet/server/doors.ts";
 import type { KubeletServer } from "./kubelet/server/kubelet-server.ts";
+import { type TlsChoice, tlsChoiceOf } from "./kubelet/server/tls-choice.ts";
 
 /** The longest time between two looks: finds what an event missed, and what a leap of the clock has made due. */
 const look_ms = 3_600_000;
@@ -70,6 +71,7 @@ export async function keepCertificates(keeping: CertificateKeeping): Promise<Par
     client,
     nodeName: identity.nodeName,
     port: settings.kubeletPort,
+    tls: tlsChoiceOf(settings),
     clientAuthorities: () => identity.caCertificatePem,
     certificate: (names) => times.serving(() => identity.servingCertificate(client, names)),
   });
@@ -153,13 +155,13 @@ export class ServingDoor {
 
   /** Opens the port, or takes the certificate that fits these addresses now. */
   async serve(addresses: BoardNames): Promise<void> {
-    const { client, server, port, host, nodeName } = this.options;
+    const { client, server, port, host, nodeName, tls } = this.options;
     const serving = await this.options.certificate(addresses);
     const ca = this.options.clientAuthorities();
     const wanted = serving.certificatePem + (ca ?? "");
     if (wanted === this.#served) return;
     if (this.#door) this.#door.use({ ca, serving });
-    else this.#door = await openTlsDoor(server, { port, host, ca, serving, client, nodeName });
+    else this.#door = await openTlsDoor(server, { port, host, ca, serving, client, nodeName, tls });
     this.#served = wanted;
   }
 
@@ -174,6 +176,7 @@ export interface ServingDoorOptions {
   readonly nodeName: string;
   /** All addresses when absent. */
   readonly host?: string | undefined;
+  readonly tls?: TlsChoice | undefined;
   readonly port: number;
   /** Whose clients count, PEM; undefined: nobody's by a certificate. */
   readonly clientAuthorities: () => string | undefined;

@@ -21,6 +21,7 @@ import { Seal } from "./checkpoint/seal.ts";
 import { renewOwnLease } from "./heartbeat/own-lease.ts";
 import { KubeconfigIdentity } from "./kubeconfig-identity.ts";
 import { kubeletChecks, kubeletHealth } from "./kubelet/server/kubelet-health.ts";
+import { type TlsChoice, tlsChoiceOf } from "./kubelet/server/tls-choice.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
 import { logFolderOf, podCgroupSettings, reservedOf } from "./node-settings.ts";
 import { type TlsIdentity, tlsIdentityOf } from "./tls-identity.ts";
@@ -33,6 +34,7 @@ interface Running extends BoardPods {
   readonly identity: KubeconfigIdentity;
   readonly client: HttpClient;
   readonly settings: KubeletSettings;
+  readonly tls: TlsChoice;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -55,6 +57,7 @@ export async function runKubelet(settings: KubeletSettings): Promise<void> {
 }
 
 async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, signal: AbortSignal): Promise<Running> {
+  const tls = tlsChoiceOf(settings);
   const nodeName = (settings.hostnameOverride || hostname()).trim().toLowerCase();
   const identity = await KubeconfigIdentity.open(nodeName, settings, log, signal);
   log.info("this board is a node", { node: nodeName, server: identity.servers.join(",") });
@@ -89,7 +92,7 @@ async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, s
     { nodeName, client, informers, seal },
     { parts, log },
   );
-  const running: Running = { ...pods, identity, client, settings, log, signal };
+  const running: Running = { ...pods, identity, client, settings, tls, log, signal };
   parts.add("tunnels", tunnelsOf(running));
   await serveHealth(running, parts);
   informers.start();
@@ -132,7 +135,7 @@ async function keepLease({ identity, client, kubelet, settings, log, signal }: R
 }
 
 /** Keeps the kubelet's port open with a certificate that fits, and the board's own certificate from running out. */
-async function keepDoor({ identity, client, kubelet, server, settings, log, signal }: Running): Promise<void> {
+async function keepDoor({ identity, client, kubelet, server, settings, tls, log, signal }: Running): Promise<void> {
   let clientCa: string | undefined;
   const times = new CertificateTimes(() => identity.credentials().certificate);
   const tellNoMore = tellAlso(() => times.families());
@@ -142,6 +145,7 @@ async function keepDoor({ identity, client, kubelet, server, settings, log, sign
     nodeName: identity.nodeName,
     host: settings.address,
     port: settings.port,
+    tls,
     clientAuthorities: () => clientCa,
     certificate: (names) => times.serving(() => identity.servingCertificate(client, names)),
   });

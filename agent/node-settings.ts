@@ -110,6 +110,16 @@ export function logBoundsOf({
   throw new ConfigError(`container-log-max-size: expected a quantity such as 10Mi, got ${text}`);
 }
 
+/** How often logs are looked at. Throws ConfigError, in upstream's words. */
+export function logLookOf({
+  containerLogMonitorInterval: look_ms,
+}: Pick<AgentSettings, "containerLogMonitorInterval">): number {
+  if (look_ms >= 3_000) return look_ms;
+  throw new ConfigError(
+    "container-log-monitor-interval: containerLogMonitorInterval must be a positive time duration greater than or equal to 3s",
+  );
+}
+
 /** The folder with `pods` and `containers` in it. Throws ConfigError. */
 export function logFolderOf(podLogsDir: string): string {
   if (!isAbsolute(podLogsDir) || basename(podLogsDir) !== "pods")

@@ -29,6 +29,7 @@ const { symbols: libc } = dlopen("libc.so.6", {
     returns: FFIType.i32,
   },
   umount2: { args: [FFIType.cstring, FFIType.i32], returns: FFIType.i32 },
+  setrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
   setns: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   connect: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
@@ -67,6 +68,15 @@ const cString = (text: string): Buffer => Buffer.from(`${text}\0`);
 
 export function mount(source: string, target: string, type: string, flags: number, data: string): void {
   check("mount", libc.mount(cString(source), cString(target), cString(type), BigInt(flags), cString(data)));
+}
+
+const RLIMIT_NOFILE = 7;
+
+/** How many files this process may have open. */
+export function limitOpenFiles(most: number): void {
+  // struct rlimit: the limit that counts, and the one up to which it may be raised; 64 bits each.
+  const limits = new BigUint64Array([BigInt(most), BigInt(most)]);
+  check("setrlimit", libc.setrlimit(RLIMIT_NOFILE, ptr(limits)));
 }
 
 export function umount(path: string, lazy: boolean): void {

@@ -6,15 +6,22 @@ export interface BackOffEntry {
   readonly ahead?: { readonly event_ms: number; readonly as_ms: number } | undefined;
 }
 
+const usualInitial_ms = 10_000;
+
 /**
  * Growing delays by key: the first retry is free, then `initial_ms`, doubling up to `max_ms`; forgotten when nothing
  * failed for twice `max_ms`. As client-go's flowcontrol.Backoff, on which upstream's CrashLoopBackOff stands.
  */
 export class BackOff {
+  /** As usual, but with no pause that is longer. */
+  static upTo(longest_ms: number): BackOff {
+    return new BackOff(Math.min(usualInitial_ms, longest_ms), longest_ms);
+  }
+
   readonly #entries = new Map<string, BackOffEntry>();
 
   constructor(
-    readonly initial_ms = 10_000,
+    readonly initial_ms = usualInitial_ms,
     readonly max_ms = 300_000,
   ) {}
 

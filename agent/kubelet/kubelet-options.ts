@@ -10,6 +10,8 @@ import type { PodCgroupSettings } from "./cgroups/pod-cgroups.ts";
 import type { CredentialProviders } from "./images/credential-providers.ts";
 import type { ImageGarbageRules } from "./images/image-gc.ts";
 import type { ImageVerification } from "./images/pull-records.ts";
+import type { KubeletTuning } from "./kubelet-tuning.ts";
+import type { EvictionRules } from "./node/eviction-rules.ts";
 import type { Reserved } from "./node/node-status.ts";
 import type { PriorityGrace } from "./shutdown/grace-periods.ts";
 
@@ -49,7 +51,10 @@ export interface KubeletOptions {
   /** How pods get control groups of their own; they get none when absent. */
   readonly cgroups?: PodCgroupSettings | undefined;
   readonly reserved?: Reserved | undefined;
+  /** When pods go because the board runs short; upstream's defaults when absent. */
+  readonly eviction?: EvictionRules | undefined;
   readonly resolvConf?: string | undefined;
+  readonly tuning?: KubeletTuning | undefined;
   /** Which images go when; upstream's defaults when absent. */
   readonly imageRules?: ImageGarbageRules | undefined;
   /** Who may use images that are on the board; as by default when absent. */

@@ -14,8 +14,10 @@ import { readHostDns } from "./container/host-dns.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import type { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
+import { defaultTuning, type KubeletTuning } from "./kubelet-tuning.ts";
 import { Limiter } from "./limiter.ts";
 import { hasAppArmor } from "./node/app-armor.ts";
+import { defaultEvictionRules } from "./node/eviction-rules.ts";
 import type { NodeRegistrar, NodeRegistrarOptions } from "./node/node-registrar.ts";
 import { nothingReserved } from "./node/node-status.ts";
 import { ObjectCache } from "./object-cache.ts";
@@ -57,7 +59,7 @@ export interface PartsInput {
 /** Puts together what the pod workers of a board share. */
 export function kubeletParts(input: PartsInput): KubeletParts {
   const { options, board, recorder, log, workers, registrar } = input;
-  const { client, runtime, host } = options;
+  const { client, runtime, host, tuning = defaultTuning } = options;
   const startedAt_ms = Date.now();
   const objects = new ObjectCache(client, input.checkpoint, (uids) => {
     for (const uid of uids) workers.get(uid)?.refreshVolumes();
@@ -71,26 +73,32 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     host,
     objects,
     volumes,
-    volumeStats: new VolumeStatsReader({ host, volumes, events: recorder, log, now_ms: () => performance.now() }),
+    volumeStats: volumeStats(volumes, input, tuning),
     cgroups: options.cgroups && podCgroups(options.cgroups, input),
     devices: input.plugins?.devices,
     claims: input.plugins,
     logs: new PodLogs(options.logFolder, log),
-    images: new ImagePuller(runtime, options.credentialProviders, input.pullRecords),
+    images: new ImagePuller(runtime, options.credentialProviders, input.pullRecords, { pulls: tuning.pulls }),
     workTimes: new PodWorkTimes(),
     counts: input.counts,
     probes: new ProbeManager(runtime, recorder, (uid) => workers.get(uid)?.probed(), startedAt_ms),
     statuses: new StatusWriter(client, log, options.onPodStatus),
     recorder,
-    backOff: new BackOff(),
+    backOff: BackOff.upTo(tuning.longestCrashBackOff_ms),
     creations: new Limiter(parallelCreations),
     log,
     clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
     seccompRoot: join(options.dataDir, "seccomp"),
+    seccompDefault: tuning.seccompDefault,
     startedAt_ms,
     hostIPs: () => mainOfEachFamily(options.nodeIPs()),
     allocatable: () => registrar.status?.allocatable ?? {},
-    memoryCapacity_bytes: () => board.memory_bytes,
+    resourceRules: {
+      memoryCapacity_bytes: board.memory_bytes,
+      swapCapacity_bytes: board.swap_bytes,
+      cpuQuota: tuning.cpuQuota,
+      memoryEnd: tuning.memoryEnd,
+    },
     services: () => input.services(),
     hostDns: () => readHostDns(options.resolvConf),
     networkTrouble: () => options.troubles?.()[0],
@@ -101,6 +109,14 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     onFreed: (uid) => workers.reconsiderResizes(uid),
     onGone: (uid) => workers.drop(uid),
   };
+}
+
+function volumeStats(
+  volumes: VolumeManager,
+  { options: { host }, recorder: events, log }: PartsInput,
+  { volumeStatsAge_ms: age_ms }: KubeletTuning,
+): VolumeStatsReader {
+  return new VolumeStatsReader({ host, volumes, events, log, age_ms, now_ms: () => performance.now() });
 }
 
 function volumeManager({ options, checkpoint, ...input }: PartsInput, objects: ObjectCache): VolumeManager {
@@ -126,6 +142,7 @@ function podAdmitter({ options, workers, registrar, ...input }: PartsInput): Pod
     refuseAll: () => input.shutdown.refuse(),
     devices: input.plugins?.devices,
     hasAppArmor: hasAppArmor(options.hardwareRoot),
+    allowedSysctls: (options.tuning ?? defaultTuning).allowedSysctls,
     counts: input.counts,
     log: input.log,
   });
@@ -154,6 +171,7 @@ function podCgroups(settings: PodCgroupSettings, { options, board, log, recorder
     recorder,
     board,
     reserved: options.reserved ?? nothingReserved,
+    cpuQuota: (options.tuning ?? defaultTuning).cpuQuota,
     log: log.named("cgroups"),
     pods: () =>
       workers
@@ -169,7 +187,15 @@ export function registrarOptions(
   board: BoardFacts,
   shutdown: Pick<NodeShutdown, "trouble">,
 ): Omit<NodeRegistrarOptions, "recorder" | "log" | "history" | "onLook" | "plugins"> {
+  const { tuning = defaultTuning, maxPods = 110 } = options;
+  const { podsPerCore, look_ms, report_ms, mostImages, providerId, countsLocalStorage } = tuning;
   return {
+    maxPods: podsPerCore > 0 ? Math.min(maxPods, podsPerCore * board.cpus) : maxPods,
+    look_ms,
+    report_ms,
+    mostImages,
+    providerId,
+    countsLocalStorage,
     client: options.client,
     runtime: options.runtime,
     host: options.host,
@@ -177,9 +203,9 @@ export function registrarOptions(
     name: options.nodeName,
     labels: options.nodeLabels ?? {},
     taints: options.nodeTaints ?? [],
-    maxPods: options.maxPods ?? 110,
     kubeletPort: options.kubeletPort ?? 10_250,
     reserved: options.reserved ?? nothingReserved,
+    eviction: options.eviction ?? defaultEvictionRules,
     dataFolder: options.dataDir,
     hardwareRoot: options.hardwareRoot,
     addresses: () => options.nodeIPs(),

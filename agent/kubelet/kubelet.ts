@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
 import { RuntimeOperations } from "#agent/runtime/runtime-operations.ts";
 import { readBoard } from "#agent/telemetry/board.ts";
-import type { DiskSignal, Pressures } from "#agent/telemetry/pressure.ts";
 import { SystemOom } from "#agent/telemetry/system-oom.ts";
 import { UsageHistory } from "#agent/telemetry/usage-history.ts";
 import { nodes, services } from "#shared/api/resources.ts";
 import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
+import { pause, systemClock } from "#shared/client/clock.ts";
 import { ApiEventRecorder, type EventRecorder } from "#shared/client/event-recorder.ts";
 import { InformerFactory, withoutManagedFields } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
@@ -23,6 +23,8 @@ import { ImageGarbage } from "./images/image-gc.ts";
 import { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 import { kubeletParts, type PartsInput, registrarOptions } from "./kubelet-parts.ts";
+import { defaultTuning } from "./kubelet-tuning.ts";
+import { defaultEvictionRules } from "./node/eviction-rules.ts";
 import { boardReference } from "./node/node-events.ts";
 import { NodeRegistrar } from "./node/node-registrar.ts";
 import { PressureRelief } from "./node/pressure-relief.ts";
@@ -35,6 +37,7 @@ import type { ProbeCount } from "./probes/probe-counts.ts";
 import { followRuntimeEvents } from "./runtime-events.ts";
 import { BoardShutdown } from "./shutdown/board-shutdown.ts";
 import { sweep } from "./sweep.ts";
+import { type Rate, TokenBucket } from "./token-bucket.ts";
 import { ServiceAccountTokens } from "./volumes/service-account-token.ts";
 import { prepareVolatileFolder } from "./volumes/volatile-folder.ts";
 import type { VolumeStats } from "./volumes/volume-stats.ts";
@@ -225,10 +228,10 @@ export class Kubelet {
 
   #assemble(found: Pick<PartsInput, "board" | "volatileFolder" | "pullRecords">): KubeletParts {
     const { options } = this;
-    const { client, host } = options;
+    const { client, host, tuning = defaultTuning } = options;
     const log = this.#log;
-    const recorder =
-      options.recorder ?? new ApiEventRecorder(client, { component: "kubelet", host: options.nodeName, log });
+    const own = { component: "kubelet", host: options.nodeName, log, pace: paceOf(tuning.events) };
+    const recorder = options.recorder ?? new ApiEventRecorder(client, own);
     const relief = new PressureRelief({
       host,
       imageGarbage: this.#imageGarbage,
@@ -240,10 +243,11 @@ export class Kubelet {
       systemOom: new SystemOom(),
       evicted: (signal) => this.#counts.evicted(signal),
       collectGarbage: () => this.#sweep(),
+      isRelieved: async () => (await this.#registrar?.isRelieved()) ?? false,
+      limitsStorage: tuning.countsLocalStorage,
+      longestGrace_s: (options.eviction ?? defaultEvictionRules).longestGrace_s,
       log,
     });
-    const onLook = (pressures: Pressures, shortOfDisk: DiskSignal | undefined): void =>
-      void relief.relieve(pressures, shortOfDisk);
     const tokens = new ServiceAccountTokens(client, this.#checkpoint);
     const plugins = this.#newPlugins(tokens, recorder);
     this.#plugins = plugins;
@@ -254,7 +258,7 @@ export class Kubelet {
       recorder,
       log,
       history: this.history,
-      onLook,
+      onLook: (shortages) => void relief.relieve(shortages),
       plugins,
     });
     this.#registrar = registrar;
@@ -402,4 +406,13 @@ export class Kubelet {
       board: this.options.nodeName,
     });
   }
+}
+
+/** Waits until one more may be written. */
+function paceOf(rate: Rate): () => Promise<void> {
+  const bucket = new TokenBucket(rate);
+  return async () => {
+    const wait_ms = bucket.reserve_ms();
+    if (wait_ms > 0) await pause(systemClock, wait_ms);
+  };
 }

@@ -16,6 +16,7 @@ import {
 } from "./node/pod-admission.ts";
 import { type ResizeRefusal, refuseResizeOutright } from "./node/pod-resize.ts";
 import { podsToPreempt, shortageOf, shortageWithout } from "./node/preemption.ts";
+import type { SysctlPattern } from "./node/sysctls.ts";
 import { podUid } from "./pod-containers.ts";
 import type { PodCounts } from "./pod-counts.ts";
 import type { PodWorker } from "./pod-worker.ts";
@@ -32,6 +33,8 @@ export interface PodAdmitterOptions {
   refuseAll(): Refusal | undefined;
   readonly devices: DeviceManager | undefined;
   readonly hasAppArmor: boolean;
+  /** Sysctls that pods may set beside the safe ones. */
+  readonly allowedSysctls: readonly SysctlPattern[];
   readonly counts: PodCounts;
   readonly log: Log;
 }
@@ -89,7 +92,7 @@ export class PodAdmitter {
     const never = refuseResizeOutright(pod, node);
     if (never) return never;
     const others = this.options.holders(pod).map(({ granted }) => granted);
-    const unfit = refuseOutright(pod, node) ?? refuseUnfit(pod, node);
+    const unfit = refuseOutright(pod, node, this.options.allowedSysctls) ?? refuseUnfit(pod, node);
     if (unfit) return { reason: "Deferred", message: unfit.message };
     const inTheWay = obstacles(pod, node, others);
     const [first] = inTheWay;
@@ -104,7 +107,7 @@ export class PodAdmitter {
     const never = refuseInvalid(pod) ?? options.refuseAll();
     if (never) return never;
     const node = options.node();
-    const outright = node && refuseOutright(pod, node);
+    const outright = node && refuseOutright(pod, node, options.allowedSysctls);
     if (outright) return outright;
     const lacking = await refuseDevices(options.devices, pod);
     if (lacking) return lacking;

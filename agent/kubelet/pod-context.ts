@@ -5,6 +5,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { BackOff } from "./back-off.ts";
 import type { PodCgroups } from "./cgroups/pod-cgroups.ts";
+import type { ResourceRules } from "./container/container-resources.ts";
 import type { ClusterDns, DnsConfig } from "./container/pod-dns.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import type { ImagePuller } from "./images/image-puller.ts";
@@ -48,10 +49,11 @@ export interface KubeletParts {
   readonly log: Log;
   readonly clusterDns: ClusterDns;
   readonly seccompRoot: string;
+  readonly seccompDefault: boolean;
   readonly startedAt_ms: number;
   hostIPs(): readonly string[];
   allocatable(): ResourceList;
-  memoryCapacity_bytes(): number;
+  readonly resourceRules: ResourceRules;
   /** Undefined until Services have been read once. */
   services(): readonly Service[] | undefined;
   /** The board's own resolver settings as they are now. Rejects when they cannot be read. */

@@ -1,15 +1,11 @@
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable } from "#shared/metrics/tables.ts";
+import type { BoardSignal } from "./node/eviction-rules.ts";
 import type { StorageLimitSignal } from "./node/storage-limits.ts";
 import type { ContainerType } from "./pod-containers.ts";
 
 /** What ran short when a pod was evicted: something of the board's, or of what the pod was granted. */
-export type EvictionSignal =
-  | "memory.available"
-  | "nodefs.available"
-  | "nodefs.inodesFree"
-  | "imagefs.available"
-  | StorageLimitSignal;
+export type EvictionSignal = BoardSignal | StorageLimitSignal;
 
 /** What upstream's metrics call them. */
 const containerTypes: Readonly<Record<ContainerType, string>> = {

@@ -124,7 +124,7 @@ const executors: Executors = {
   async resizeContainer({ container: name, containerId }, run) {
     const { parts, pod } = run;
     const container = containerOf(run, name);
-    const wanted = containerResources(pod, container, parts.memoryCapacity_bytes());
+    const wanted = containerResources(pod, container, parts.resourceRules);
     const { memoryLimit_bytes } = wanted;
     if (memoryLimit_bytes !== undefined) {
       const { memoryUsage_bytes } = await parts.runtime.stats(containerId);
@@ -302,7 +302,8 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     },
     image: run.images.get(container.name),
     seccompRoot: parts.seccompRoot,
-    memoryCapacity_bytes: parts.memoryCapacity_bytes(),
+    seccompDefault: parts.seccompDefault,
+    resourceRules: parts.resourceRules,
     recursiveReadOnly: await canBeRecursive(run, container),
     targetContainerId: targetContainerId(container, run.observed),
   });

@@ -6,6 +6,7 @@ import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { tellReadOnly } from "./csi/volume-growth.ts";
+import { defaultTuning } from "./kubelet-tuning.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodCounts } from "./pod-counts.ts";
 import { PodEvents } from "./pod-events.ts";
@@ -56,7 +57,9 @@ test("a sandbox that cannot be had without a network is told as that, and by its
 test("a runtime that does not give a container its resources is told as what keeps the resize", async () => {
   const refuses = async (): Promise<never> =>
     Promise.reject(new RuntimeError("other", "minimum memory limit allowed is 6MB"));
-  const parts = { memoryCapacity_bytes: () => 2 ** 30, runtime: { updateResources: refuses } };
+  const { cpuQuota, memoryEnd } = defaultTuning;
+  const resourceRules = { memoryCapacity_bytes: 2 ** 30, swapCapacity_bytes: 0, cpuQuota, memoryEnd };
+  const parts = { resourceRules, runtime: { updateResources: refuses } };
   const run = { parts, pod, resized: new Map() } as unknown as PlanRun;
   const resize = executeStep({ kind: "resizeContainer", container: "main", containerId: "c" }, { ...run });
   expect(await resize.catch((error: unknown) => error)).toBeInstanceOf(ResizeError);

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { errnoOf } from "#shared/files/if-present.ts";
 import type { ContainerResources } from "./runtime.ts";
 
 export interface CgroupSetting {
@@ -52,6 +53,19 @@ export async function writeCgroupLimits(pid: number, resources: ContainerResourc
     if (file === "memory.limit_in_bytes") await raise(memoryAndSwap, value);
     await writeFile(join("/sys/fs/cgroup", controller, group, file), value);
     if (file === "memory.limit_in_bytes") await raise(memoryAndSwap, value);
+  }
+}
+
+/** Writes files of the control group that a process is in, where the kernel has version 2; on version 1 there are none. Those
+ *  that this kernel does not have are left out. */
+export async function writeUnified(pid: number, files: Readonly<Record<string, string>>, root = "/"): Promise<void> {
+  const groups = parseCgroups(await readFile(`${root}proc/${pid}/cgroup`, "utf8"));
+  const group = groups.get("");
+  if (group === undefined || groups.has("memory")) return;
+  for (const [file, value] of Object.entries(files)) {
+    await writeFile(join(root, "sys/fs/cgroup", group, file), value, { flag: "r+" }).catch((error: unknown) => {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    });
   }
 }
 

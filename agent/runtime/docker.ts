@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import type { Host } from "../host/host.ts";
 import { assertProfileLoaded } from "./apparmor-profile.ts";
-import { writeCgroupLimits } from "./cgroup-limits.ts";
+import { writeCgroupLimits, writeUnified } from "./cgroup-limits.ts";
 import { attachTo, openAttachment } from "./docker-attach.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
 import { EarlyOutput } from "./docker-early-output.ts";
@@ -89,6 +89,8 @@ export class DockerRuntime implements ContainerRuntime {
   readonly #imageVolumes: DockerImageVolumes;
   readonly #stats: DockerStats;
   #traits: DaemonTraits | undefined;
+  /** What containers that are not started yet get of their control groups: Docker takes no such thing. */
+  readonly #unified = new Map<string, Readonly<Record<string, string>>>();
 
   constructor(options: DockerRuntimeOptions) {
     this.#options = options;
@@ -163,6 +165,7 @@ export class DockerRuntime implements ContainerRuntime {
     const options = containerCreateOptions(whole, sandbox, context);
     const id = await this.#containers.create(options, "image-not-found");
     if (config.stdin) this.#earlyOutput.expect(id);
+    if (config.resources.unified) this.#unified.set(id, config.resources.unified);
     return id;
   }
 
@@ -174,6 +177,9 @@ export class DockerRuntime implements ContainerRuntime {
       this.#earlyOutput.drop(id);
       throw error;
     }
+    const unified = this.#unified.get(id);
+    this.#unified.delete(id);
+    if (unified) await this.#writeUnified(id, unified);
   }
 
   async stopContainer(id: string, grace_s: number, signal?: string): Promise<void> {
@@ -182,6 +188,7 @@ export class DockerRuntime implements ContainerRuntime {
 
   async removeContainer(id: string): Promise<void> {
     this.#earlyOutput.drop(id);
+    this.#unified.delete(id);
     await this.#containers.remove(id);
   }
 
@@ -214,6 +221,8 @@ export class DockerRuntime implements ContainerRuntime {
       await asRuntime(what, () => writeCgroupLimits(details.State.Pid, resources));
     }
     this.#containers.inspections.forget(id);
+    // Docker's own change of the memory took that of the swap with it.
+    if (resources.unified) await this.#writeUnified(id, resources.unified);
   }
 
   // Streams
@@ -307,6 +316,15 @@ export class DockerRuntime implements ContainerRuntime {
       inspections.forget(id);
       if ((await inspections.fresh(id))?.State.Status !== "running") return;
     }
+  }
+
+  async #writeUnified(id: string, files: Readonly<Record<string, string>>): Promise<void> {
+    const { State } = await this.#containers.inspect(id);
+    if (!State.Running) return;
+    await writeUnified(State.Pid, files).catch((error: NodeJS.ErrnoException) => {
+      // It has ended meanwhile.
+      if (!["ENOENT", "ESRCH", "ENODEV"].includes(error.code ?? "")) throw error;
+    });
   }
 
   /** A daemon without CDI gets what devices by CDI come to. */

@@ -173,6 +173,8 @@ export interface ContainerResources {
   readonly memoryLimit_bytes?: number | undefined;
   readonly oomScoreAdj?: number | undefined;
   readonly hugepageLimits?: Readonly<Record<string, number>> | undefined;
+  /** Files of the container's control group, of version 2, and what they are to hold. */
+  readonly unified?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface ContainerSecurity {

@@ -3,17 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseMeminfo, readBoard } from "./board.ts";
-import { diskSignal, type Headroom, PressureGauge, pressuresOf } from "./pressure.ts";
 import { parsePowerChip, parseThrottled, readSensors } from "./sensors.ts";
 import { StrainGauge } from "./strain.ts";
-
-const roomy: Headroom = {
-  memoryAvailable_bytes: 1024 ** 3,
-  disk: { available: 0.5, inodesFree: 0.5 },
-  imageDisk: { available: 0.5, inodesFree: 0.5 },
-  pidsFree: 30_000,
-  pidsMax: 32_768,
-};
 
 test("the board tells what it is", async () => {
   const board = await readBoard();
@@ -28,28 +19,6 @@ test("meminfo is in bytes", () => {
     ["MemTotal", 2048 * 1024],
     ["HugePages_Total", 3],
   ]);
-});
-
-test("pressures by upstream's thresholds", () => {
-  expect(pressuresOf(roomy)).toEqual({ memory: false, disk: false, pids: false });
-  expect(pressuresOf({ ...roomy, memoryAvailable_bytes: 99 * 1024 ** 2 }).memory).toBe(true);
-  expect(pressuresOf({ ...roomy, disk: { available: 0.09, inodesFree: 0.5 } }).disk).toBe(true);
-  expect(pressuresOf({ ...roomy, disk: { available: 0.5, inodesFree: 0.04 } }).disk).toBe(true);
-  expect(pressuresOf({ ...roomy, imageDisk: { available: 0.14, inodesFree: 0.5 } }).disk).toBe(true);
-  expect(pressuresOf({ ...roomy, pidsFree: 100 }).pids).toBe(true);
-  const short = { disk: { available: 0.09, inodesFree: 0.04 }, imageDisk: { available: 0.14, inodesFree: 0.5 } };
-  expect(diskSignal({ ...roomy, ...short })).toBe("nodefs.available");
-  expect(diskSignal({ ...roomy, ...short, disk: { available: 0.1, inodesFree: 0.04 } })).toBe("nodefs.inodesFree");
-  expect(diskSignal({ ...roomy, imageDisk: short.imageDisk })).toBe("imagefs.available");
-});
-
-test("a pressure is raised at once and lifted late", () => {
-  const gauge = new PressureGauge();
-  const none = { memory: false, disk: false, pids: false };
-  expect(gauge.update(none, 0).memory).toBe(false);
-  expect(gauge.update({ ...none, memory: true }, 1_000).memory).toBe(true);
-  expect(gauge.update(none, 200_000).memory).toBe(true);
-  expect(gauge.update(none, 301_000).memory).toBe(false);
 });
 
 test("what a Pi's firmware says of its supply", () => {

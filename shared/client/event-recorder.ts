@@ -35,6 +35,8 @@ export interface EventRecorderOptions {
   readonly host?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
+  /** Waited for before each is written. */
+  readonly pace?: (() => Promise<void>) | undefined;
 }
 
 interface Known {
@@ -171,6 +173,7 @@ export class ApiEventRecorder implements EventRecorder {
   }
 
   async #write({ key, event }: Pending): Promise<void> {
+    await this.#options.pace?.();
     if (await this.#raiseCount(key, event)) return;
     const created = await this.#client.create(eventResource, event, { namespace: event.metadata.namespace });
     const { name = "", namespace = "" } = created.metadata;

@@ -1,5 +1,7 @@
 /** Settings of what runs on a board. */
+import { evictionOptions } from "./eviction-options.ts";
 import { choice, choices, duration, flag, integer, text, texts, toggle, under } from "./option.ts";
+import { tuningOptions } from "./tuning-options.ts";
 
 /** What can be left out of a cluster, or of what a board does for it. */
 const optionalParts = [
@@ -243,6 +245,8 @@ export const agentOptions = {
   ...trafficOptions,
   ...resourceOptions,
   ...imageOptions,
+  ...evictionOptions,
+  ...tuningOptions,
   ...shutdownOptions,
   ...mqttOptions,
 } as const;

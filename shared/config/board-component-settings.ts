@@ -1,6 +1,8 @@
 /** Settings of `bramble kubelet`, under upstream's names where upstream has them. */
+import { evictionOptions } from "./eviction-options.ts";
 import { choices, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { workerOptions } from "./settings.ts";
+import { tuningOptions } from "./tuning-options.ts";
 
 const port = { min: 0, max: 65_535 };
 const {
@@ -92,6 +94,8 @@ export const kubeletOptions = {
   imageMaximumGcAge: workerOptions.imageMaximumGcAge,
   imagePullCredentialsVerificationPolicy: workerOptions.imagePullCredentialsVerificationPolicy,
   preloadedImagesVerificationAllowlist: workerOptions.preloadedImagesVerificationAllowlist,
+  ...evictionOptions,
+  ...tuningOptions,
   shutdownGracePeriod: workerOptions.shutdownGracePeriod,
   shutdownGracePeriodCriticalPods: workerOptions.shutdownGracePeriodCriticalPods,
   shutdownGracePeriodByPodPriority: workerOptions.shutdownGracePeriodByPodPriority,

@@ -105,7 +105,8 @@ function usageOf({ name, placeholder, isValueOptional }: Option<unknown>): strin
 }
 
 function describe({ description, fallback, format }: Option<unknown>): string {
-  const shown = Array.isArray(fallback) ? fallback.join(",") : (format?.(fallback) ?? String(fallback));
+  if (fallback === undefined) return description;
+  const shown = Array.isArray(fallback) ? fallback.join(", ") : (format?.(fallback) ?? String(fallback));
   return shown === "" || shown === "false" ? description : `${description} (default: ${shown})`;
 }
 

@@ -43,10 +43,17 @@ describe("a KubeletConfiguration", () => {
         imagePullCredentialsVerificationPolicy: "AlwaysVerify",
         cgroupDriver: "systemd",
         serializeImagePulls: false,
+        hairpinMode: "hairpin-veth",
+        evictionHard: { "memory.available": "200Mi" },
+        nodeStatusUpdateFrequency: "5s",
+        crashLoopBackOff: { maxContainerRestartPeriod: "20s" },
+        memorySwap: { swapBehavior: "LimitedSwap" },
+        featureGates: { NodeSwap: true },
+        logging: { verbosity: 5 },
       }),
       kubeletConfiguration,
     );
-    expect(withoutEffect).toEqual(["cgroupDriver", "serializeImagePulls"]);
+    expect(withoutEffect).toEqual(["hairpinMode"]);
     expect(loadSettings(kubeletOptions, settings, undefined)).toMatchObject({
       podManifestPath: "/etc/kubernetes/manifests",
       clusterDns: ["10.96.0.10"],
@@ -57,6 +64,15 @@ describe("a KubeletConfiguration", () => {
       imageGcLowThreshold: 60,
       imageMaximumGcAge: 7 * 86_400_000,
       imagePullCredentialsVerificationPolicy: "AlwaysVerify",
+      evictionHard: ["memory.available<200Mi"],
+      nodeStatusUpdateFrequency: 5_000,
+      nodeStatusReportFrequency: 5_000,
+      serializeImagePulls: false,
+      maxParallelImagePulls: 0,
+      crashLoopBackOffMax: 20_000,
+      swapBehavior: "LimitedSwap",
+      featureGates: ["NodeSwap=true"],
+      logLevel: "debug",
       shutdownGracePeriod: 90_000,
       shutdownGracePeriodByPodPriority: ["-10=20"],
       port: 10_250,
@@ -87,6 +103,60 @@ describe("a KubeletConfiguration", () => {
   test("another version is refused", () => {
     const path = fileOf({ ...kubelet, apiVersion: "kubelet.config.k8s.io/v1" });
     expect(() => readComponentConfiguration(path, kubeletConfiguration)).toThrow("apiVersion: supported values");
+  });
+});
+
+test("the KubeletConfiguration that kubeadm writes is taken whole, and what is zero in it says nothing", () => {
+  const { settings, withoutEffect } = readComponentConfiguration(
+    fileOf(`apiVersion: kubelet.config.k8s.io/v1beta1
+authentication:
+  anonymous: {enabled: false}
+  webhook: {cacheTTL: 0s, enabled: true}
+  x509: {clientCAFile: /etc/kubernetes/pki/ca.crt}
+authorization:
+  mode: Webhook
+  webhook: {cacheAuthorizedTTL: 0s, cacheUnauthorizedTTL: 0s}
+cgroupDriver: systemd
+clusterDNS: [10.96.0.10]
+clusterDomain: cluster.local
+containerRuntimeEndpoint: ""
+cpuManagerReconcilePeriod: 0s
+crashLoopBackOff: {}
+evictionPressureTransitionPeriod: 0s
+fileCheckFrequency: 0s
+healthzBindAddress: 127.0.0.1
+healthzPort: 10248
+httpCheckFrequency: 0s
+imageMaximumGCAge: 0s
+imageMinimumGCAge: 0s
+kind: KubeletConfiguration
+logging:
+  flushFrequency: 0
+  options: {json: {infoBufferSize: "0"}, text: {infoBufferSize: "0"}}
+  verbosity: 0
+memorySwap: {}
+nodeStatusReportFrequency: 0s
+nodeStatusUpdateFrequency: 0s
+resolvConf: /run/systemd/resolve/resolv.conf
+rotateCertificates: true
+runtimeRequestTimeout: 0s
+shutdownGracePeriod: 0s
+shutdownGracePeriodCriticalPods: 0s
+staticPodPath: /etc/kubernetes/manifests
+streamingConnectionIdleTimeout: 0s
+syncFrequency: 0s
+volumeStatsAggPeriod: 0s
+`),
+    kubeletConfiguration,
+  );
+  expect(withoutEffect).toEqual([]);
+  const defaults = loadSettings(kubeletOptions, {}, undefined);
+  expect(loadSettings(kubeletOptions, settings, undefined)).toEqual({
+    ...defaults,
+    clientCaFile: "/etc/kubernetes/pki/ca.crt",
+    clusterDns: ["10.96.0.10"],
+    resolvConf: "/run/systemd/resolve/resolv.conf",
+    podManifestPath: "/etc/kubernetes/manifests",
   });
 });
 

@@ -13,7 +13,7 @@ export interface ComponentForm {
   readonly apiVersion: string;
   /** Fields that are read; the reader gives settings for one, none when the field says nothing. */
   readonly fields: Readonly<Record<string, (field: Field) => Record<string, unknown>>>;
-  /** What upstream knows besides. */
+  /** What upstream knows besides; those that say nothing (empty, zero) are not worth a word. */
   readonly others: string;
 }
 
@@ -32,22 +32,57 @@ function decode(root: Field, form: ComponentForm): ComponentConfiguration {
     const field = found[name];
     if (field && !field.isAbsent) Object.assign(settings, read(field));
   }
-  return { settings, withoutEffect: others.filter((name) => found[name] && !found[name].isAbsent) };
+  return { settings, withoutEffect: others.filter((name) => found[name] && saysSomething(found[name])) };
 }
 
-const textTo = (option: string) => (field: Field) => ({ [option]: field.text() });
+const zero = /^0+(\.0*)?(ns|us|µs|ms|s|m|h)?$/;
+
+function saysSomething({ value }: Field): boolean {
+  if (value === undefined || value === null || value === "" || value === false) return false;
+  if (typeof value === "object") return Object.keys(value).length > 0;
+  return !zero.test(String(value));
+}
+
+/** An empty text says nothing: upstream's defaults take its place. */
+const textTo = (option: string) => (field: Field) => {
+  const text = field.text();
+  return text === "" ? {} : { [option]: text };
+};
 const booleanTo = (option: string) => (field: Field) => ({ [option]: field.boolean(false) });
+const integerTo =
+  (option: string, min: number, max = Number.MAX_SAFE_INTEGER) =>
+  (field: Field) => ({
+    [option]: field.integer(min, { min, max }),
+  });
 const portTo = (option: string) => (field: Field) => ({ [option]: field.integer(0, { min: 0, max: 65_535 }) });
+/** A duration of zero says nothing: upstream's defaults take its place. */
+const durationTo = (option: string) => (field: Field) => {
+  const text = field.text();
+  return text === "" || zero.test(text) ? {} : { [option]: text };
+};
 const textsTo = (option: string) => (field: Field) => ({ [option]: field.items().map((item) => item.text()) });
 
-function quantitiesTo(option: string) {
+/** A mapping of names to texts, as the flag writes it. */
+function pairsTo(option: string, separator: "=" | "<" = "=") {
   return (field: Field): Record<string, unknown> => {
     const value = field.value;
     if (typeof value === "object" && value !== null && !Array.isArray(value))
-      return { [option]: Object.entries(value).map(([name, quantity]) => `${name}=${String(quantity)}`) };
+      return { [option]: Object.entries(value).map(([name, text]) => `${name}${separator}${String(text)}`) };
     field.complain("expected a mapping");
     return {};
   };
+}
+
+/** Zero says nothing there: upstream's default takes its place. */
+const unlessZero = (read: (field: Field) => Record<string, unknown>) => (field: Field) =>
+  field.value === 0 ? {} : read(field);
+
+/** How much is logged: what upstream's kubelet tells from 4 on is told here as debug. */
+function logging(field: Field): Record<string, unknown> {
+  const { format, verbosity } = field.fields(["format", "flushFrequency", "verbosity", "vmodule", "options"]);
+  only(format, (value) => value === "" || value === "text", "what is logged is text: only text is possible");
+  if (verbosity.isAbsent || verbosity.integer(0, { min: 0, max: 100 }) < 4) return {};
+  return { "log-level": "debug" };
 }
 
 /** What stands in a file that asks for something else than is done here is said, rather than not done. */
@@ -117,8 +152,8 @@ export const kubeletConfiguration: ComponentForm = {
     nodeLeaseDurationSeconds: (field) => ({ "node-lease-duration-seconds": field.integer(40, { min: 4, max: 3600 }) }),
     maxPods: (field) => ({ "max-pods": field.integer(110, { min: 1, max: 1000 }) }),
     resolvConf: textTo("resolv-conf"),
-    systemReserved: quantitiesTo("system-reserved"),
-    kubeReserved: quantitiesTo("kube-reserved"),
+    systemReserved: pairsTo("system-reserved"),
+    kubeReserved: pairsTo("kube-reserved"),
     cgroupsPerQOS: (field) => ({ "cgroups-per-qos": field.boolean(true) }),
     cgroupRoot: textTo("cgroup-root"),
     podPidsLimit: (field) => ({ "pod-max-pids": field.integer(-1, { min: -1, max: 4_194_304 }) }),
@@ -128,12 +163,74 @@ export const kubeletConfiguration: ComponentForm = {
       "image-gc-high-threshold": field.integer(85, { min: 0, max: 100 }),
     }),
     imageGCLowThresholdPercent: (field) => ({ "image-gc-low-threshold": field.integer(80, { min: 0, max: 100 }) }),
-    imageMinimumGCAge: textTo("minimum-image-ttl-duration"),
-    imageMaximumGCAge: textTo("image-maximum-gc-age"),
+    imageMinimumGCAge: durationTo("minimum-image-ttl-duration"),
+    imageMaximumGCAge: durationTo("image-maximum-gc-age"),
     imagePullCredentialsVerificationPolicy: textTo("image-pull-credentials-verification-policy"),
     preloadedImagesVerificationAllowlist: textsTo("preloaded-images-verification-allowlist"),
-    shutdownGracePeriod: textTo("shutdown-grace-period"),
-    shutdownGracePeriodCriticalPods: textTo("shutdown-grace-period-critical-pods"),
+    evictionHard: pairsTo("eviction-hard", "<"),
+    evictionSoft: pairsTo("eviction-soft", "<"),
+    evictionSoftGracePeriod: pairsTo("eviction-soft-grace-period"),
+    evictionMinimumReclaim: pairsTo("eviction-minimum-reclaim"),
+    evictionMaxPodGracePeriod: (field) => ({
+      "eviction-max-pod-grace-period": field.integer(0, { min: 0, max: 86_400 }),
+    }),
+    evictionPressureTransitionPeriod: durationTo("eviction-pressure-transition-period"),
+    mergeDefaultEvictionSettings: booleanTo("merge-default-eviction-settings"),
+    allowedUnsafeSysctls: textsTo("allowed-unsafe-sysctls"),
+    seccompDefault: booleanTo("seccomp-default"),
+    crashLoopBackOff: (field) => {
+      const { maxContainerRestartPeriod } = field.fields(["maxContainerRestartPeriod"]);
+      return maxContainerRestartPeriod.isAbsent ? {} : { "crash-loop-back-off-max": maxContainerRestartPeriod.text() };
+    },
+    podsPerCore: integerTo("pods-per-core", 0),
+    cpuCFSQuota: booleanTo("cpu-cfs-quota"),
+    cpuCFSQuotaPeriod: durationTo("cpu-cfs-quota-period"),
+    memorySwap: (field) => {
+      const { swapBehavior } = field.fields(["swapBehavior"]);
+      return swapBehavior.text() === "" ? {} : { "swap-behavior": swapBehavior.text() };
+    },
+    failSwapOn: booleanTo("fail-swap-on"),
+    singleProcessOOMKill: (field) => ({ "single-process-oom-kill": String(field.boolean(true)) }),
+    localStorageCapacityIsolation: booleanTo("local-storage-capacity-isolation"),
+    serializeImagePulls: (field) => ({
+      "serialize-image-pulls": field.boolean(true),
+      // Where they are not serialized, nothing bounds them unless maxParallelImagePulls does.
+      "max-parallel-image-pulls": 0,
+    }),
+    maxParallelImagePulls: integerTo("max-parallel-image-pulls", 1, 1000),
+    registryPullQPS: integerTo("registry-qps", 0),
+    registryBurst: unlessZero(integerTo("registry-burst", 0)),
+    nodeStatusUpdateFrequency: (field) => {
+      const every = durationTo("node-status-update-frequency")(field);
+      // As upstream: whoever says how often it is looked at has said how often it is told, unless he says that too.
+      const text = every["node-status-update-frequency"];
+      return text === undefined ? {} : { ...every, "node-status-report-frequency": text };
+    },
+    nodeStatusReportFrequency: durationTo("node-status-report-frequency"),
+    nodeStatusMaxImages: integerTo("node-status-max-images", -1),
+    providerID: textTo("provider-id"),
+    volumeStatsAggPeriod: durationTo("volume-stats-agg-period"),
+    eventRecordQPS: integerTo("event-qps", 0),
+    eventBurst: unlessZero(integerTo("event-burst", 0)),
+    tlsCipherSuites: textsTo("tls-cipher-suites"),
+    tlsMinVersion: textTo("tls-min-version"),
+    enableDebuggingHandlers: booleanTo("enable-debugging-handlers"),
+    streamingConnectionIdleTimeout: durationTo("streaming-connection-idle-timeout"),
+    maxOpenFiles: integerTo("max-open-files", 0),
+    oomScoreAdj: integerTo("oom-score-adj", -1000, 1000),
+    protectKernelDefaults: booleanTo("protect-kernel-defaults"),
+    runtimeRequestTimeout: durationTo("runtime-request-timeout"),
+    containerLogMonitorInterval: durationTo("container-log-monitor-interval"),
+    featureGates: pairsTo("feature-gates"),
+    logging,
+    failCgroupV1: booleanTo("fail-cgroup-v1"),
+    // Asked of the runtime, which has to be of the same mind anyway.
+    cgroupDriver: (field) => {
+      field.choice("", ["", "cgroupfs", "systemd"]);
+      return {};
+    },
+    shutdownGracePeriod: durationTo("shutdown-grace-period"),
+    shutdownGracePeriodCriticalPods: durationTo("shutdown-grace-period-critical-pods"),
     shutdownGracePeriodByPodPriority: shutdownClasses,
     containerRuntimeEndpoint: textTo("container-runtime-endpoint"),
     containerLogMaxSize: textTo("container-log-max-size"),
@@ -148,7 +245,7 @@ export const kubeletConfiguration: ComponentForm = {
     },
   },
   others:
-    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader tlsCipherSuites tlsMinVersion registryPullQPS registryBurst eventRecordQPS eventBurst enableDebuggingHandlers enableContentionProfiling oomScoreAdj streamingConnectionIdleTimeout nodeStatusUpdateFrequency nodeStatusReportFrequency volumeStatsAggPeriod kubeletCgroups systemCgroups cgroupDriver cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved runtimeRequestTimeout hairpinMode podCIDR runOnce cpuCFSQuota cpuCFSQuotaPeriod nodeStatusMaxImages maxOpenFiles contentType kubeAPIQPS kubeAPIBurst serializeImagePulls maxParallelImagePulls evictionHard evictionSoft evictionSoftGracePeriod evictionPressureTransitionPeriod evictionMaxPodGracePeriod evictionMinimumReclaim mergeDefaultEvictionSettings podsPerCore enableControllerAttachDetach protectKernelDefaults makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit featureGates failSwapOn memorySwap containerLogMaxWorkers containerLogMonitorInterval configMapAndSecretChangeDetectionStrategy reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup allowedUnsafeSysctls volumePluginDir providerID kernelMemcgNotification logging enableSystemLogHandler enableSystemLogQuery crashLoopBackOff reservedMemory enableProfilingHandler enableDebugFlagsHandler seccompDefault memoryThrottlingFactor tracing localStorageCapacityIsolation imageServiceEndpoint failCgroupV1 userNamespaces",
+    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader enableContentionProfiling kubeletCgroups systemCgroups cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved hairpinMode podCIDR runOnce contentType kubeAPIQPS kubeAPIBurst enableControllerAttachDetach makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit containerLogMaxWorkers configMapAndSecretChangeDetectionStrategy reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir kernelMemcgNotification enableSystemLogHandler enableSystemLogQuery reservedMemory enableProfilingHandler enableDebugFlagsHandler memoryThrottlingFactor tracing imageServiceEndpoint userNamespaces",
 };
 
 /** KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1). */

@@ -73,6 +73,16 @@ export function integer(
   };
 }
 
+/** As `integer`, undefined unless it is given. */
+export function optionalInteger(
+  name: string,
+  placeholder: string,
+  description: string,
+  range: { min: number; max: number },
+): Option<number | undefined> {
+  return { ...integer(name, placeholder, description, 0, range), fallback: undefined };
+}
+
 /** A number that need not be whole. */
 export function decimal(
   name: string,

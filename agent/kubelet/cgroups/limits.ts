@@ -2,7 +2,7 @@ import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { wholeValue } from "#shared/api/quantity.ts";
 import { podLimits, podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { cpuPeriod_us, cpuQuotaOf, cpuSharesOf } from "../container/container-resources.ts";
+import { type CpuQuota, cpuPeriod_us, cpuQuotaOf, cpuSharesOf } from "../container/container-resources.ts";
 import type { Reserved } from "../node/node-status.ts";
 import { limitsOf, milliOf, podQosClass } from "../pod-qos.ts";
 
@@ -20,7 +20,7 @@ export interface CgroupLimits {
 }
 
 /** Of a pod as granted, as upstream's ResourceConfigForPod: sums of its containers, or what the pod states for itself. */
-export function podCgroupLimits(pod: Pod): CgroupLimits {
+export function podCgroupLimits(pod: Pod, quota: CpuQuota = usualQuota): CgroupLimits {
   const requests = podRequests(pod);
   const hugepages = hugepageAmounts(requests);
   const qos = podQosClass(pod);
@@ -34,11 +34,16 @@ export function podCgroupLimits(pod: Pod): CgroupLimits {
     containers.every((container) => milliOf(limitsOf(container), name) > 0);
   return {
     cpuShares: cpuSharesOf(requests.get("cpu") ?? 0),
-    ...(isLimited("cpu") ? { cpuQuota_us: cpuQuotaOf(limits.get("cpu") ?? 0), cpuPeriod_us } : {}),
+    ...(isLimited("cpu") ? cpuLimits(limits.get("cpu") ?? 0, quota) : {}),
     ...(isLimited("memory") ? { memoryLimit_bytes: limits.get("memory") ?? 0 } : {}),
     hugepages,
   };
 }
+
+const usualQuota: CpuQuota = { isEnforced: true, period_us: cpuPeriod_us };
+
+const cpuLimits = (limit_m: number, { isEnforced, period_us }: CpuQuota): CgroupLimits =>
+  isEnforced ? { cpuQuota_us: cpuQuotaOf(limit_m, period_us), cpuPeriod_us: period_us } : { cpuQuota_us: 0 };
 
 /** Of all burstable pods together: what they request. */
 export function burstableShares(pods: readonly Pod[]): number {

@@ -5,7 +5,7 @@ import { type CgroupUsage, readCgroupUsage } from "#agent/telemetry/cgroup-usage
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
-import { cpuSharesOf } from "../container/container-resources.ts";
+import { type CpuQuota, cpuSharesOf } from "../container/container-resources.ts";
 import { boardReference } from "../node/node-events.ts";
 import type { Reserved } from "../node/node-status.ts";
 import { podUid } from "../pod-containers.ts";
@@ -35,6 +35,7 @@ export interface PodCgroupsOptions extends PodCgroupSettings {
   readonly runtime: Pick<ContainerRuntime, "version">;
   readonly board: BoardFacts;
   readonly reserved: Reserved;
+  readonly cpuQuota: CpuQuota;
   readonly log: Log;
   /** The board's Node, and where what happened to it is told. */
   readonly nodeName: string;
@@ -166,8 +167,8 @@ export class PodCgroups {
   }
 
   #limitsOf(pod: Pod): CgroupLimits {
-    const { podPidsLimit } = this.options;
-    return { ...podCgroupLimits(pod), ...(podPidsLimit > 0 ? { pidsLimit: podPidsLimit } : {}) };
+    const { podPidsLimit, cpuQuota } = this.options;
+    return { ...podCgroupLimits(pod, cpuQuota), ...(podPidsLimit > 0 ? { pidsLimit: podPidsLimit } : {}) };
   }
 
   #pathOf(pod: Pod, { driver }: Opened): string {

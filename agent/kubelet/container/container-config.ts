@@ -5,7 +5,7 @@ import { latest, type ObservedPod } from "../planner/observed-pod.ts";
 import { podUid } from "../pod-containers.ts";
 import { configError } from "./container-error.ts";
 import { blockDevices, containerMounts, type MountInput } from "./container-mounts.ts";
-import { containerResources } from "./container-resources.ts";
+import { containerResources, type ResourceRules } from "./container-resources.ts";
 import { containerSecurity } from "./container-security.ts";
 import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
 import { expand } from "./expansion.ts";
@@ -22,7 +22,9 @@ export interface ContainerConfigInput extends Omit<MountInput, "environment"> {
   readonly sources: EnvironmentSources;
   readonly image: ImageStatus | undefined;
   readonly seccompRoot: string;
-  readonly memoryCapacity_bytes: number;
+  /** What a container gets that names no profile. */
+  readonly seccompDefault: boolean;
+  readonly resourceRules: ResourceRules;
   /** The container that an ephemeral one looks into. */
   readonly targetContainerId?: string | undefined;
 }
@@ -30,7 +32,10 @@ export interface ContainerConfigInput extends Omit<MountInput, "environment"> {
 /** What the runtime is told of a container. Rejects with ContainerStartError. */
 export async function containerConfig(input: ContainerConfigInput): Promise<ContainerConfig> {
   const { pod, container, attempt } = input;
-  const security = containerSecurity(pod, container, input.image, input.seccompRoot);
+  const security = containerSecurity(pod, container, input.image, {
+    root: input.seccompRoot,
+    isDefault: input.seccompDefault,
+  });
   const environment = await containerEnvironment(container, input.sources);
   const values = new Map(environment.map(({ name, value }) => [name, value]));
   const expanded = (words: readonly string[] | undefined): string[] | undefined =>
@@ -51,7 +56,7 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
-    resources: containerResources(pod, container, input.memoryCapacity_bytes),
+    resources: containerResources(pod, container, input.resourceRules),
     security,
     stopSignal: container.lifecycle?.stopSignal,
     pidTargetContainerId: input.targetContainerId,

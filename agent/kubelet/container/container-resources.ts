@@ -1,7 +1,7 @@
 import type { ContainerResources } from "#agent/runtime/runtime.ts";
 import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
-import { systemCriticalPriority } from "../node/eviction.ts";
+import { isCritical, systemCriticalPriority } from "../node/eviction.ts";
 import { isRestartableInit } from "../pod-containers.ts";
 import { limitsOf, milliOf, podQosClass, requestsOf, wholeOf } from "../pod-qos.ts";
 
@@ -13,8 +13,30 @@ const minQuota_us = 1_000;
 const guaranteedOomScore = -997;
 const bestEffortOomScore = 1000;
 
+/** How CPU limits are held. */
+export interface CpuQuota {
+  readonly isEnforced: boolean;
+  readonly period_us: number;
+}
+
+/** What happens when a container has no memory left: it may swap, and the kernel ends one process or all. */
+export interface MemoryEnd {
+  /** Version 2 of control groups: only that one can be told. */
+  readonly isUnified: boolean;
+  readonly swap: "NoSwap" | "LimitedSwap";
+  readonly endsWhole: boolean;
+}
+
+/** What the board is, and how it was told to hold containers to their limits. */
+export interface ResourceRules {
+  readonly memoryCapacity_bytes: number;
+  readonly swapCapacity_bytes: number;
+  readonly cpuQuota: CpuQuota;
+  readonly memoryEnd: MemoryEnd;
+}
+
 /** Cgroup settings of a container, computed as upstream's. A limit of the pod caps containers that have none. */
-export function containerResources(pod: Pod, container: Container, memoryCapacity_bytes: number): ContainerResources {
+export function containerResources(pod: Pod, container: Container, rules: ResourceRules): ContainerResources {
   const limits = limitsOf(container);
   const requests = requestsOf(container);
   const podLimits = pod.spec.resources?.limits;
@@ -24,13 +46,44 @@ export function containerResources(pod: Pod, container: Container, memoryCapacit
   const hugepages = Object.keys(limits).filter((name) => name.startsWith("hugepages-"));
   return {
     cpuShares: cpuSharesOf(cpuRequest_m),
-    ...(cpuLimit_m > 0 ? { cpuQuota_us: cpuQuotaOf(cpuLimit_m), cpuPeriod_us } : {}),
+    ...cpuLimits(cpuLimit_m, rules.cpuQuota),
     ...(memoryLimit_bytes > 0 ? { memoryLimit_bytes } : {}),
-    oomScoreAdj: oomScoreAdjust(pod, container, memoryCapacity_bytes),
+    oomScoreAdj: oomScoreAdjust(pod, container, rules.memoryCapacity_bytes),
+    ...unifiedSettings(pod, container, rules),
     ...(hugepages.length > 0
       ? { hugepageLimits: Object.fromEntries(hugepages.map((name) => [name.slice(10), wholeOf(limits, name)])) }
       : {}),
   };
+}
+
+function cpuLimits(limit_m: number, { isEnforced, period_us }: CpuQuota): ContainerResources {
+  if (limit_m === 0 || !isEnforced) return {};
+  return { cpuQuota_us: cpuQuotaOf(limit_m, period_us), cpuPeriod_us: period_us };
+}
+
+/** What has no field of its own. Where the board has no swap, nothing needs to be said of it. */
+function unifiedSettings(pod: Pod, container: Container, rules: ResourceRules): ContainerResources {
+  const { isUnified, endsWhole, swap } = rules.memoryEnd;
+  if (!isUnified) return {};
+  const swap_bytes = swap === "LimitedSwap" ? swapOf(pod, container, rules) : 0;
+  const unified = {
+    ...(endsWhole ? { "memory.oom.group": "1" } : {}),
+    ...(rules.swapCapacity_bytes > 0 ? { "memory.swap.max": String(swap_bytes) } : {}),
+  };
+  return Object.keys(unified).length > 0 ? { unified } : {};
+}
+
+/** Of the board's swap as much as the container requests of its memory (KEP-2400); none where its memory must be at hand. */
+function swapOf(pod: Pod, container: Container, rules: ResourceRules): number {
+  const request_bytes = wholeOf(requestsOf(container), "memory");
+  const { memoryCapacity_bytes, swapCapacity_bytes } = rules;
+  const mustNot =
+    isCritical(pod) ||
+    podQosClass(pod) !== "Burstable" ||
+    request_bytes === 0 ||
+    request_bytes === wholeOf(limitsOf(container), "memory") ||
+    request_bytes > memoryCapacity_bytes;
+  return mustNot ? 0 : Math.trunc((request_bytes / memoryCapacity_bytes) * swapCapacity_bytes);
 }
 
 /** CPU shares, as control groups of version 1 have them, of a request in thousandths of a core. */
@@ -40,8 +93,8 @@ export function cpuSharesOf(request_m: number): number {
 }
 
 /** Microseconds in each CFS period, of a limit in thousandths of a core. */
-export function cpuQuotaOf(limit_m: number): number {
-  return Math.max(minQuota_us, Math.floor((limit_m * cpuPeriod_us) / 1000));
+export function cpuQuotaOf(limit_m: number, period_us: number = cpuPeriod_us): number {
+  return Math.max(minQuota_us, Math.floor((limit_m * period_us) / 1000));
 }
 
 /** How readily the kernel kills the container when memory runs out: -997 to 1000. */

@@ -4,16 +4,22 @@ import type { AppArmorProfile, Container, Pod, SeccompProfile } from "#shared/ap
 import { formatPod } from "../pod-containers.ts";
 import { configError } from "./container-error.ts";
 
+export interface SeccompRules {
+  /** Folder of Localhost profiles. */
+  readonly root: string;
+  /** Whether containers that name no profile get the runtime's own. */
+  readonly isDefault: boolean;
+}
+
 /**
  * The container's security settings: its own over its pod's. Throws ContainerStartError when the container must not run
  * as root and would.
- * @param seccompRoot folder of Localhost profiles.
  */
 export function containerSecurity(
   pod: Pod,
   container: Container,
   image: ImageStatus | undefined,
-  seccompRoot: string,
+  profiles: SeccompRules,
 ): ContainerSecurity {
   const ofPod = pod.spec.securityContext ?? {};
   const own = container.securityContext ?? {};
@@ -35,7 +41,7 @@ export function containerSecurity(
         : undefined,
     runAsGroup,
     supplementalGroups: [...(ofPod.fsGroup === undefined ? [] : [ofPod.fsGroup]), ...(ofPod.supplementalGroups ?? [])],
-    seccomp: seccomp(own.seccompProfile ?? ofPod.seccompProfile, seccompRoot),
+    seccomp: seccomp(own.seccompProfile ?? ofPod.seccompProfile, profiles),
     apparmor: appArmor(own.appArmorProfile ?? ofPod.appArmorProfile),
     maskedPaths: own.procMount === "Unmasked" ? "unmasked" : "default",
   };
@@ -63,7 +69,7 @@ function verifyNonRoot(
 }
 
 /** Without a profile containers run unconfined, as upstream does by default. */
-function seccomp(profile: SeccompProfile | undefined, root: string): string {
+function seccomp(profile: SeccompProfile | undefined, { root, isDefault }: SeccompRules): string {
   switch (profile?.type) {
     case "RuntimeDefault":
       return "runtime/default";
@@ -72,6 +78,8 @@ function seccomp(profile: SeccompProfile | undefined, root: string): string {
         throw configError("localhostProfile must be set if seccompProfile type is Localhost.");
       }
       return join(root, profile.localhostProfile);
+    case undefined:
+      return isDefault ? "runtime/default" : "unconfined";
     default:
       return "unconfined";
   }

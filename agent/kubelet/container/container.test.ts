@@ -4,13 +4,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerStatus } from "#agent/runtime/runtime.ts";
-import type { Container, Pod, PodSpec, Service, VolumeMount } from "#shared/api/types/core-v1.generated.ts";
+import type {
+  Container,
+  Pod,
+  PodSpec,
+  ResourceRequirements,
+  Service,
+  VolumeMount,
+} from "#shared/api/types/core-v1.generated.ts";
 import { silentLog } from "#shared/client/log.ts";
 import type { MountedVolume } from "../volumes/mounted-volume.ts";
 import { targetContainerId } from "./container-config.ts";
 import { ContainerStartError } from "./container-error.ts";
 import { containerMounts } from "./container-mounts.ts";
-import { cpuQuotaOf, cpuSharesOf, oomScoreAdjust } from "./container-resources.ts";
+import {
+  containerResources,
+  cpuQuotaOf,
+  cpuSharesOf,
+  oomScoreAdjust,
+  type ResourceRules,
+} from "./container-resources.ts";
 import { containerSecurity } from "./container-security.ts";
 import { containerEnvironment } from "./environment.ts";
 import { expand } from "./expansion.ts";
@@ -229,7 +242,7 @@ test("host names and the hosts file", () => {
 
 test("cgroup settings follow upstream's arithmetic", () => {
   expect([0, 1, 500, 1_000_000].map(cpuSharesOf)).toEqual([2, 2, 512, 262_144]);
-  expect([1, 250].map(cpuQuotaOf)).toEqual([1_000, 25_000]);
+  expect([1, 250].map((limit_m) => cpuQuotaOf(limit_m))).toEqual([1_000, 25_000]);
   const gibi = 1024 ** 3;
   const sized = (memory: string): Container => ({ name: "c", resources: { requests: { memory } } });
   const score = (container: Container): number => oomScoreAdjust(pod({ containers: [container] }), container, 4 * gibi);
@@ -251,7 +264,7 @@ test.each([
   [{ type: "Localhost", localhostProfile: "localhost/unconfined" }, "localhost/localhost/unconfined"],
 ])("the AppArmor profile %p is %p", (appArmorProfile, asked) => {
   const container = { name: "c", securityContext: { appArmorProfile } };
-  expect(containerSecurity(pod({}), container, undefined, "/s").apparmor).toBe(asked);
+  expect(containerSecurity(pod({}), container, undefined, { root: "/s", isDefault: false }).apparmor).toBe(asked);
 });
 
 test("root is refused where the spec forbids it", () => {
@@ -271,11 +284,69 @@ test("root is refused where the spec forbids it", () => {
       strict,
       { name: "c", ...(runAsUser === undefined ? {} : { securityContext: { runAsUser } }) },
       image(user),
-      "/s",
+      { root: "/s", isDefault: false },
     );
   expect(() => check()).toThrow("image will run as root");
   expect(() => check({ username: "app" })).toThrow("non-numeric user (app)");
   expect(() => check(undefined, 0)).toThrow("container's runAsUser breaks non-root policy");
   expect(check({ uid: 5 }).runAsUser).toBeUndefined();
   expect(check(undefined, 7).runAsUser).toBe(7);
+});
+
+test("a container that names no seccomp profile runs by the board's default", () => {
+  const seccompOf = (isDefault: boolean, type?: string) =>
+    containerSecurity(
+      pod({}),
+      { name: "c", ...(type ? { securityContext: { seccompProfile: { type } } } : {}) },
+      undefined,
+      { root: "/s", isDefault },
+    ).seccomp;
+  expect([seccompOf(false), seccompOf(true), seccompOf(true, "Unconfined")]).toEqual([
+    "unconfined",
+    "runtime/default",
+    "unconfined",
+  ]);
+});
+
+describe("what a container is held to", () => {
+  const gibi = 1024 ** 3;
+  const rules: ResourceRules = {
+    memoryCapacity_bytes: 4 * gibi,
+    swapCapacity_bytes: 2 * gibi,
+    cpuQuota: { isEnforced: true, period_us: 100_000 },
+    memoryEnd: { isUnified: true, swap: "LimitedSwap", endsWhole: true },
+  };
+  const held = (resources: ResourceRequirements, given: Partial<ResourceRules> = {}) => {
+    const container = { name: "c", resources };
+    return containerResources(pod({ containers: [container] }), container, { ...rules, ...given });
+  };
+
+  test("by CPU limits in the period that is set, or not at all", () => {
+    const limits = { cpu: "500m" };
+    expect(held({ limits })).toMatchObject({ cpuQuota_us: 50_000, cpuPeriod_us: 100_000 });
+    expect(held({ limits }, { cpuQuota: { isEnforced: true, period_us: 10_000 } })).toMatchObject({
+      cpuQuota_us: 5_000,
+      cpuPeriod_us: 10_000,
+    });
+    expect(held({ limits }, { cpuQuota: { isEnforced: false, period_us: 100_000 } }).cpuQuota_us).toBeUndefined();
+  });
+
+  test("burstable ones swap as much as they request of the memory, others not at all", () => {
+    const swap = (resources: ResourceRequirements, given?: Partial<ResourceRules>) =>
+      held(resources, given).unified?.["memory.swap.max"];
+    const burstable = { requests: { memory: "1Gi" }, limits: { memory: "2Gi" } };
+    expect(swap(burstable)).toBe(String(gibi / 2));
+    expect(swap({ requests: { memory: "1Gi", cpu: "1" }, limits: { memory: "1Gi" } })).toBe("0");
+    expect(swap({})).toBe("0");
+    expect(swap(burstable, { memoryEnd: { ...rules.memoryEnd, swap: "NoSwap" } })).toBe("0");
+    expect(swap(burstable, { swapCapacity_bytes: 0 })).toBeUndefined();
+  });
+
+  test("all of it ends when memory runs out, where the kernel can be told", () => {
+    expect(held({}).unified?.["memory.oom.group"]).toBe("1");
+    expect(held({}, { memoryEnd: { ...rules.memoryEnd, endsWhole: false } }).unified).toEqual({
+      "memory.swap.max": "0",
+    });
+    expect(held({}, { memoryEnd: { ...rules.memoryEnd, isUnified: false } }).unified).toBeUndefined();
+  });
 });

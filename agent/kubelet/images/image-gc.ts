@@ -67,6 +67,19 @@ export class ImageGarbage {
     }
   }
 
+  /** Removes all that nothing uses, whatever the disk has left. */
+  async collectUnused(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      const [images, containers] = await Promise.all([this.runtime.listImages(), this.runtime.listContainers()]);
+      this.observe(images, containers);
+      await this.#free(this.#removable(images, containers), Number.POSITIVE_INFINITY);
+    } finally {
+      this.#running = false;
+    }
+  }
+
   /** Removes what nothing has used for too long, once this has been looked at for so long. */
   async collectOld(images: readonly ImageStatus[], containers: readonly ContainerStatus[]): Promise<void> {
     const { oldest_ms } = this.rules;

@@ -8,13 +8,14 @@ import { ContainerStartError } from "../container/container-error.ts";
 import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodEvents } from "../pod-events.ts";
+import { type Rate, TokenBucket } from "../token-bucket.ts";
 import type { Account } from "./account-tokens.ts";
 import type { CredentialProviders } from "./credential-providers.ts";
 import { credentialHash, type PullCredential, type PullRecords } from "./pull-records.ts";
 import { PullTimes } from "./pull-times.ts";
 
 /** Pulls at once on one board: a card and a home connection are soon full. */
-const parallelPulls = 2;
+const usualPulls = { parallel: 2, perSecond: 5, burst: 10 };
 const tellBackOff_ms = 2_000;
 
 interface Attempt {
@@ -29,11 +30,18 @@ interface Pulled {
   readonly opener?: PullCredential | undefined;
 }
 
+export interface ImagePullerOptions {
+  readonly pulls?: (Rate & { readonly parallel: number }) | undefined;
+  readonly now_ms?: (() => number) | undefined;
+}
+
 /** Gets the images of containers, by pull policy, and backs off when a registry fails. */
 export class ImagePuller {
   readonly #backOff = new BackOff();
   readonly #lastError = new Map<string, string>();
-  readonly #limiter = new Limiter(parallelPulls);
+  readonly #limiter: Limiter;
+  readonly #rate: TokenBucket;
+  readonly now_ms: () => number;
   readonly times = new PullTimes();
   /** Images are just being read from archives: one that is missing may come of that. */
   reading: Promise<void> | undefined;
@@ -46,8 +54,12 @@ export class ImagePuller {
     readonly providers?: CredentialProviders | undefined,
     /** Who may use what is on the board; whoever asks when absent. */
     readonly records?: PullRecords | undefined,
-    readonly now_ms: () => number = Date.now,
-  ) {}
+    { pulls = usualPulls, now_ms = Date.now }: ImagePullerOptions = {},
+  ) {
+    this.#limiter = new Limiter(pulls.parallel);
+    this.#rate = new TokenBucket(pulls);
+    this.now_ms = now_ms;
+  }
 
   /**
    * The image of a container, present on the board afterwards. Rejects with ContainerStartError whose reason is the one
@@ -209,6 +221,7 @@ export class ImagePuller {
       this.#limiter.run(async () => {
         begun_ms = performance.now();
         let failure: unknown;
+        if (!this.#rate.take()) throw new Error("pull QPS exceeded");
         for (const { auth, opener } of auths.length === 0 ? [{} as Attempt] : auths) {
           try {
             return { id: await this.runtime.pullImage(image, auth), opener };

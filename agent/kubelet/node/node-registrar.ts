@@ -2,14 +2,7 @@ import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { type Peripheral, PeripheralScan } from "#agent/telemetry/peripherals.ts";
-import {
-  type DiskSignal,
-  diskSignal,
-  PressureGauge,
-  type Pressures,
-  pressuresOf,
-  readHeadroom,
-} from "#agent/telemetry/pressure.ts";
+import { type Headroom, readHeadroom } from "#agent/telemetry/pressure.ts";
 import { readSensors, type SensorReadings } from "#agent/telemetry/sensors.ts";
 import { StrainGauge } from "#agent/telemetry/strain.ts";
 import { readUsageCounters, type UsageHistory } from "#agent/telemetry/usage-history.ts";
@@ -21,6 +14,8 @@ import type { EventRecorder, EventToRecord } from "#shared/client/event-recorder
 import type { Log } from "#shared/client/log.ts";
 import { PromptedLoop } from "#shared/client/prompted-loop.ts";
 import type { ResourceCounts } from "../devices/device-manager.ts";
+import { EvictionGauge, type Shortage } from "./eviction-gauge.ts";
+import type { EvictionRules } from "./eviction-rules.ts";
 import { boardReference, nodeEvents, statusEvent, statusOf } from "./node-events.ts";
 import {
   boardLabelPrefix,
@@ -54,8 +49,15 @@ export interface NodeRegistrarOptions {
   readonly plugins: NodePlugins | undefined;
   /** Takes what each look finds. */
   readonly history: UsageHistory;
-  /** Called after each look with what the board is short of at the moment. */
-  readonly onLook: (pressures: Pressures, shortOfDisk: DiskSignal | undefined) => void;
+  readonly eviction: EvictionRules;
+  /** How often the board is looked at; it is written only when something has changed, and after `report_ms` at the latest. */
+  readonly look_ms: number;
+  readonly report_ms: number;
+  readonly mostImages: number;
+  readonly providerId: string | undefined;
+  readonly countsLocalStorage: boolean;
+  /** Called after each look with what the board is short of at the moment, the most urgent first. */
+  readonly onLook: (shortages: readonly Shortage[]) => void;
 }
 
 /** What plug-ins of the board have to do with its Node. */
@@ -69,10 +71,6 @@ export interface NodePlugins {
   registered(): Promise<void>;
 }
 
-/** Looks at the board this often; writes only when something has changed, and at the latest after `report_ms`: upstream's
- *  five minutes are a megabyte an hour on the master's card for three boards. */
-export const look_ms = 20_000;
-export const report_ms = 1_800_000;
 const retry_ms = 5_000;
 
 /**
@@ -80,7 +78,7 @@ const retry_ms = 5_000;
  * by MQTT, so that an idle board writes a Node every half hour.
  */
 export class NodeRegistrar {
-  readonly #gauge = new PressureGauge();
+  readonly #gauge: EvictionGauge;
   readonly #strainGauge = new StrainGauge();
   readonly #peripherals: PeripheralScan;
   readonly #loop = new PromptedLoop(() => this.#look());
@@ -92,6 +90,7 @@ export class NodeRegistrar {
   #pluginsAreTold = false;
 
   constructor(readonly options: NodeRegistrarOptions) {
+    this.#gauge = new EvictionGauge(options.eviction);
     this.#peripherals = new PeripheralScan(options.hardwareRoot);
   }
 
@@ -162,7 +161,7 @@ export class NodeRegistrar {
   async #look(): Promise<number> {
     try {
       await this.#report();
-      return look_ms;
+      return this.options.look_ms;
     } catch (error) {
       this.options.log.debug("the node could not be reported", { error });
       return retry_ms;
@@ -181,7 +180,7 @@ export class NodeRegistrar {
     await this.#keepLabels(facts);
     const now_ms = performance.now();
     const next = nodeStatus(facts, this.#node.status, Date.now());
-    if (!saysMore(next, this.#node.status) && now_ms - this.#reported_ms < report_ms) return;
+    if (!saysMore(next, this.#node.status) && now_ms - this.#reported_ms < options.report_ms) return;
     try {
       this.#tell(...nodeEvents(options.name, next, this.#node.status));
       const body = { status: statusPatch(next) };
@@ -205,7 +204,7 @@ export class NodeRegistrar {
 
   async #register(facts: NodeFacts): Promise<Node> {
     const { client, name, labels, taints } = this.options;
-    const node = newNode(facts, labels, taints);
+    const node = newNode(facts, labels, taints, this.options.providerId);
     node.status = nodeStatus(facts, undefined, Date.now());
     try {
       const created = await client.create(nodes, node);
@@ -235,17 +234,13 @@ export class NodeRegistrar {
   async #facts(): Promise<NodeFacts> {
     const { options } = this;
     await this.#askRuntime();
-    const headroom = await readHeadroom(
-      options.host,
-      options.dataFolder,
-      this.#runtime?.rootDirectory ?? options.dataFolder,
-    );
-    const pressures = pressuresOf(headroom);
-    options.onLook(pressures, diskSignal(headroom));
+    const headroom = await this.#headroom();
+    const { pressures, shortages } = this.#gauge.look(headroom, performance.now());
+    options.onLook(shortages);
     const disk = await options.host.statfs(options.dataFolder);
     const sensors = await readSensors();
     await this.#remember({
-      memoryUsed_bytes: options.board.memory_bytes - headroom.memoryAvailable_bytes,
+      memoryUsed_bytes: options.board.memory_bytes - headroom.memory.available,
       diskUsed_bytes: disk.capacity_bytes - disk.available_bytes,
       ...hottestOf(sensors),
     });
@@ -261,14 +256,27 @@ export class NodeRegistrar {
       maxPods: options.maxPods,
       kubeletPort: options.kubeletPort,
       reserved: options.reserved,
+      eviction: options.eviction,
+      mostImages: options.mostImages,
+      countsLocalStorage: options.countsLocalStorage,
       ephemeralStorage_bytes: disk.capacity_bytes,
       volumesInUse: options.plugins?.volumesInUse() ?? [],
       devices: options.plugins?.devices.counts() ?? { capacity: {}, allocatable: {} },
       images,
-      pressures: this.#gauge.update(pressures, performance.now()),
+      pressures,
       strains: this.#strainGauge.update(sensors, performance.now()),
       troubles: [...(this.#runtimeTrouble ? [this.#runtimeTrouble] : []), ...options.troubles()],
     };
+  }
+
+  /** Is the board short of nothing any more, and has what was to be reclaimed? */
+  async isRelieved(): Promise<boolean> {
+    return this.#gauge.isRelieved(await this.#headroom());
+  }
+
+  #headroom(): Promise<Headroom> {
+    const { host, dataFolder } = this.options;
+    return readHeadroom(host, dataFolder, this.#runtime?.rootDirectory ?? dataFolder);
   }
 
   async #remember(measured: Parameters<UsageHistory["record"]>[2]): Promise<void> {

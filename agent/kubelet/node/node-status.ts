@@ -1,7 +1,7 @@
 import type { ImageStatus, RuntimeVersion } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import type { Peripheral } from "#agent/telemetry/peripherals.ts";
-import { type Pressures, thresholds } from "#agent/telemetry/pressure.ts";
+import type { Pressures } from "#agent/telemetry/pressure.ts";
 import type { Strains } from "#agent/telemetry/strain.ts";
 import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
 import { rfc3339 } from "#shared/api/time.ts";
@@ -10,8 +10,8 @@ import { type StrainType, strainTypes } from "#shared/board/strains.ts";
 import { gitVersion } from "#shared/version.ts";
 import type { ResourceCounts } from "../devices/device-manager.ts";
 import type { ResourceList } from "../pod-qos.ts";
+import { type EvictionRules, evictionReserve } from "./eviction-rules.ts";
 
-export const mostImages = 50;
 const mostNamesOfImage = 5;
 
 /** What is kept from pods for the system and for Kubernetes itself. */
@@ -32,6 +32,11 @@ export interface NodeFacts {
   readonly maxPods: number;
   readonly kubeletPort: number;
   readonly reserved: Reserved;
+  readonly eviction: EvictionRules;
+  /** That the Node lists; -1: all. */
+  readonly mostImages: number;
+  /** Does the disk count as something that pods share? */
+  readonly countsLocalStorage: boolean;
   readonly ephemeralStorage_bytes: number;
   /** Extended resources by devices. */
   readonly devices: ResourceCounts;
@@ -45,7 +50,12 @@ export interface NodeFacts {
 }
 
 /** The Node as a board registers it. */
-export function newNode(facts: NodeFacts, labels: Readonly<Record<string, string>>, taints: readonly Taint[]): Node {
+export function newNode(
+  facts: NodeFacts,
+  labels: Readonly<Record<string, string>>,
+  taints: readonly Taint[],
+  providerID?: string,
+): Node {
   return {
     apiVersion: "v1",
     kind: "Node",
@@ -54,7 +64,7 @@ export function newNode(facts: NodeFacts, labels: Readonly<Record<string, string
       labels: { ...labels, ...ownLabels(facts) },
       annotations: { "volumes.kubernetes.io/controller-managed-attach-detach": "true" },
     },
-    spec: taints.length > 0 ? { taints: [...taints] } : {},
+    spec: { ...(taints.length > 0 ? { taints: [...taints] } : {}), ...(providerID ? { providerID } : {}) },
   };
 }
 
@@ -117,7 +127,7 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now_ms
       architecture: board.architecture,
       ...(board.swap_bytes > 0 ? { swap: { capacity: board.swap_bytes } } : {}),
     },
-    images: images(facts.images),
+    images: images(facts),
     volumesInUse: [...facts.volumesInUse],
     runtimeHandlers: runtime
       ? runtime.handlers.map(({ name, ...features }) => ({ name, features }))
@@ -143,10 +153,10 @@ export function reservedResources({ cpu_m, memory_bytes, ephemeralStorage_bytes 
   };
 }
 
-function capacity({ board, ephemeralStorage_bytes, maxPods }: NodeFacts): Record<string, string> {
+function capacity({ board, ephemeralStorage_bytes, maxPods, countsLocalStorage }: NodeFacts): Record<string, string> {
   return {
     cpu: String(board.cpus),
-    "ephemeral-storage": bytes(ephemeralStorage_bytes),
+    ...(countsLocalStorage ? { "ephemeral-storage": bytes(ephemeralStorage_bytes) } : {}),
     ...hugepages(board),
     memory: bytes(board.memory_bytes),
     pods: String(maxPods),
@@ -154,13 +164,14 @@ function capacity({ board, ephemeralStorage_bytes, maxPods }: NodeFacts): Record
 }
 
 function allocatable(facts: NodeFacts): Record<string, string> {
-  const { board, ephemeralStorage_bytes, maxPods, reserved } = facts;
+  const { board, ephemeralStorage_bytes, maxPods, reserved, eviction } = facts;
+  const kept = evictionReserve(eviction, { memory_bytes: board.memory_bytes, storage_bytes: ephemeralStorage_bytes });
   const inHugepages = board.hugepages.reduce((sum, { size_bytes, count }) => sum + size_bytes * count, 0);
-  const memory = board.memory_bytes - reserved.memory_bytes - thresholds.memoryAvailable_bytes - inHugepages;
-  const storage = ephemeralStorage_bytes * (1 - thresholds.diskAvailable) - reserved.ephemeralStorage_bytes;
+  const memory = board.memory_bytes - reserved.memory_bytes - kept.memory_bytes - inHugepages;
+  const storage = ephemeralStorage_bytes - kept.storage_bytes - reserved.ephemeralStorage_bytes;
   return {
     cpu: cores(Math.max(0, board.cpus * 1000 - reserved.cpu_m)),
-    "ephemeral-storage": String(Math.max(0, Math.floor(storage))),
+    ...(facts.countsLocalStorage ? { "ephemeral-storage": String(Math.max(0, Math.floor(storage))) } : {}),
     ...hugepages(board),
     memory: bytes(Math.max(0, memory)),
     pods: String(maxPods),
@@ -173,10 +184,10 @@ function hugepages(board: BoardFacts): Record<string, string> {
   );
 }
 
-function images(all: readonly ImageStatus[]): NonNullable<NodeStatus["images"]> {
-  return [...all]
+function images({ images, mostImages }: NodeFacts): NonNullable<NodeStatus["images"]> {
+  return [...images]
     .sort((a, b) => b.size_bytes - a.size_bytes)
-    .slice(0, mostImages)
+    .slice(0, mostImages < 0 ? images.length : mostImages)
     .map(({ digests, tags, size_bytes }) => ({
       names: [...digests, ...tags].slice(0, mostNamesOfImage),
       sizeBytes: size_bytes,

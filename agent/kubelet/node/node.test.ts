@@ -6,6 +6,8 @@ import { PodEvents } from "../pod-events.ts";
 import { PodResizer } from "../pod-resizer.ts";
 import { refuseAppArmor } from "./app-armor.ts";
 import { chooseVictim, refuseUnderPressure } from "./eviction.ts";
+import type { Shortage } from "./eviction-gauge.ts";
+import { defaultEvictionRules } from "./eviction-rules.ts";
 import { type NodeFacts, newNode, nodeStatus, nothingReserved, saysMore } from "./node-status.ts";
 import { obstacles, refuse } from "./pod-admission.ts";
 import { byTurn, refuseResizeOutright, resizeConditions } from "./pod-resize.ts";
@@ -45,6 +47,9 @@ const facts: NodeFacts = {
   maxPods: 110,
   kubeletPort: 10_250,
   reserved: { ...nothingReserved, memory_bytes: 128 * 1024 ** 2 },
+  eviction: defaultEvictionRules,
+  mostImages: 50,
+  countsLocalStorage: true,
   volumesInUse: [],
   devices: { capacity: {}, allocatable: {} },
   ephemeralStorage_bytes: 32 * gibi,
@@ -237,21 +242,27 @@ describe("admission", () => {
   });
 });
 
+const shortOfMemory: Shortage = {
+  threshold: { signal: "memory.available", least: { kind: "absolute", value: 100 * 1024 ** 2 }, grace_ms: 0 },
+  least: 100 * 1024 ** 2,
+  available: 99 * 1024 ** 2,
+};
+
 test("what uses more than it asked for goes first, then the lower priority", () => {
-  const usage = (name: string, priority: number, request: string, used_bytes: number) => ({
+  const usage = (name: string, priority: number, request: string, used: number) => ({
     pod: {
       ...pod({ priority, containers: [sized({ memory: request })] }),
       metadata: { name, namespace: "n", uid: name },
     },
-    containers: [{ name: "c", used_bytes }],
+    containers: [{ name: "c", used }],
   });
   const modest = usage("modest", -10, "64Mi", 1024);
   const greedy = usage("greedy", 5, "1Mi", 64 * 1024 ** 2);
   const important = usage("important", 100, "1Mi", 640 * 1024 ** 2);
-  const victim = chooseVictim("memory", [modest, important, greedy]);
+  const victim = chooseVictim(shortOfMemory, [modest, important, greedy]);
   expect(victim?.pod.metadata.name).toBe("greedy");
   expect(victim?.message).toBe(
-    "The node was low on resource: memory. Container c was using 64Mi, request is 1Mi, has larger consumption of memory. ",
+    "The node was low on resource: memory. Threshold quantity: 100Mi, available: 99Mi. Container c was using 64Mi, request is 1Mi, has larger consumption of memory. ",
   );
 });
 

@@ -5,7 +5,7 @@ import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isStaticPod } from "../pod-containers.ts";
 import { unfitSpec } from "../unfit-pod.ts";
 import { refuseUnderPressure } from "./eviction.ts";
-import { refuseSysctls } from "./sysctls.ts";
+import { refuseSysctls, type SysctlPattern } from "./sysctls.ts";
 
 export interface Refusal {
   readonly reason: string;
@@ -46,8 +46,8 @@ export function refuseInvalid(pod: Pod): Refusal | undefined {
 }
 
 /** Before anything is set aside for the pod. */
-export function refuseOutright(pod: Pod, node: Node): Refusal | undefined {
-  return refuseUnderPressure(pod, node.status?.conditions ?? []) ?? refuseSysctls(pod);
+export function refuseOutright(pod: Pod, node: Node, sysctls: readonly SysctlPattern[] = []): Refusal | undefined {
+  return refuseUnderPressure(pod, node.status?.conditions ?? []) ?? refuseSysctls(pod, sysctls);
 }
 
 /** What no room on the node would mend. */

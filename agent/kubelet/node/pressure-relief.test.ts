@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
-import type { DiskSignal } from "#agent/telemetry/pressure.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
@@ -10,6 +9,8 @@ import { ImageGarbage } from "../images/image-gc.ts";
 import type { EvictionSignal } from "../pod-counts.ts";
 import type { PodFailure } from "../pod-end.ts";
 import type { PodWorker } from "../pod-worker.ts";
+import type { Shortage } from "./eviction-gauge.ts";
+import type { BoardSignal } from "./eviction-rules.ts";
 import { PressureRelief, type PressureReliefOptions } from "./pressure-relief.ts";
 
 const pod: Pod = {
@@ -22,12 +23,19 @@ const pod: Pod = {
   },
 };
 
-/** What is done to the pod when the board feels `pressures` and its cache holds `cache_bytes`. */
+const shortOf = (signal: BoardSignal, grace_ms = 0): Shortage => ({
+  threshold: { signal, least: { kind: "absolute", value: 2048 }, grace_ms },
+  least: 2048,
+  available: 1024,
+});
+
+/** What is done to the pod when the board is short of something and its cache holds `cache_bytes`. */
 async function relieved(
-  { memory = false, disk }: { memory?: boolean; disk?: DiskSignal },
+  shortages: readonly Shortage[],
   cache_bytes: number,
   told: EventToRecord[] = [],
   signals: EvictionSignal[] = [],
+  more: Partial<PressureReliefOptions> = {},
 ): Promise<PodFailure[]> {
   const failures: PodFailure[] = [];
   const fail = (failure: PodFailure): unknown => failures.push(failure);
@@ -41,38 +49,66 @@ async function relieved(
     evicted: (signal) => signals.push(signal),
     storageUsage: () => Promise.resolve({ containers: new Map(), emptyDirs: new Map([["cache", cache_bytes]]) }),
     collectGarbage: async () => undefined,
+    imageGarbage: { collectUnused: async () => undefined } as unknown as ImageGarbage,
+    isRelieved: async () => false,
+    longestGrace_s: 20,
+    limitsStorage: true,
     log: silentLog,
+    ...more,
   };
-  await new PressureRelief(options as PressureReliefOptions).relieve(
-    { memory, disk: disk !== undefined, pids: false },
-    disk,
-  );
+  await new PressureRelief(options as PressureReliefOptions).relieve(shortages);
   return failures;
 }
 
+const lowOnMemory = "The node was low on resource: memory. Threshold quantity: 2Ki, available: 1Ki. ";
+
 test("a pod that goes for the board's sake is the target of a disruption", async () => {
   const told: EventToRecord[] = [];
-  expect(await relieved({ memory: true }, 0, told)).toMatchObject([
-    { reason: "Evicted", disruption: "The node was low on resource: memory. " },
+  expect(await relieved([shortOf("memory.available")], 0, told)).toMatchObject([
+    { reason: "Evicted", grace_s: 1, disruption: lowOnMemory },
   ]);
   expect(told).toEqual([{ type: "Warning", reason: "EvictionThresholdMet", message: "Attempting to reclaim memory" }]);
 });
 
 test("a pod that goes for its own limit is not", async () => {
   const message = 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ';
-  expect(await relieved({}, 2 ** 21)).toEqual([{ reason: "Evicted", message, grace_s: 1 }]);
+  expect(await relieved([], 2 ** 21)).toEqual([{ reason: "Evicted", message, grace_s: 1 }]);
+});
+
+test("for a soft threshold a pod has the time it is granted, and no more than itself asks for", async () => {
+  const soft = [shortOf("memory.available", 60_000)];
+  expect(await relieved(soft, 0)).toMatchObject([{ grace_s: 20 }]);
+  const brief = { ...pod, spec: { ...pod.spec, terminationGracePeriodSeconds: 5 } };
+  const podStats = () => Promise.resolve([{ pod: brief, containers: [] }]);
+  expect(await relieved(soft, 0, [], [], { podStats })).toMatchObject([{ grace_s: 5 }]);
+});
+
+test("no pod goes where removing what nobody uses relieves the disk", async () => {
+  const done: string[] = [];
+  const told: EventToRecord[] = [];
+  const more: Partial<PressureReliefOptions> = {
+    collectGarbage: async () => void done.push("containers"),
+    imageGarbage: { collectUnused: async () => void done.push("images") } as unknown as ImageGarbage,
+    isRelieved: async () => true,
+  };
+  expect(await relieved([shortOf("nodefs.inodesFree")], 0, told, [], more)).toEqual([]);
+  expect(done).toEqual(["containers", "images"]);
+  expect(told).toMatchObject([{ reason: "EvictionThresholdMet", message: "Attempting to reclaim inodes" }]);
+});
+
+test("a pod keeps what it has on the disk where that is not counted", async () => {
+  expect(await relieved([], 2 ** 21, [], [], { limitsStorage: false })).toEqual([]);
 });
 
 test("what is evicted is counted by what ran short", async () => {
   const signals: EvictionSignal[] = [];
-  await relieved({ memory: true }, 0, [], signals);
-  await relieved({ disk: "imagefs.available" }, 0, [], signals);
-  await relieved({}, 2 ** 21, [], signals);
+  await relieved([shortOf("memory.available")], 0, [], signals);
+  await relieved([shortOf("imagefs.available")], 0, [], signals);
+  await relieved([], 2 ** 21, [], signals);
   expect(signals).toEqual(["memory.available", "imagefs.available", "emptydirfs.limit"]);
 });
 
 const gib = 2 ** 30;
-const none = { memory: false, disk: false, pids: false };
 const shortMessage =
   "Insufficient free disk space on the node's image filesystem (90% of 10.0 GiB used). Failed to free sufficient space by deleting unused images (freed 512 bytes). Investigate disk usage, as it could be used by active images, logs, volumes, or other data.";
 
@@ -84,12 +120,13 @@ function imageRelief(options: Partial<PressureReliefOptions>): { look: () => Pro
     imageFolder: () => "/images",
     host: { statfs: async () => ({ capacity_bytes: 10 * gib, available_bytes: gib }) } as unknown as Host,
     workers: () => [],
+    limitsStorage: true,
     log: silentLog,
     ...options,
     tell: ({ type, reason, message }) => told.push(`${type} ${reason}: ${message}`),
   };
   const relief = new PressureRelief(all as PressureReliefOptions);
-  return { look: () => relief.relieve(none, undefined), told };
+  return { look: () => relief.relieve([]), told };
 }
 
 test("a disk that stays full although all images that can go are gone is told, then that they do not suffice", async () => {

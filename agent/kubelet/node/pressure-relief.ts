@@ -1,5 +1,5 @@
 import type { Host } from "#agent/host/host.ts";
-import type { DiskSignal, Pressures } from "#agent/telemetry/pressure.ts";
+import type { ContainerStats } from "#agent/runtime/runtime.ts";
 import type { SystemOom } from "#agent/telemetry/system-oom.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
@@ -11,6 +11,8 @@ import type { EvictionSignal } from "../pod-counts.ts";
 import type { PodWorker } from "../pod-worker.ts";
 import type { PodStats } from "../pod-workers.ts";
 import { chooseVictim, type PodUsage } from "./eviction.ts";
+import type { Shortage } from "./eviction-gauge.ts";
+import { factsOfSignal, isHard, type ReclaimedResource } from "./eviction-rules.ts";
 import { beyondStorageLimits, hasStorageLimits, type StorageUsage } from "./storage-limits.ts";
 
 export interface PressureReliefOptions {
@@ -27,8 +29,17 @@ export interface PressureReliefOptions {
   readonly evicted: (signal: EvictionSignal) => void;
   /** Ended containers that may go. */
   readonly collectGarbage: () => Promise<void>;
+  /** Is the board short of nothing, when looked at anew? */
+  readonly isRelieved: () => Promise<boolean>;
+  /** Are pods held to their limits on the disk? */
+  readonly limitsStorage: boolean;
+  /** The longest grace period of a pod that goes for a soft threshold. */
+  readonly longestGrace_s: number;
   readonly log: Log;
 }
+
+/** As upstream's. */
+const hardGrace_s = 1;
 
 /** Frees what the board runs short of: images and dead containers when the disk fills, then pods, one at a time. */
 export class PressureRelief {
@@ -44,17 +55,16 @@ export class PressureRelief {
     this.#imageTrouble = new StandingTrouble(options.log, { wrong: "images could not be collected" });
   }
 
-  /** Called after each look at the board, with what the disk is short of if it is. Does nothing while an earlier call still runs. */
-  async relieve(pressures: Pressures, shortOfDisk: DiskSignal | undefined): Promise<void> {
+  /** Called after each look at the board, with what it is short of, the most urgent first. Does nothing while an earlier call still
+   *  runs. */
+  async relieve([shortage]: readonly Shortage[]): Promise<void> {
     if (this.#running) return;
     this.#running = true;
     try {
       await this.#tellOfOom();
-      await this.#enforceLimits();
+      if (this.options.limitsStorage) await this.#enforceLimits();
       await this.#collectImages();
-      if (shortOfDisk) await this.options.collectGarbage();
-      if (pressures.memory) await this.#evict("memory", "memory.available");
-      else if (shortOfDisk) await this.#evict("ephemeral-storage", shortOfDisk);
+      if (shortage) await this.#reclaim(shortage);
       this.#reliefTrouble.end();
     } catch (error) {
       this.#reliefTrouble.tell(error);
@@ -125,31 +135,58 @@ export class PressureRelief {
     }
   }
 
-  async #evict(resource: "memory" | "ephemeral-storage", signal: EvictionSignal): Promise<void> {
-    const workers = new Map([...this.options.workers()].map((worker) => [worker.uid, worker]));
+  /** What nobody uses goes before a pod does. */
+  async #reclaim(shortage: Shortage): Promise<void> {
+    const { pressure, resource } = factsOfSignal(shortage.threshold.signal);
     // One that was told to go must be gone before another follows.
-    if ([...workers.values()].some((worker) => worker.evicting)) return;
-    this.options.tell({
-      type: "Warning",
-      reason: "EvictionThresholdMet",
-      message: `Attempting to reclaim ${resource}`,
-    });
+    if ([...this.options.workers()].some((worker) => worker.evicting)) return;
+    const message = `Attempting to reclaim ${resource}`;
+    this.options.tell({ type: "Warning", reason: "EvictionThresholdMet", message });
+    if (pressure === "disk") {
+      await this.options.collectGarbage();
+      await this.options.imageGarbage.collectUnused();
+      if (await this.options.isRelieved()) return;
+    }
+    await this.#evict(shortage, resource);
+  }
+
+  async #evict(shortage: Shortage, resource: ReclaimedResource): Promise<void> {
+    const workers = new Map([...this.options.workers()].map((worker) => [worker.uid, worker]));
     const usages: PodUsage[] = (await this.options.podStats())
       .filter(({ pod }) => workers.get(podUid(pod))?.active)
       .map(({ pod, containers }) => ({
         pod,
-        containers: containers.map(({ container, stats }) => ({
-          name: container.name,
-          used_bytes: resource === "memory" ? stats.memoryWorkingSet_bytes : (stats.fsUsed_bytes ?? 0),
-        })),
+        containers: containers.map(({ container, stats }) => ({ name: container.name, used: used(stats, resource) })),
       }));
-    const victim = chooseVictim(resource, usages);
+    const victim = chooseVictim(shortage, usages);
     if (!victim) return;
     const { namespace, name } = victim.pod.metadata;
     this.options.log.warn("a pod is evicted", { pod: `${namespace}/${name}`, resource });
-    workers
-      .get(podUid(victim.pod))
-      ?.fail({ reason: "Evicted", message: victim.message, grace_s: 0, disruption: victim.message });
-    this.options.evicted(signal);
+    workers.get(podUid(victim.pod))?.fail({
+      reason: "Evicted",
+      message: victim.message,
+      grace_s: this.#grace_s(shortage, victim.pod),
+      disruption: victim.message,
+    });
+    this.options.evicted(shortage.threshold.signal);
+  }
+
+  /** There is time for a soft threshold, and hardly any for a hard one. */
+  #grace_s({ threshold }: Shortage, { spec }: Pod): number {
+    if (isHard(threshold)) return hardGrace_s;
+    const { longestGrace_s } = this.options;
+    return Math.min(longestGrace_s, spec.terminationGracePeriodSeconds ?? longestGrace_s);
+  }
+}
+
+/** Inodes of a container are not counted here: bytes stand for them. */
+function used(stats: ContainerStats, resource: ReclaimedResource): number {
+  switch (resource) {
+    case "memory":
+      return stats.memoryWorkingSet_bytes;
+    case "pids":
+      return stats.cgroup?.processes ?? 0;
+    default:
+      return stats.fsUsed_bytes ?? 0;
   }
 }

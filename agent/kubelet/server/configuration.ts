@@ -1,30 +1,77 @@
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
-import { thresholds, transition_ms } from "../../telemetry/pressure.ts";
+import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
 import { defaultImageRules } from "../images/image-gc.ts";
 import { defaultVerification } from "../images/pull-records.ts";
 import type { Kubelet } from "../kubelet.ts";
-import { look_ms, report_ms } from "../node/node-registrar.ts";
-import { mostImages, reservedResources } from "../node/node-status.ts";
-import { volumeStatsAge_ms } from "../volumes/volume-stats.ts";
+import { defaultTuning, type KubeletTuning } from "../kubelet-tuning.ts";
+import {
+  type Amount,
+  defaultEvictionRules,
+  type EvictionRules,
+  isHard,
+  type Threshold,
+} from "../node/eviction-rules.ts";
+import { reservedResources } from "../node/node-status.ts";
 
-const percent = (fraction: number): string => `${Math.round(fraction * 100)}%`;
+function evictionFields({ thresholds, longestGrace_s, transition_ms }: EvictionRules): Record<string, unknown> {
+  const shown = (amount: Amount): string =>
+    amount.kind === "absolute"
+      ? formatQuantity(quantityOf(amount.value, "BinarySI"))
+      : `${Number((amount.of1 * 100).toPrecision(6))}%`;
+  const map = (of: (threshold: Threshold) => string | undefined): Record<string, string> =>
+    Object.fromEntries(
+      thresholds.flatMap((threshold) => {
+        const value = of(threshold);
+        return value === undefined ? [] : [[threshold.signal, value]];
+      }),
+    );
+  const lists = {
+    evictionSoft: map((each) => (isHard(each) ? undefined : shown(each.least))),
+    evictionSoftGracePeriod: map((each) => (isHard(each) ? undefined : formatGoDuration_ms(each.grace_ms))),
+    evictionMinimumReclaim: map(({ reclaim }) => reclaim && shown(reclaim)),
+  };
+  return {
+    evictionHard: map((each) => (isHard(each) ? shown(each.least) : undefined)),
+    ...Object.fromEntries(Object.entries(lists).filter(([, list]) => Object.keys(list).length > 0)),
+    evictionPressureTransitionPeriod: formatGoDuration_ms(transition_ms),
+    ...(longestGrace_s > 0 ? { evictionMaxPodGracePeriod: longestGrace_s } : {}),
+  };
+}
+
+function tuningFields(tuning: KubeletTuning): Record<string, unknown> {
+  const { pulls, events, cpuQuota, memoryEnd, server, allowedSysctls, gates } = tuning;
+  const isBounded = Number.isFinite(pulls.parallel);
+  return {
+    enableDebuggingHandlers: server.hasDebuggingHandlers,
+    streamingConnectionIdleTimeout: formatGoDuration_ms(server.streamIdle_ms),
+    nodeStatusUpdateFrequency: formatGoDuration_ms(tuning.look_ms),
+    nodeStatusReportFrequency: formatGoDuration_ms(tuning.report_ms),
+    nodeStatusMaxImages: tuning.mostImages,
+    volumeStatsAggPeriod: formatGoDuration_ms(tuning.volumeStatsAge_ms),
+    serializeImagePulls: pulls.parallel === 1,
+    ...(isBounded ? { maxParallelImagePulls: pulls.parallel } : {}),
+    registryPullQPS: pulls.perSecond,
+    registryBurst: pulls.burst,
+    eventRecordQPS: events.perSecond,
+    eventBurst: events.burst,
+    ...(tuning.podsPerCore > 0 ? { podsPerCore: tuning.podsPerCore } : {}),
+    cpuCFSQuota: cpuQuota.isEnforced,
+    cpuCFSQuotaPeriod: formatGoDuration_ms(cpuQuota.period_us / 1000),
+    memorySwap: { swapBehavior: memoryEnd.swap },
+    singleProcessOOMKill: !memoryEnd.endsWhole,
+    seccompDefault: tuning.seccompDefault,
+    crashLoopBackOff: { maxContainerRestartPeriod: formatGoDuration_ms(tuning.longestCrashBackOff_ms) },
+    localStorageCapacityIsolation: tuning.countsLocalStorage,
+    ...(allowedSysctls.length > 0
+      ? { allowedUnsafeSysctls: allowedSysctls.map(({ text, isPrefix }) => (isPrefix ? `${text}*` : text)) }
+      : {}),
+    ...(tuning.providerId ? { providerID: tuning.providerId } : {}),
+    ...(gates.size > 0 ? { featureGates: Object.fromEntries(gates) } : {}),
+  };
+}
 
 /** What no option of ours changes. */
-const unchangeable = {
-  nodeStatusUpdateFrequency: formatGoDuration_ms(look_ms),
-  nodeStatusReportFrequency: formatGoDuration_ms(report_ms),
-  nodeStatusMaxImages: mostImages,
-  volumeStatsAggPeriod: formatGoDuration_ms(volumeStatsAge_ms),
-  evictionHard: {
-    "imagefs.available": percent(thresholds.imageDiskAvailable),
-    "memory.available": `${thresholds.memoryAvailable_bytes / 2 ** 20}Mi`,
-    "nodefs.available": percent(thresholds.diskAvailable),
-    "nodefs.inodesFree": percent(thresholds.inodesFree),
-  },
-  evictionPressureTransitionPeriod: formatGoDuration_ms(transition_ms),
-  enableControllerAttachDetach: true,
-  failSwapOn: false,
-};
+const unchangeable = { enableControllerAttachDetach: true };
 
 /** What /configz shows: the fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) that say how this kubelet runs. */
 export function configurationOf({ options }: Kubelet): Readonly<Record<string, unknown>> {
@@ -71,13 +118,14 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
           enforceNodeAllocatable: cgroups.enforceNodeAllocatable ? ["pods"] : ["none"],
         }
       : { enforceNodeAllocatable: ["none"] }),
-    serializeImagePulls: false,
     imagePullCredentialsVerificationPolicy: policy,
     ...(allowlist.length > 0 ? { preloadedImagesVerificationAllowlist: allowlist } : {}),
     imageMinimumGCAge: formatGoDuration_ms(youngest_ms),
     imageMaximumGCAge: formatGoDuration_ms(oldest_ms),
     imageGCHighThresholdPercent: Math.round(high * 100),
     imageGCLowThresholdPercent: Math.round(low * 100),
+    ...evictionFields(options.eviction ?? defaultEvictionRules),
+    ...tuningFields(options.tuning ?? defaultTuning),
     ...unchangeable,
   };
 }

@@ -22,6 +22,8 @@ const reviewer = {
   },
 } as unknown as Client;
 
+let hasDebuggingHandlers = true;
+let streamIdle_ms = 0;
 const board = {
   logFolder: "/nowhere",
   pods: () => [],
@@ -33,6 +35,10 @@ const board = {
   configuration: () => ({}),
   loggedContainer: () => "id",
   runningContainer: async () => "id",
+  sandboxId: async () => "sandbox",
+  get tuning() {
+    return { hasDebuggingHandlers, streamIdle_ms };
+  },
   runtime: {
     logs: async () => {
       const log = new PassThrough();
@@ -148,4 +154,41 @@ test("a command runs to its end in a pod, or in no other than the one of a UID",
   const pod = { namespace: "default", name: "web" };
   expect(await run("/run/default/web/c?cmd=ls%20-l")).toEqual([pod, "c", ["ls", "-l"]]);
   expect(await run("/run/default/web/u-1/c?cmd=ls")).toEqual([{ ...pod, uid: "u-1" }, "c", ["ls"]]);
+});
+
+test("what looks into pods is shut where that is switched off, and the rest stays open", async () => {
+  allowed = ["proxy", "pods", "log", "metrics"];
+  user = "stranger";
+  hasDebuggingHandlers = false;
+  try {
+    const shut: [string, string] = ["405", "Debug endpoints are disabled.\n"];
+    expect(await answered("/containerLogs/default/web/c")).toEqual(shut);
+    expect(await answered("/run/default/web/c?cmd=ls", "POST")).toEqual(shut);
+    expect(await ask("/exec/default/web/c?command=sh&output=1", upgrade)).toStartWith("HTTP/1.1 405");
+    expect((await answered("/pods"))[0]).toBe("200");
+  } finally {
+    hasDebuggingHandlers = true;
+  }
+});
+
+test("a stream on which nothing comes or goes ends after the time that is set", async () => {
+  allowed = ["proxy"];
+  user = "idler";
+  streamIdle_ms = 100;
+  const spdy = "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n";
+  const begun_ms = performance.now();
+  const answer = await new Promise<string>((resolve, reject) => {
+    let heard = "";
+    const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () =>
+      socket.write(`POST /portForward/default/web HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer idle\r\n${spdy}\r\n`),
+    );
+    socket.on("data", (bytes) => {
+      heard += bytes;
+    });
+    socket.on("close", () => resolve(heard)).on("error", reject);
+  }).finally(() => {
+    streamIdle_ms = 0;
+  });
+  expect(answer).toStartWith("HTTP/1.1 101");
+  expect(performance.now() - begun_ms).toBeGreaterThanOrEqual(90);
 });

@@ -8,6 +8,7 @@ import { DelegatedAccess } from "#shared/http/delegated-access.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { nodeAttributes } from "./authorization.ts";
 import type { Gate, KubeletServer } from "./kubelet-server.ts";
+import { type TlsChoice, usualTls } from "./tls-choice.ts";
 
 /** A listener of the kubelet's server. */
 export interface Door {
@@ -50,8 +51,11 @@ export async function openTlsDoor(
     readonly port: number;
     readonly client: Client;
     readonly nodeName: string;
+    /** Absent: TLS 1.2 and later. */
+    readonly tls?: TlsChoice | undefined;
   },
 ): Promise<TlsDoor> {
+  const { minVersion, ciphers } = options.tls ?? usualTls;
   const connections = new Connections(limits);
   const review = reviewGate(options.client, options.nodeName);
   const door = server.door(async (request, path) => {
@@ -69,7 +73,8 @@ export async function openTlsDoor(
       ...contextOf(options),
       requestCert: options.ca !== undefined,
       rejectUnauthorized: false,
-      minVersion: "TLSv1.2",
+      minVersion,
+      ...(ciphers === undefined ? {} : { ciphers }),
       ALPNProtocols: ["http/1.1"],
     },
     (socket) => {

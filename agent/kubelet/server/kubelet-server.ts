@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -10,6 +11,7 @@ import { healthResultsPath } from "#shared/http/health-results.ts";
 import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { ContainerRuntime } from "../../runtime/runtime.ts";
+import type { ServerTuning } from "../kubelet-tuning.ts";
 import { kubeletChecks, kubeletHealth } from "./kubelet-health.ts";
 import { isSet, logOptions } from "./log-options.ts";
 import { acceptWebSocket, isWebSocket, offeredProtocols } from "./message-socket.ts";
@@ -25,12 +27,13 @@ import {
 import { bridge, type RemoteClient, type RemoteCommandOptions } from "./remote-command.ts";
 import { spdyClient, spdyRemoteProtocols } from "./remote-spdy.ts";
 import { remoteCommandSubprotocols, webSocketClient } from "./remote-websocket.ts";
-import { containerIn, misrouted, routeOf } from "./routes.ts";
+import { containerIn, misrouted, type Route, routeOf } from "./routes.ts";
 import { serveSystemLogs } from "./system-logs.ts";
 
 /** What the server needs of the kubelet. Look-ups of a pod's parts throw StatusError with what `kubectl` shows. */
 export interface ServedBoard {
   readonly runtime: ContainerRuntime;
+  readonly tuning: ServerTuning;
   /** The board's /var/log; undefined: it is not shown. */
   readonly logFolder: string | undefined;
   pods(): readonly Pod[];
@@ -96,6 +99,10 @@ export class KubeletServer {
     await gate(request, url.pathname);
     const route = routeOf(url.pathname);
     const { root, rest } = route;
+    if (this.isShut(route)) {
+      response.writeHead(405).end("Debug endpoints are disabled.\n");
+      return;
+    }
     const wrong = misrouted(route, request.method ?? "GET");
     if (wrong) {
       response.writeHead(wrong.code, { "content-type": "text/plain; charset=utf-8", ...wrong.headers }).end(wrong.text);
@@ -148,6 +155,10 @@ export class KubeletServer {
       default:
         response.writeHead(404).end("404 page not found\n");
     }
+  }
+
+  private isShut({ root }: Route): boolean {
+    return !this.board.tuning.hasDebuggingHandlers && debugging.has(root);
   }
 
   /** `POST /images/load` with an archive as `docker save` makes it; answers with the names in it. */
@@ -221,9 +232,11 @@ export class KubeletServer {
     await gate(request, url.pathname);
     const route = routeOf(url.pathname);
     const { root, rest } = route;
+    if (this.isShut(route)) throw new StatusError("MethodNotAllowed", "Debug endpoints are disabled.");
     const wrong = misrouted(route, request.method ?? "GET");
     if (wrong) throw new StatusError(wrong.code === 404 ? "NotFound" : "MethodNotAllowed", wrong.text);
     const { pod, container } = containerIn(rest);
+    endWhenIdle(socket, this.board.tuning.streamIdle_ms);
     if (root === "portForward") {
       const [namespace = "", name = "", uid] = rest;
       await this.portForward({ namespace, name, uid }, url.searchParams, request, socket, head);
@@ -289,9 +302,25 @@ export class KubeletServer {
   }
 }
 
+/** What upstream's enableDebuggingHandlers is about. */
+const debugging: ReadonlySet<string> = new Set([
+  "run",
+  "exec",
+  "attach",
+  "portForward",
+  "containerLogs",
+  "logs",
+  "runningpods",
+]);
+
 function asStatus(error: unknown): StatusError {
   if (error instanceof StatusError) return error;
   return new StatusError("InternalError", (error as Error).message, { cause: error });
+}
+
+/** Ends a stream on which nothing has come or gone for so long. */
+function endWhenIdle(socket: Duplex, idle_ms: number): void {
+  if (idle_ms > 0 && socket instanceof Socket) socket.setTimeout(idle_ms, () => socket.destroy());
 }
 
 function refuseUpgrade(socket: Duplex, error: unknown): void {

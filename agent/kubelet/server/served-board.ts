@@ -6,6 +6,7 @@ import { rfc3339 } from "#shared/api/time.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ContainerStatus } from "../../runtime/runtime.ts";
 import type { Kubelet } from "../kubelet.ts";
+import { defaultTuning } from "../kubelet-tuning.ts";
 import { findContainer } from "../pod-containers.ts";
 import { configurationOf } from "./configuration.ts";
 import { loggedContainer, nothingToAttachTo, nothingToRunIn } from "./container-choice.ts";
@@ -20,6 +21,7 @@ export function servedBoard(kubelet: Kubelet): ServedBoard {
   const rates = new CpuRates();
   return {
     runtime: kubelet.runtime,
+    tuning: (kubelet.options.tuning ?? defaultTuning).server,
     logFolder: kubelet.options.logFolder,
     pods: () => kubelet.pods(),
     runningPods: async () => runningPods(await kubelet.runtime.listContainers()),

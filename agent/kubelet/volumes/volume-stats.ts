@@ -44,6 +44,8 @@ export interface VolumeStatsOptions {
   readonly events: EventRecorder;
   readonly log: Log;
   readonly now_ms: () => number;
+  /** A volume is measured at most this often, however many ask (upstream's volumeStatsAggPeriod). */
+  readonly age_ms: number;
 }
 
 interface Measured {
@@ -53,8 +55,6 @@ interface Measured {
   begun_ms: number;
 }
 
-/** A volume is measured at most this often, however many ask (upstream's volumeStatsAggPeriod). */
-export const volumeStatsAge_ms = 60_000;
 /** Who asks waits no longer for a driver that hangs, and gets what was measured before. */
 const patience_ms = 10_000;
 const parallelMeasurements = 4;
@@ -87,10 +87,10 @@ export class VolumeStatsReader {
   }
 
   #measure(pod: Pod, volume: Volume, key: string): Promise<void> | undefined {
-    const { now_ms, log } = this.#options;
+    const { now_ms, log, age_ms } = this.#options;
     const known: Measured = this.#measured.get(key) ?? { stats: undefined, running: undefined, begun_ms: -Infinity };
     this.#measured.set(key, known);
-    if (known.running || now_ms() - known.begun_ms < volumeStatsAge_ms) return known.running;
+    if (known.running || now_ms() - known.begun_ms < age_ms) return known.running;
     known.begun_ms = now_ms();
     known.running = this.#limiter
       .run(async () => {

@@ -4,7 +4,8 @@ import type { MessageType } from "#shared/grpc/message.ts";
 import { RuntimeError, type RuntimeErrorKind } from "../runtime.ts";
 import * as wire from "./messages.ts";
 
-const call_ms = 2 * 60_000;
+/** Upstream's runtimeRequestTimeout. */
+const usualCall_ms = 2 * 60_000;
 /** Ending a sandbox or a pull takes what it takes. */
 export const longCall_ms = 30 * 60_000;
 /** What a runtime gets beyond a grace period or a time limit of its own. */
@@ -26,7 +27,11 @@ export interface CriCall {
 export class CriClient {
   readonly #channel: GrpcChannel;
 
-  constructor(socketPath: string) {
+  /** @param call_ms how long a request has that says nothing else */
+  constructor(
+    socketPath: string,
+    private readonly call_ms = usualCall_ms,
+  ) {
     this.#channel = new GrpcChannel({ endpoint: new URL(`unix://${socketPath}`) });
   }
 
@@ -54,7 +59,7 @@ export class CriClient {
     path: string,
     [request, answer]: CallTypes<Q, A>,
     value: Partial<Q>,
-    { what, timeout_ms = call_ms, notFound, signal }: CriCall,
+    { what, timeout_ms = this.call_ms, notFound, signal }: CriCall,
   ): Promise<A> {
     try {
       return answer.decode(await this.#channel.unary(path, request.encode(value), timeout_ms, { signal }));

@@ -36,6 +36,8 @@ export interface CriContainerOptions {
   readonly logRoot: string;
   /** Kubernetes' own defaults when absent. */
   readonly logBounds?: LogBounds | undefined;
+  /** How often logs are looked at; every ten seconds when absent. */
+  readonly logLook_ms?: number | undefined;
   /** Gets what an operator should read. */
   readonly warn: (message: string) => void;
 }
@@ -64,7 +66,7 @@ export class CriContainers {
     this.#sandboxes = sandboxes;
     this.#imageStatus = imageStatus;
     this.#logRoot = options.logRoot;
-    const { logBounds = defaultLogBounds, warn } = options;
+    const { logBounds = defaultLogBounds, logLook_ms: look_ms, warn } = options;
     const reopen = (id: string) =>
       client.runtime(
         "ReopenContainerLog",
@@ -72,7 +74,7 @@ export class CriContainers {
         { id },
         { what: `rotate the log of container ${id}` },
       );
-    this.#logs = new LogKeeper(logBounds, { reopen, warn, look: () => this.list() });
+    this.#logs = new LogKeeper(logBounds, { reopen, warn, look_ms, look: () => this.list() });
   }
 
   close(): void {

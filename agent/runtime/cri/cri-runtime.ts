@@ -38,6 +38,8 @@ export interface CriRuntimeOptions extends CriSandboxOptions, CriContainerOption
   /** containerd's or CRI-O's socket. */
   readonly socketPath: string;
   readonly host: Host;
+  /** How long the runtime has for a request that does not take long by its nature; two minutes when absent. */
+  readonly call_ms?: number | undefined;
   /** How the runtime's streaming server is reached, where not by TCP from here. */
   readonly dial?: Dial | undefined;
 }
@@ -58,7 +60,7 @@ export class CriRuntime implements ContainerRuntime {
 
   constructor(options: CriRuntimeOptions) {
     this.#options = options;
-    this.#client = new CriClient(options.socketPath);
+    this.#client = new CriClient(options.socketPath, options.call_ms);
     this.#images = new CriImages(this.#client, async () => parseVerboseStatus(await this.#status()).pauseImage);
     this.#sandboxes = new CriSandboxes(this.#client, options, () => this.#containers.details.forgetAll());
     this.#containers = new CriContainers(this.#client, options, {

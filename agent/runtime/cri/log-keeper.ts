@@ -4,12 +4,13 @@ import type { ContainerStatus, LogBounds } from "../runtime.ts";
 import { type RotationActions, rotateLogs } from "./log-rotation.ts";
 
 /** How often logs are looked at; upstream's containerLogMonitorInterval. */
-const look_ms = 10_000;
+const usualLook_ms = 10_000;
 
 export interface LogKeeperActions extends Pick<RotationActions, "reopen" | "warn"> {
   /** Lists all containers, and gives them to `rotate`. */
   readonly look: () => Promise<unknown>;
   readonly clock?: Clock | undefined;
+  readonly look_ms?: number | undefined;
 }
 
 /**
@@ -62,7 +63,8 @@ export class LogKeeper {
   #lookLater(): void {
     if (this.#isClosed) return;
     this.#cancel?.();
-    this.#cancel = (this.#actions.clock ?? systemClock).after(look_ms, () => {
+    const { clock = systemClock, look_ms = usualLook_ms } = this.#actions;
+    this.#cancel = clock.after(look_ms, () => {
       this.#cancel = undefined;
       // While the runtime is away there is nobody to rotate for.
       this.#look().catch(() => this.#lookLater());

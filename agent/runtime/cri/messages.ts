@@ -42,6 +42,7 @@ const Resources = message({
   memoryLimit: integer(4),
   oomScoreAdj: integer(5),
   hugepageLimits: repeated(8, message({ pageSize: string(1), limit: integer(2) })),
+  unified: map(9, "string"),
 });
 export type Resources = MessageOf<typeof Resources>;
 const Metadata = message({ name: string(1), uid: string(2), namespace: string(3), attempt: integer(4) });

@@ -159,6 +159,7 @@ export function resources(given: ContainerResources): Resources {
     memoryLimit: given.memoryLimit_bytes ?? 0,
     oomScoreAdj: given.oomScoreAdj ?? 0,
     hugepageLimits: Object.entries(given.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })),
+    unified: given.unified ?? {},
   };
 }
 
