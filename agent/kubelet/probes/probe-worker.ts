@@ -1,4 +1,5 @@
 import type { Container, Probe } from "#shared/api/types/core-v1.generated.ts";
+import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { ProbeResult } from "../planner/observed-pod.ts";
 import { timerOf_ms } from "../spec-time.ts";
 import type { ProbeOutcome } from "./run-probe.ts";
@@ -28,6 +29,7 @@ export interface ProbeWorkerOptions {
   tell(outcome: ProbeOutcome | Error): void;
   /** Each probe that ran, whatever came of it. */
   count?(outcome: ProbeOutcome | Error): void;
+  readonly clock?: Clock | undefined;
 }
 
 const initialResult: { readonly [K in ProbeType]: ProbeResult } = {
@@ -44,14 +46,18 @@ const attempts = 3;
  */
 export class ProbeWorker {
   #probed: ProbedContainer | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Calls off the next run; undefined while none is to come. */
+  #callOff: (() => void) | undefined;
   #busy = false;
   #hold = false;
   #stopped = false;
   #last: ProbeResult | undefined;
   #run = 0;
+  readonly #clock: Clock;
 
-  constructor(readonly options: ProbeWorkerOptions) {}
+  constructor(readonly options: ProbeWorkerOptions) {
+    this.#clock = options.clock ?? systemClock;
+  }
 
   /** Takes note of the container's present state. */
   update(probed: ProbedContainer): void {
@@ -68,10 +74,10 @@ export class ProbeWorker {
       }
     }
     if (!this.#wanted(probed)) this.#cancel();
-    else if (this.#timer === undefined && !this.#busy) {
+    else if (this.#callOff === undefined && !this.#busy) {
       const delay_ms = timerOf_ms(this.options.probe.initialDelaySeconds, 0);
       // No longer than asked for, also when the clock has been put back since.
-      this.#schedule(Math.min(delay_ms, Math.max(0, probed.startedAt_ms + delay_ms - Date.now())));
+      this.#schedule(Math.min(delay_ms, Math.max(0, probed.startedAt_ms + delay_ms - this.#clock.wall_ms())));
     }
   }
 
@@ -85,22 +91,22 @@ export class ProbeWorker {
   }
 
   #schedule(delay_ms: number): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    this.#callOff = this.#clock.after(delay_ms, () => {
+      this.#callOff = undefined;
       void this.#tick();
-    }, delay_ms);
+    });
   }
 
   #cancel(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#callOff?.();
+    this.#callOff = undefined;
   }
 
   async #tick(): Promise<void> {
     const probed = this.#probed;
     if (!probed || !this.#wanted(probed)) return;
     const period_ms = timerOf_ms(this.options.probe.periodSeconds, 10);
-    const begun_ms = performance.now();
+    const begun_ms = this.#clock.now_ms();
     this.#busy = true;
     const outcome = await this.#attempt(probed);
     this.#busy = false;
@@ -109,8 +115,8 @@ export class ProbeWorker {
     if (this.#stopped || !current) return;
     // The container was replaced while its probe ran: the outcome is of no use.
     if (current.id === probed.id) this.#judge(probed, outcome);
-    if (this.#wanted(current) && this.#timer === undefined) {
-      this.#schedule(Math.max(0, period_ms - (performance.now() - begun_ms)));
+    if (this.#wanted(current) && this.#callOff === undefined) {
+      this.#schedule(Math.max(0, period_ms - (this.#clock.now_ms() - begun_ms)));
     }
   }
 

@@ -4,9 +4,10 @@ import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:
 import { type AddressInfo, createServer } from "node:net";
 import type { ContainerRuntime } from "#agent/runtime/runtime.ts";
 import type { Probe } from "#shared/api/types/core-v1.generated.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import type { ProbeResult } from "../planner/observed-pod.ts";
 import { checkGrpcHealth } from "./grpc-health.ts";
-import { ProbeWorker } from "./probe-worker.ts";
+import { type ProbeType, ProbeWorker } from "./probe-worker.ts";
 import { type ProbeOutcome, runProbe } from "./run-probe.ts";
 
 const servers: { close(): unknown }[] = [];
@@ -169,78 +170,87 @@ test("gRPC: a server that nobody reaches yet is tried again for as long as the p
   expect(await checking).toEqual({ result: "success", output: "service healthy" });
 }, 60_000);
 
-describe("thresholds", () => {
-  function worker(spec: Probe, outcomes: ProbeOutcome["result"][], startedAt_ms = 1) {
+describe("when a probe runs, and what comes of it", () => {
+  /** A worker whose probe gives these results in turn, the last one for ever, of a container that started `age_s` ago. */
+  function probing(type: ProbeType, probe: Probe, results: readonly ProbeOutcome["result"][], age_s = 0) {
+    const clock = new ManualClock();
     const settled: ProbeResult[] = [];
-    const drained = Promise.withResolvers<void>();
-    const made = new ProbeWorker({
-      type: "readiness",
-      probe: { periodSeconds: 0.001, ...spec },
+    const ranAt_s: number[] = [];
+    const worker = new ProbeWorker({
+      type,
+      probe,
       container: { name: "c" },
       startedBefore_ms: 0,
       run: async () => {
-        const result = outcomes.shift();
-        if (result === undefined) {
-          drained.resolve();
-          return new Promise<never>(() => undefined);
-        }
-        return { result, output: "" };
+        ranAt_s.push(clock.now_ms() / 1000);
+        return { result: results[ranAt_s.length - 1] ?? results.at(-1) ?? "success", output: "" };
       },
       settle: (_, result) => settled.push(result),
       tell: () => undefined,
+      clock,
     });
-    made.update({ id: "1", running: true, startedAt_ms, started: true, podIP: "" });
-    return { settled, drained: drained.promise, made };
+    const startedAt_ms = clock.wall_ms() - age_s * 1000;
+    worker.update({ id: "1", running: true, startedAt_ms, started: type !== "startup", podIP: "" });
+    return { clock, settled, ranAt_s, worker };
   }
 
   test("a result counts when it has come often enough in a row", async () => {
-    const { settled, drained, made } = worker({ failureThreshold: 2, successThreshold: 2 }, [
-      "success",
-      "success",
-      "failure",
-      "success",
-      "failure",
-      "failure",
-    ]);
-    await drained;
-    made.stop();
+    const { settled, ranAt_s, clock } = probing(
+      "readiness",
+      { periodSeconds: 2, failureThreshold: 2, successThreshold: 2 },
+      ["success", "success", "failure", "success", "failure", "failure"],
+    );
+    await clock.advance(10_000);
+    expect(ranAt_s).toEqual([0, 2, 4, 6, 8, 10]);
     // First what a new container starts with.
     expect(settled).toEqual(["failure", "success", "failure"]);
   });
 
-  test("a clock that was put back since the container started does not put its probe off", async () => {
-    const { settled, drained, made } = worker({}, ["success"], Date.now() + 3_600_000);
-    await drained;
-    made.stop();
-    expect(settled).toEqual(["failure", "success"]);
+  test("what a probe was to find out is found out once", async () => {
+    const startup = probing("startup", { periodSeconds: 1 }, ["failure", "success"]);
+    const liveness = probing("liveness", { periodSeconds: 1, failureThreshold: 1 }, ["success", "failure"]);
+    for (const { clock, ranAt_s } of [startup, liveness]) {
+      await clock.advance(10_000);
+      expect(ranAt_s).toEqual([0, 1]);
+    }
+    expect(startup.settled).toEqual(["unknown", "success"]);
+    expect(liveness.settled).toEqual(["success", "success", "failure"]);
   });
-});
 
-describe("times that no timer can have", () => {
-  const runsOf = async (times: Probe): Promise<number> => {
-    let runs = 0;
-    const worker = new ProbeWorker({
-      type: "liveness",
-      probe: { exec: { command: ["true"] }, ...times },
-      container: { name: "c" },
-      startedBefore_ms: 0,
-      run: async () => {
-        runs++;
-        return { result: "success", output: "" };
-      },
-      settle: () => undefined,
-      tell: () => undefined,
-    });
-    worker.update({ id: "a", running: true, startedAt_ms: Date.now(), started: true, podIP: "" });
-    await Bun.sleep(200);
-    worker.stop();
-    return runs;
-  };
+  test("a delay counts from the container's start", async () => {
+    const { ranAt_s, clock } = probing("liveness", { initialDelaySeconds: 5, periodSeconds: 10 }, ["success"], 2);
+    await clock.advance(15_000);
+    expect(ranAt_s).toEqual([3, 13]);
+  });
 
-  test("a probe does not run without a pause, and not before its delay", async () => {
-    expect(await runsOf({ periodSeconds: -1 })).toBe(1);
-    expect(await runsOf({ periodSeconds: 3_000_000 })).toBe(1);
-    expect(await runsOf({ initialDelaySeconds: 3_000_000 })).toBe(0);
+  test("a clock that was put back since the container started does not put its probe off", async () => {
+    const { ranAt_s, clock } = probing("liveness", { initialDelaySeconds: 5 }, ["success"], -3600);
+    await clock.advance(5_000);
+    expect(ranAt_s).toEqual([5]);
+  });
+
+  test("one that is stopped, or whose container is, runs no more", async () => {
+    const stopped = probing("liveness", { periodSeconds: 1 }, ["success"]);
+    await stopped.clock.advance(1_000);
+    stopped.worker.stop();
+    const ended = probing("liveness", { periodSeconds: 1 }, ["success"]);
+    await ended.clock.advance(1_000);
+    ended.worker.update({ id: "1", running: false, startedAt_ms: 0, started: true, podIP: "" });
+    for (const { clock, ranAt_s } of [stopped, ended]) {
+      await clock.advance(10_000);
+      expect(ranAt_s).toEqual([0, 1]);
+    }
+  });
+
+  test("times that no timer can have: a probe does not run without a pause, and not before its delay", async () => {
+    const runsOf = async (times: Probe): Promise<readonly number[]> => {
+      const { ranAt_s, clock } = probing("liveness", times, ["success"]);
+      await clock.advance(10_000);
+      return ranAt_s;
+    };
+    expect(await runsOf({ periodSeconds: -1 })).toEqual([0, 10]);
+    expect(await runsOf({ periodSeconds: 3_000_000 })).toEqual([0]);
+    expect(await runsOf({ initialDelaySeconds: 3_000_000 })).toEqual([]);
   });
 
   test("a probe may take as long as a timer lasts", async () => {
