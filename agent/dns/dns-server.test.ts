@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { decode, encode, type Packet } from "dns-packet";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
@@ -241,13 +241,16 @@ test("a zone's own servers are asked, at their port, and an answer is kept no lo
 
 describe("an upstream that is not to be trusted", () => {
   /** Answers by what it is told, to whom it is told. */
-  async function resolver(answer: (query: Buffer) => readonly (readonly [Buffer, from?: "elsewhere"])[]): Promise<{
+  async function resolver(
+    answer: (query: Buffer) => readonly (readonly [Buffer, from?: "elsewhere"])[],
+    port = 0,
+  ): Promise<{
     readonly zone: { upstreams: { address: string; port: number }[]; longestLife_s: number };
     asked: number;
     close(): void;
   }> {
     const [socket, other] = [createSocket("udp4"), createSocket("udp4")];
-    await new Promise<void>((done) => socket.bind(0, "127.0.0.1", done));
+    await new Promise<void>((done) => socket.bind(port, "127.0.0.1", done));
     const it = {
       zone: { upstreams: [{ address: "127.0.0.1", port: socket.address().port }], longestLife_s: 30 },
       asked: 0,
@@ -330,6 +333,28 @@ describe("an upstream that is not to be trusted", () => {
     code = 3;
     for (const query of [plain, chaos, signed, plain, chaos, signed]) await forwarder.forward(query, it.zone);
     expect(it.asked).toBe(5);
+    it.close();
+  });
+
+  test("keeps nobody waiting by an answer that trickles in", async () => {
+    const trickles: ReturnType<typeof setInterval>[] = [];
+    const slow = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.write(Buffer.from([0xff, 0xff]));
+      trickles.push(setInterval(() => socket.write("x"), 100));
+    });
+    await new Promise<void>((done) => slow.listen(0, "127.0.0.1", done));
+    const { port } = slow.address() as AddressInfo;
+    const it = await resolver((query) => {
+      const answer = Buffer.from(query);
+      answer.writeUInt16BE(0x8380, 2);
+      return [[answer]];
+    }, port);
+    const answer = await new Forwarder(new Set(), "/nonexistent").forward(queryFor("example.org", "A"), it.zone);
+    // What there is of it tells the client to ask by TCP itself.
+    expect(answer && (answer.readUInt16BE(2) & 0x0200) !== 0).toBe(true);
+    for (const trickle of trickles) clearInterval(trickle);
+    slow.close();
     it.close();
   });
 

@@ -116,10 +116,12 @@ function askByTcp({ address, port }: Upstream, query: Buffer): Promise<Buffer | 
     const socket = connect(port, address);
     let received = Buffer.alloc(0);
     const finish = (answer: Buffer | undefined): void => {
+      clearTimeout(timer);
       socket.destroy();
       resolve(answer);
     };
-    socket.setTimeout(timeout_ms, () => finish(undefined));
+    // For the whole of it: a server that sends a byte now and then would keep a place among those in flight for ever.
+    const timer = setTimeout(finish, timeout_ms, undefined);
     socket.once("error", () => finish(undefined));
     socket.once("close", () => finish(undefined));
     socket.on("data", (chunk: Buffer) => {
