@@ -50,7 +50,7 @@ export async function execSync(
     if (timeout_ms > 0) timer = setTimeout(() => timeUp.resolve("time is up"), timeout_ms);
     const ended = readFrames(output, ({ stream, data }) => (stream === "stdout" ? stdout : stderr).push(data));
     const timedOut = (await Promise.race([ended, timeUp.promise])) === "time is up";
-    if (timedOut) await killExec(await inspect());
+    if (timedOut) await killExec(inspect);
     const exitCode = timedOut ? 137 : await exitCodeOf(inspect);
     return { exitCode, stdout: stdout.text(), stderr: stderr.text(), timedOut };
   } catch (error) {

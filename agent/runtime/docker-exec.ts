@@ -9,6 +9,8 @@ import { type ExecOptions, type ExecSession, RuntimeError } from "./runtime.ts";
 /** Docker closes the output slightly before it has noted the exit code: asked again, with growing pauses. */
 const resizeAgain_ms = [100, 400];
 const exitCodePauses_ms = [0, 10, 20, 50, 100, 200, 400, 800, 1600];
+/** A busy machine takes its time until a process has begun. */
+const beginning = { looks: 600, every_ms: 50 } as const;
 
 /** Starts a process in a running container. RuntimeError not-found, or other when the container does not run. */
 export async function startExec(docker: Docker, id: string, options: ExecOptions): Promise<ExecSession> {
@@ -71,8 +73,15 @@ export async function exitCodeOf(inspect: () => Promise<Pick<ExecProcess, "Runni
   throw new RuntimeError("other", "the output ended but the process has no exit code yet");
 }
 
-/** Docker cannot end an exec: its process is killed by PID, with what it started, lest a probe's children pile up. */
-export async function killExec({ Running, Pid }: ExecProcess): Promise<void> {
-  if (!Running || Pid <= 1) return;
-  await killTree(Pid);
+/**
+ * Docker cannot end an exec: its process is killed by PID, with what it started, lest a probe's children pile up. One that is
+ * only about to begin has no PID yet, and is waited for.
+ */
+export async function killExec(inspect: () => Promise<ExecProcess>): Promise<void> {
+  for (let look = 0; look < beginning.looks; look++) {
+    const { Running, ExitCode, Pid } = await inspect();
+    if (Running && Pid > 1) return await killTree(Pid);
+    if (!Running && ExitCode !== null) return;
+    await delay(beginning.every_ms);
+  }
 }

@@ -3,13 +3,7 @@ import { errnoOf } from "#shared/files/if-present.ts";
 
 /** Ends a process of this machine with what it started, at once. */
 export async function killTree(root: number): Promise<void> {
-  for (const pid of [...(await descendants(root)), root]) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      if (errnoOf(error) !== "ESRCH") throw error;
-    }
-  }
+  for (const pid of await stopTree(root)) signal(pid, "SIGKILL");
 }
 
 export async function childrenOf(pid: number): Promise<number[]> {
@@ -18,14 +12,21 @@ export async function childrenOf(pid: number): Promise<number[]> {
   return text.split(" ").filter(Boolean).map(Number);
 }
 
-/** Children, their children and so on: a snapshot, bounded by the container's processes. */
-async function descendants(pid: number): Promise<number[]> {
-  const found: number[] = [];
-  const queue = [pid];
-  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-    const children = await childrenOf(next);
-    found.push(...children);
-    queue.push(...children);
+/** Gives the process, its children, their children and so on. They stand still by then: none starts another meanwhile. */
+async function stopTree(root: number): Promise<readonly number[]> {
+  const found = [root];
+  for (const pid of found) {
+    signal(pid, "SIGSTOP");
+    found.push(...(await childrenOf(pid)));
   }
   return found;
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    // It has ended by itself.
+    if (errnoOf(error) !== "ESRCH") throw error;
+  }
 }

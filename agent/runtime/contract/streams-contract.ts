@@ -61,6 +61,16 @@ export function streamsContract(bench: RuntimeBench): void {
     });
   });
 
+  test("an exec whose time is up before it has begun is killed as well, with its children", async () => {
+    await bench.withSandbox({}, async (sandboxId, sandbox) => {
+      const id = await bench.start(sandboxId, sandbox, sleeper);
+      const result = await bench.runtime.execSync(id, ["sh", "-c", "sleep 4321 & wait"], 1);
+      expect(result).toMatchObject({ timedOut: true, exitCode: 137 });
+      const { stdout } = await bench.runtime.execSync(id, ["ps"], 30_000);
+      expect(stdout).not.toContain("4321");
+    });
+  });
+
   test("attach reaches the main process", async () => {
     await bench.withSandbox({}, async (sandboxId, sandbox) => {
       const reader = shell('while read line; do echo "got $line"; [ "$line" = end ] && exit 0; done');

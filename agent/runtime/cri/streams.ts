@@ -13,7 +13,7 @@ import {
 } from "../runtime.ts";
 import { type CriClient, codeOf, longCall_ms, patience_ms } from "./client.ts";
 import { type ContainerDetails, required, type SandboxDetails } from "./details.ts";
-import { killExec } from "./exec.ts";
+import { killExec, type WantedExec } from "./exec.ts";
 import { readLogFile } from "./log-file.ts";
 import * as wire from "./messages.ts";
 import { type Dial, openStreams } from "./streaming.ts";
@@ -48,14 +48,16 @@ export class CriStreams {
     timeout_ms: number,
     maxOutput_bytes = defaultExecOutput_bytes,
   ): Promise<ExecResult> {
-    const begun_ms = Date.now();
+    const begun_ms = performance.now();
+    const wanted = { command, age_ms: () => performance.now() - begun_ms };
+    const ended = new AbortController();
     let timedOut = false;
     const timer =
       timeout_ms > 0
         ? setTimeout(() => {
             timedOut = true;
             // Whether it was found or not: the runtime's own limit ends what is left.
-            this.#killExec(id, command, begun_ms).catch(() => undefined);
+            this.#killExec(id, wanted, ended.signal).catch(() => undefined);
           }, timeout_ms)
         : undefined;
     // CRI counts in seconds, and ends the first process alone; that is for what was not found.
@@ -78,6 +80,7 @@ export class CriStreams {
       return { exitCode: 137, stdout: "", stderr: "", timedOut: true };
     } finally {
       clearTimeout(timer);
+      ended.abort();
     }
   }
 
@@ -127,8 +130,8 @@ export class CriStreams {
     }
   }
 
-  async #killExec(id: string, command: readonly string[], begun_ms: number): Promise<void> {
+  async #killExec(id: string, wanted: WantedExec, signal: AbortSignal): Promise<void> {
     const { pid = 0 } = (await this.#containers.known(id)) ?? {};
-    if (pid > 0) await killExec(pid, command, begun_ms);
+    if (pid > 0) await killExec(pid, wanted, signal);
   }
 }
