@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "#shared/testing/until.ts";
 import type { LogOptions } from "../runtime.ts";
 import { parseEntry, readLogFile } from "./log-file.ts";
 
@@ -84,6 +85,56 @@ test("following goes over a rotation and ends with the container", async () => {
     if (seen.length === 3) running = false;
   }
   expect(seen).toEqual(["first\n", "second\n", "third\n"]);
+});
+
+test("following leaves out no file, however many rotations there were since the last look", async () => {
+  const path = logOf(`${stamp(1)} stdout F 1`);
+  let running = true;
+  const stream = await readLogFile(path, { ...plain, follow: true }, () => Promise.resolve(running));
+  const seen: string[] = [];
+  for await (const chunk of stream) {
+    seen.push(String(chunk));
+    if (seen.length === 1) {
+      for (const round of [2, 3, 4]) {
+        renameSync(path, `${path}.20260102-03040${round}`);
+        writeFileSync(path, `${stamp(round)} stdout F ${round}\n`);
+      }
+      // The oldest go, that which is being read too.
+      rmSync(`${path}.20260102-030402`);
+    }
+    if (seen.length === 4) running = false;
+  }
+  expect(seen).toEqual(["1\n", "2\n", "3\n", "4\n"]);
+});
+
+test("following waits for the first entry of a new file: until then the one before may get more", async () => {
+  const path = logOf(`${stamp(1)} stdout F 1`);
+  let running = true;
+  const stream = await readLogFile(path, { ...plain, follow: true }, () => Promise.resolve(running));
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const chunk of stream) seen.push(String(chunk));
+  })();
+  await until("the first", () => seen.length === 1);
+  renameSync(path, `${path}.20260102-030402`);
+  writeFileSync(path, "");
+  await Bun.sleep(100);
+  appendFileSync(`${path}.20260102-030402`, `${stamp(2)} stdout F 2\n`);
+  await until("what came late", () => seen.length === 2);
+  appendFileSync(path, `${stamp(3)} stdout F 3\n`);
+  await until("the new file's first", () => seen.length === 3);
+  running = false;
+  await reading;
+  expect(seen).toEqual(["1\n", "2\n", "3\n"]);
+});
+
+test("a log that is being rotated is there a moment later", async () => {
+  const path = logOf(`${stamp(1)} stdout F before`);
+  renameSync(path, `${path}.20260102-030402`);
+  const reading = read(path);
+  await Bun.sleep(20);
+  writeFileSync(path, `${stamp(2)} stdout F after\n`);
+  expect(await reading).toBe("after\n");
 });
 
 test("a log that is not there is told", async () => {

@@ -2,7 +2,10 @@ import { watch } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { errnoOf } from "#shared/files/if-present.ts";
 import type { LogOptions } from "../runtime.ts";
+import { setAside } from "./log-rotation.ts";
 
 /** One entry of a log in CRI's form: `TIME STREAM F|P TEXT`, where P says that the line goes on in the next entry. */
 export interface LogEntry {
@@ -18,6 +21,8 @@ const chunk_bytes = 64 * 1024;
 const longestEntry_bytes = 1024 * 1024;
 /** How often a log that is followed is looked at without a word from the kernel, and its container too. */
 const look_ms = 1_000;
+/** Between the moment at which a log is set aside and that at which the runtime begins another one. */
+const beginning_ms = [10, 20, 50, 100, 200, 500, 1_000, 2_000];
 const space = 0x20;
 const newline = 0x0a;
 
@@ -73,14 +78,15 @@ async function tailOffset(file: FileHandle, lines: number, most_bytes: number): 
 
 /**
  * A container's log file as text. Following ends when `isRunning` says that the container has ended and all is read; a file
- * that was rotated away is left for the new one. Destroying the stream ends it. Rejects with ENOENT where there is no file.
+ * that was rotated away is left for the one after it, and none of these is left out as long as it is there. Destroying the
+ * stream ends it. Rejects with ENOENT where there is no file.
  */
 export async function readLogFile(
   path: string,
   options: LogOptions,
   isRunning: () => Promise<boolean>,
 ): Promise<Readable> {
-  const file = await open(path, "r");
+  const file = await openLog(path);
   const { tailLines = Number.POSITIVE_INFINITY, tail_bytes = Number.POSITIVE_INFINITY } = options;
   const isWhole = tailLines === Number.POSITIVE_INFINITY && tail_bytes === Number.POSITIVE_INFINITY;
   const start = isWhole ? 0 : await tailOffset(file, tailLines, tail_bytes);
@@ -104,7 +110,7 @@ async function* lines(
     for (;;) {
       // Both asked before the read: what a container that has ended wrote, or a file that was rotated away got, is all there.
       const mayGrow = follow && (await isRunning());
-      const next = follow ? await rotated(path, file) : undefined;
+      const next = follow ? await openNext(path, file) : undefined;
       for (;;) {
         const { bytesRead, buffer } = await file.read(Buffer.alloc(chunk_bytes), 0, chunk_bytes, position);
         if (bytesRead === 0) break;
@@ -133,11 +139,39 @@ async function* lines(
   }
 }
 
-/** The new file, when `path` is another one than what is open. */
-async function rotated(path: string, file: FileHandle): Promise<FileHandle | undefined> {
+async function openLog(path: string): Promise<FileHandle> {
+  for (const pause_ms of beginning_ms) {
+    try {
+      return await open(path, "r");
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT" || (await setAside(path).catch(() => [])).length === 0) throw error;
+    }
+    await delay(pause_ms);
+  }
+  return await open(path, "r");
+}
+
+/**
+ * What was begun after the file that is open, when that was set aside: the next of those that were so too, or the newest. That
+ * one only once it holds something, for until then its runtime may write to the one before.
+ */
+async function openNext(path: string, file: FileHandle): Promise<FileHandle | undefined> {
   // Between rename and the new file there is none: the next look finds it.
   const [present, known] = await Promise.all([stat(path).catch(() => undefined), file.stat()]);
-  return present && present.ino !== known.ino ? await open(path, "r") : undefined;
+  if (!present || present.ino === known.ino) return undefined;
+  const aside = await setAside(path);
+  const inodes = await Promise.all(
+    aside.map((each) =>
+      stat(each).then(
+        ({ ino }) => ino,
+        () => undefined,
+      ),
+    ),
+  );
+  // Where ours has been removed meanwhile, all that are left were begun after it.
+  const next = aside[inodes.indexOf(known.ino) + 1];
+  if (next === undefined) return present.size > 0 ? await open(path, "r") : undefined;
+  return await open(next, "r").catch(() => undefined);
 }
 
 /** Tells that something in a file's folder changed, or that it is time to look. */

@@ -36,6 +36,15 @@ test("a log that is too long is set aside, and the oldest of those go", async ()
   expect(reopened).toEqual(Array(4).fill(status.id));
 });
 
+test("twice within a second nothing is set aside in the place of what was just before", async () => {
+  const { folder, logPath, status } = container("more than ten bytes");
+  const reopen = () => Promise.resolve(writeFileSync(logPath, "and more than ten again"));
+  const rotate = () => rotateLogs([status], limits, { reopen, warn, now: at(1) });
+  expect([await rotate(), await rotate()]).toEqual([1, 0]);
+  expect(readFileSync(join(folder, "0.log.20260102-030401"), "utf8")).toBe("more than ten bytes");
+  expect(readFileSync(logPath, "utf8")).toBe("and more than ten again");
+});
+
 test("short logs, and those of containers that have ended, stay", async () => {
   const all = [container("short"), container("more than ten bytes", "exited")];
   const reopen = () => Promise.reject(new Error("not asked"));

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "#shared/files/if-present.ts";
@@ -42,8 +43,10 @@ async function rotate(
 ): Promise<boolean> {
   // Negative is without bound.
   if (maxSize_bytes < 0 || (await stat(path)).size < maxSize_bytes) return false;
-  await removeOldest(path, Math.max(0, maxFiles - 2));
   const aside = `${path}.${stamp}`;
+  // Set aside within this second already: the second time would take the place of the first.
+  if (existsSync(aside)) return false;
+  await removeOldest(path, Math.max(0, maxFiles - 2));
   await rename(path, aside);
   try {
     await reopen();
@@ -55,11 +58,17 @@ async function rotate(
   return true;
 }
 
-/** Leaves the newest `keep` of those set aside; their names sort by time. */
-async function removeOldest(path: string, keep: number): Promise<void> {
+/** Paths of what was set aside of a log, the oldest first: their names sort by time. */
+export async function setAside(path: string): Promise<string[]> {
   const folder = dirname(path);
-  const aside = (await readdir(folder)).filter((name) => name.startsWith(`${basename(path)}.`)).sort();
-  for (const name of aside.slice(0, Math.max(0, aside.length - keep))) await rm(join(folder, name), { force: true });
+  const names = (await readdir(folder)).filter((name) => name.startsWith(`${basename(path)}.`));
+  return names.sort().map((name) => join(folder, name));
+}
+
+/** Leaves the newest `keep` of those set aside. */
+async function removeOldest(path: string, keep: number): Promise<void> {
+  const aside = await setAside(path);
+  for (const each of aside.slice(0, Math.max(0, aside.length - keep))) await rm(each, { force: true });
 }
 
 /** `20260102-030405`, as upstream names them. */
