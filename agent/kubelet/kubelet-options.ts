@@ -69,6 +69,8 @@ export interface KubeletOptions {
   readonly shutdown?: readonly PriorityGrace[] | undefined;
   /** The system bus' socket, and where logind is told to wait longer; the system's own when absent. */
   readonly logind?: { readonly busPath: string; readonly configPath: string } | undefined;
+  /** How long the container runtime may take over an answer before the board is not ready; upstream's two minutes when absent. */
+  readonly runtimePatience_ms?: number | undefined;
   /** How long to wait for the API before pods start from the checkpoint. */
   readonly offlineAfter_ms?: number | undefined;
 }

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { events, nodes, pods, secrets } from "#shared/api/resources.ts";
+import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import { canRunDockerd, testImage } from "../support/dockerd.ts";
 import { isReady, KubeletBoard, lasting, nodeName, phaseIs, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
@@ -155,6 +156,22 @@ describe.skipIf(!canRunDockerd())("a kubelet", () => {
     for (let left = 1; left > 0; await Bun.sleep(50)) {
       left = (await board.runtime.listContainers()).filter(({ pod }) => pod.name === "web-board").length;
     }
+  }, 300_000);
+
+  test("a board whose container runtime hangs is not ready, and is again once that answers", async () => {
+    const readiness = ({ status }: Node) => status?.conditions?.find(({ type }) => type === "Ready");
+    await board.stopKubelet();
+    await board.startKubelet({ runtimePatience_ms: 500 });
+    process.kill(board.dockerd.pid, "SIGSTOP");
+    try {
+      board.kubelet?.reportNode();
+      const hung = await board.untilNode((node) => readiness(node)?.status === "False");
+      expect(readiness(hung)?.message).toContain("container runtime is down: it has not answered for 0.5 s");
+    } finally {
+      process.kill(board.dockerd.pid, "SIGCONT");
+    }
+    await board.untilNode((node) => readiness(node)?.status === "True");
+    await board.restartKubelet();
   }, 300_000);
 
   test("a board that boots with the master away starts its pods from what it was last told", async () => {

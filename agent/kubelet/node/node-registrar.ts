@@ -1,5 +1,5 @@
 import type { Host } from "#agent/host/host.ts";
-import type { ContainerRuntime, RuntimeHandler, RuntimeVersion } from "#agent/runtime/runtime.ts";
+import type { ContainerRuntime, RuntimeHandler } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
 import { type Peripheral, PeripheralScan } from "#agent/telemetry/peripherals.ts";
 import { type Headroom, readHeadroom } from "#agent/telemetry/pressure.ts";
@@ -26,6 +26,7 @@ import {
   type Reserved,
   saysMore,
 } from "./node-status.ts";
+import { RuntimeHealth } from "./runtime-health.ts";
 
 export interface NodeRegistrarOptions {
   readonly client: Client;
@@ -41,6 +42,8 @@ export interface NodeRegistrarOptions {
   readonly kubeletPort: number;
   readonly reserved: Reserved;
   readonly dataFolder: string;
+  /** How long the runtime may take over an answer before it counts as down; upstream's two minutes when absent. */
+  readonly runtimePatience_ms?: number | undefined;
   /** Where /dev and /sys are; "/" when absent. */
   readonly hardwareRoot?: string | undefined;
   addresses(): readonly string[];
@@ -85,13 +88,16 @@ export class NodeRegistrar {
   #node: Node | undefined;
   #status: NodeStatus | undefined;
   #reported_ms = Number.NEGATIVE_INFINITY;
-  #runtime: RuntimeVersion | undefined;
-  #runtimeTrouble: string | undefined;
+  readonly #runtime: RuntimeHealth;
   #pluginsAreTold = false;
 
   constructor(readonly options: NodeRegistrarOptions) {
     this.#gauge = new EvictionGauge(options.eviction);
     this.#peripherals = new PeripheralScan(options.hardwareRoot);
+    this.#runtime = new RuntimeHealth(options.runtime, {
+      patience_ms: options.runtimePatience_ms,
+      onRecovered: () => this.prompt(),
+    });
   }
 
   /** The Node as last read or written; before that, what it will be. */
@@ -101,17 +107,17 @@ export class NodeRegistrar {
 
   /** Where the runtime keeps images; undefined before it has answered once. */
   get imageFolder(): string | undefined {
-    return this.#runtime?.rootDirectory;
+    return this.#runtime.version?.rootDirectory;
   }
 
   /** The scheme of container ids. */
   get runtimeName(): string {
-    return this.#runtime?.name ?? "docker";
+    return this.#runtime.version?.name ?? "docker";
   }
 
   /** The runtime's handlers; none before it has answered once. */
   get handlers(): readonly RuntimeHandler[] {
-    return this.#runtime?.handlers ?? [];
+    return this.#runtime.version?.handlers ?? [];
   }
 
   /** The Node with what the board reports now; undefined before it is registered. */
@@ -233,7 +239,8 @@ export class NodeRegistrar {
 
   async #facts(): Promise<NodeFacts> {
     const { options } = this;
-    await this.#askRuntime();
+    await this.#runtime.ask();
+    const { version, images, trouble } = this.#runtime;
     const headroom = await this.#headroom();
     const { pressures, shortages } = this.#gauge.look(headroom, performance.now());
     options.onLook(shortages);
@@ -244,14 +251,13 @@ export class NodeRegistrar {
       diskUsed_bytes: disk.capacity_bytes - disk.available_bytes,
       ...hottestOf(sensors),
     });
-    const images = this.#runtimeTrouble ? [] : await options.runtime.listImages().catch(() => []);
     const peripherals = await this.#peripherals.look();
     await options.plugins?.offer(peripherals, this.#peripherals.fingerprint);
     return {
       name: options.name,
       board: options.board,
       peripherals,
-      runtime: this.#runtime,
+      runtime: version,
       addresses: options.addresses(),
       maxPods: options.maxPods,
       kubeletPort: options.kubeletPort,
@@ -265,7 +271,7 @@ export class NodeRegistrar {
       images,
       pressures,
       strains: this.#strainGauge.update(sensors, performance.now()),
-      troubles: [...(this.#runtimeTrouble ? [this.#runtimeTrouble] : []), ...options.troubles()],
+      troubles: [...(trouble ? [trouble] : []), ...options.troubles()],
     };
   }
 
@@ -276,21 +282,12 @@ export class NodeRegistrar {
 
   #headroom(): Promise<Headroom> {
     const { host, dataFolder } = this.options;
-    return readHeadroom(host, dataFolder, this.#runtime?.rootDirectory ?? dataFolder);
+    return readHeadroom(host, dataFolder, this.#runtime.version?.rootDirectory ?? dataFolder);
   }
 
   async #remember(measured: Parameters<UsageHistory["record"]>[2]): Promise<void> {
     const { history } = this.options;
     if (history.isDue(performance.now())) history.record(performance.now(), await readUsageCounters(), measured);
-  }
-
-  async #askRuntime(): Promise<void> {
-    try {
-      this.#runtime = await this.options.runtime.version();
-      this.#runtimeTrouble = undefined;
-    } catch (error) {
-      this.#runtimeTrouble = `container runtime is down: ${(error as Error).message}`;
-    }
   }
 
   #tell(...events: readonly EventToRecord[]): void {

@@ -1,0 +1,77 @@
+import type { ContainerRuntime, ImageStatus, RuntimeVersion } from "#agent/runtime/runtime.ts";
+import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
+
+/** Upstream's runtimeRequestTimeout. */
+const usualPatience_ms = 120_000;
+
+export interface RuntimeHealthOptions {
+  /** How long the runtime may take over an answer before it counts as down. */
+  readonly patience_ms?: number | undefined;
+  /** It has answered after all. */
+  readonly onRecovered: () => void;
+  readonly clock?: Clock | undefined;
+}
+
+/** What the container runtime says of itself and of its images, as long as it answers. One that hangs does not even say that it is down. */
+export class RuntimeHealth {
+  readonly #runtime: Pick<ContainerRuntime, "version" | "listImages">;
+  readonly #options: RuntimeHealthOptions;
+  readonly #patience_ms: number;
+  readonly #clock: Clock;
+  #version: RuntimeVersion | undefined;
+  #images: readonly ImageStatus[] = [];
+  #trouble: string | undefined;
+  /** A question that has no answer yet. */
+  #asked: { readonly answered: Promise<void>; readonly at_ms: number } | undefined;
+  #hangs = false;
+
+  constructor(runtime: Pick<ContainerRuntime, "version" | "listImages">, options: RuntimeHealthOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#patience_ms = options.patience_ms ?? usualPatience_ms;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Its last word; undefined before it has answered once. */
+  get version(): RuntimeVersion | undefined {
+    return this.#version;
+  }
+
+  /** None while it does not answer. */
+  get images(): readonly ImageStatus[] {
+    return this.#trouble === undefined ? this.#images : [];
+  }
+
+  /** Why it cannot run pods; undefined when it can. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Resolves when it has answered, or has had its time. It is not asked anew before it has answered. Never rejects. */
+  async ask(): Promise<void> {
+    this.#asked ??= { answered: this.#inquire(), at_ms: this.#clock.now_ms() };
+    const { answered, at_ms } = this.#asked;
+    const left_ms = at_ms + this.#patience_ms - this.#clock.now_ms();
+    if (left_ms > 0) {
+      const waiting = new AbortController();
+      await Promise.race([answered, pause(this.#clock, left_ms, waiting.signal)]);
+      waiting.abort();
+    }
+    if (this.#asked === undefined) return;
+    this.#hangs = true;
+    this.#trouble = `container runtime is down: it has not answered for ${this.#patience_ms / 1000} s`;
+  }
+
+  async #inquire(): Promise<void> {
+    try {
+      this.#version = await this.#runtime.version();
+      this.#images = await this.#runtime.listImages().catch(() => []);
+      this.#trouble = undefined;
+    } catch (error) {
+      this.#trouble = `container runtime is down: ${(error as Error).message}`;
+    }
+    this.#asked = undefined;
+    if (this.#hangs) this.#options.onRecovered();
+    this.#hangs = false;
+  }
+}
