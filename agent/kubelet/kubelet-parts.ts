@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RuntimeHandler } from "#agent/runtime/runtime.ts";
 import type { BoardFacts } from "#agent/telemetry/board.ts";
@@ -11,6 +12,7 @@ import { BackOff } from "./back-off.ts";
 import { type PodCgroupSettings, PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { readHostDns } from "./container/host-dns.ts";
+import type { ImageFolder } from "./images/image-folder.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import type { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
@@ -181,6 +183,23 @@ function podCgroups(settings: PodCgroupSettings, { options, board, log, recorder
   });
 }
 
+/** Begins to read the archives of images; pods that need nothing of them do not wait. Gives undefined where there is no such folder. */
+export async function readImageFolder(
+  { imagesFolder: folder, dataDir }: KubeletOptions,
+  { runtime, images }: Pick<KubeletParts, "runtime" | "images">,
+  log: Log,
+  signal: AbortSignal,
+): Promise<ImageFolder | undefined> {
+  if (folder === undefined || !existsSync(folder)) return undefined;
+  const { ImageFolder } = await import("./images/image-folder.ts");
+  const noteFile = join(dataDir, "loaded-images.json");
+  const imageFolder = new ImageFolder({ folder, noteFile, runtime, log, signal });
+  images.reading = imageFolder.load().then(() => {
+    images.reading = undefined;
+  });
+  return imageFolder;
+}
+
 /** What the registrar takes straight from the options. */
 export function registrarOptions(
   options: KubeletOptions,
@@ -208,6 +227,7 @@ export function registrarOptions(
     eviction: options.eviction ?? defaultEvictionRules,
     dataFolder: options.dataDir,
     hardwareRoot: options.hardwareRoot,
+    runtimePatience_ms: options.runtimePatience_ms,
     addresses: () => options.nodeIPs(),
     troubles: () => [...(options.troubles?.() ?? []), ...(shutdown.trouble === undefined ? [] : [shutdown.trouble])],
   };

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } from "#agent/runtime/runtime.ts";
@@ -22,7 +21,7 @@ import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
 import { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
-import { kubeletParts, type PartsInput, registrarOptions } from "./kubelet-parts.ts";
+import { kubeletParts, type PartsInput, readImageFolder, registrarOptions } from "./kubelet-parts.ts";
 import { defaultTuning } from "./kubelet-tuning.ts";
 import { defaultEvictionRules } from "./node/eviction-rules.ts";
 import { boardReference } from "./node/node-events.ts";
@@ -107,7 +106,7 @@ export class Kubelet {
     );
     const parts = this.#assemble({ board, volatileFolder, pullRecords });
     this.#parts = parts;
-    await this.#readImages(parts);
+    this.#imageFolder = await readImageFolder(options, parts, this.#log.named("images"), this.#stop.signal);
     await this.#plugins?.start();
     await this.#registrar?.start();
     parts.statuses.start();
@@ -305,19 +304,6 @@ export class Kubelet {
       workers: () => this.#workers.all(),
       isTold: (uid) => this.#parts?.statuses.isWritten(uid) ?? true,
       reportNode: () => this.reportNode(),
-    });
-  }
-
-  /** Begins to; pods that need nothing of it do not wait. */
-  async #readImages({ runtime, images }: KubeletParts): Promise<void> {
-    const { imagesFolder: folder, dataDir } = this.#options;
-    if (folder === undefined || !existsSync(folder)) return;
-    const { ImageFolder } = await import("./images/image-folder.ts");
-    const noteFile = join(dataDir, "loaded-images.json");
-    const { signal } = this.#stop;
-    this.#imageFolder = new ImageFolder({ folder, noteFile, runtime, log: this.#log.named("images"), signal });
-    images.reading = this.#imageFolder.load().then(() => {
-      images.reading = undefined;
     });
   }
 

@@ -8,21 +8,22 @@ import { activeDeadline_ms, deadlineExceeded } from "./active-deadline.ts";
 import type { Refusal } from "./node/pod-admission.ts";
 import { resizeConditions } from "./node/pod-resize.ts";
 import { executePlan } from "./plan-execution.ts";
-import { type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
+import { type ObservedPod, readySandbox } from "./planner/observed-pod.ts";
 import { planPod } from "./planner/plan-pod.ts";
 import type { PodPlan } from "./planner/pod-step.ts";
 import { isTerminalPhase, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { giveBack, type PodFailure, PodStop, removeTraces } from "./pod-end.ts";
 import { PodEvents } from "./pod-events.ts";
-import { factsOf, newPlanRun } from "./pod-executors.ts";
+import { newPlanRun } from "./pod-executors.ts";
 import { PodResizer } from "./pod-resizer.ts";
 import { observePod } from "./pod-runtime-state.ts";
 import type { PodTimes } from "./pod-work-times.ts";
+import { refreshShown } from "./shown-volumes.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 import { podStatus, rejectedStatus, terminatedStatus } from "./status/pod-status.ts";
 import { TerminationMessages } from "./termination-message.ts";
-import { VolumeLimitError, VolumesError } from "./volumes/volume-error.ts";
+import { VolumeLimitError } from "./volumes/volume-error.ts";
 import { VolumeRefresh } from "./volumes/volume-refresh.ts";
 
 /** The pod is told to end: what still starts for it stops. */
@@ -32,7 +33,6 @@ class PodEnding extends Error {
 
 const firstRetry_ms = 1_000;
 const longestRetry_ms = 30_000;
-const refreshRetry_ms = 30_000;
 const stop_timeout_ms = 3_000;
 /** Rounds of one run after which the rest waits for the next: a guard against a plan that never settles. */
 const mostRounds = 20;
@@ -250,7 +250,7 @@ export class PodWorker {
 
       this.parts.probes.sync(this.#pod, status);
       this.parts.objects.retain(this.#pod);
-      const refreshAt_ms = await this.#refreshVolumes(observed, events);
+      const refreshAt_ms = await refreshShown(this.#refresh, { pod: this.#pod, observed, parts: this.parts, events });
       const plan = this.#withPodLimits(planPod({ pod: this.granted }, observed, this.parts.now_ms()), observed);
       const failedAt = await this.#execute(plan, observed, events);
       retryAt_ms = earliest([plan.wakeAt_ms, failedAt, refreshAt_ms]);
@@ -363,28 +363,6 @@ export class PodWorker {
         : computed;
     if (!this.#gone) parts.statuses.set(this.#pod, status, { mayRun: !this.#ended, finished: this.#ended });
     return status;
-  }
-
-  /**
-   * Brings up to date what volumes show. What cannot be had any more does not stop the pod: its volumes go on showing
-   * what they did. Gives the time for another try.
-   */
-  async #refreshVolumes(observed: ObservedPod, events: PodEvents): Promise<number | undefined> {
-    const { parts } = this;
-    const isDue = (parts.volumes.refreshAt_ms(this.uid) ?? Infinity) <= parts.now_ms();
-    try {
-      await this.#refresh.settle(isDue, async () => {
-        // Before the first container there is nothing to refresh: the plan mounts.
-        if (observed.containers.length === 0) return;
-        const ips = this.#pod.spec.hostNetwork ? parts.hostIPs() : podIPs(observed);
-        await parts.volumes.refresh(factsOf({ pod: this.#pod, parts, podIPs: ips }));
-      });
-    } catch (error) {
-      if (!(error instanceof VolumesError)) throw error;
-      for (const { message } of error.failures) events.warning("FailedMount", message);
-      return parts.now_ms() + refreshRetry_ms;
-    }
-    return undefined;
   }
 
   async #execute(plan: PodPlan, observed: ObservedPod, events: PodEvents): Promise<number | undefined> {
