@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Keeps Bramble, and Docker where nothing else starts it, running on a machine without systemd.
 #   supervise start|stop|restart|status [NAME]     without a NAME: each that is there
-# NAME is a script in /etc/bramble/supervised. What ends is started again, later each time. Its output goes, with the
+# NAME is a script in /etc/bramble/supervised. What fails is started again, later each time. Its output goes, with the
 # time, to /var/log/bramble/NAME.log; at 5 MB that becomes NAME.log.1, so that a log never takes more than 10 MB.
 set -euo pipefail
 
@@ -75,7 +75,8 @@ run() { # name
       echo "supervise: $name ended with status $status: its state is damaged, and it says above what to do. It is not started again by itself"
       break
     fi
-    if [ $((SECONDS - began)) -ge "$longest_pause_s" ]; then pause=1; fi
+    # What ends in good order asks to be started anew, as an agent does that was upgraded: that is no failure.
+    if [ "$status" = 0 ] || [ $((SECONDS - began)) -ge "$longest_pause_s" ]; then pause=1; fi
     echo "supervise: $name ended with status $status; starting it again in $pause s"
     sleep "$pause" &
     child=$!

@@ -230,3 +230,26 @@ test.each([
   ];
   expect(withFunctions("bramble-uninstall.sh", [], lines.join("\n"))).toEqual({ code: 0, output: `${left}1\n` });
 });
+
+test("what is supervised is started again later each time it fails, and at once where it ends in good order", () => {
+  // The first two runs fail, the next two end well, the fifth goes on.
+  const program =
+    "echo run >>/mnt/runs; case $(wc -l </mnt/runs) in 1 | 2) exit 1 ;; 3 | 4) exit 0 ;; *) exec sleep 1000 ;; esac";
+  const lines = [
+    "mkdir -p /mnt/supervised /mnt/state /mnt/logs",
+    `printf '#!/bin/sh\\n%s\\n' '${program}' >/mnt/supervised/it; chmod 755 /mnt/supervised/it`,
+    `sed 's,^programs=.*,programs=/mnt/supervised,; s,^state=.*,state=/mnt/state,; s,^logs=.*,logs=/mnt/logs,' ${join(root, "systemd/bramble-supervise.sh")} >/mnt/supervise; chmod 755 /mnt/supervise`,
+    "/mnt/supervise start it >/dev/null; until [ $(wc -l </mnt/runs) = 5 ]; do sleep 0.1; done",
+    "/mnt/supervise stop it >/dev/null; sed 's/.* supervise: it //' /mnt/logs/it.log",
+  ];
+  const { code, output } = withFunctions("install.sh", ["/mnt"], lines.join("\n"));
+  expect([code, output.trim().split("\n")]).toEqual([
+    0,
+    [
+      "ended with status 1; starting it again in 1 s",
+      "ended with status 1; starting it again in 2 s",
+      "ended with status 0; starting it again in 1 s",
+      "ended with status 0; starting it again in 1 s",
+    ],
+  ]);
+});
