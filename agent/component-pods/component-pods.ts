@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { type ComponentPod, renderComponentPod } from "#shared/board/component-pod.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
+import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ifPresentSync, readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
@@ -14,8 +15,8 @@ import { ensureComponentImage, programInImage, removeOtherImages } from "./compo
 /** The first line of a manifest that is this program's to change and to remove. */
 const mark = "# Written by bramble --as-pods; changes are lost.\n";
 const retry_ms = 5_000;
-const sweep_ms = 60_000;
-const mostSweeps = 30;
+/** The image of before goes once the pods that use it have been replaced. */
+const sweeps = { most: 30, first_ms: 5_000, longest_ms: 60_000 } as const;
 
 export interface ComponentPodsOptions {
   readonly runtime: ContainerRuntime;
@@ -47,7 +48,7 @@ async function keep({ runtime, folder, components, log }: ComponentPodsOptions, 
       image = await ensureComponentImage(runtime, log);
     } catch (error) {
       if (failures % 12 === 0) log.warn("the image of the components could not be made; trying again", { error });
-      await pause(systemClock, retry_ms, signal).catch(() => undefined);
+      await pause(systemClock, retry_ms, signal);
     }
   }
   if (image === undefined) return;
@@ -58,8 +59,8 @@ async function keep({ runtime, folder, components, log }: ComponentPodsOptions, 
     if ((await readIfPresent(join(folder, file))) !== text) await writeSecureFile(join(folder, file), text);
   }
   for (const file of ownManifests(folder)) if (!wanted.has(file)) await rm(join(folder, file));
-  for (let sweep = 0; sweep < mostSweeps && !signal.aborted; sweep++) {
-    await pause(systemClock, sweep_ms, signal).catch(() => undefined);
+  for (let sweep = 0; sweep < sweeps.most && !signal.aborted; sweep++) {
+    await pause(systemClock, exponentialDelay_ms(sweep, sweeps.first_ms, sweeps.longest_ms), signal);
     if (signal.aborted || (await removeOtherImages(runtime, image, log))) return;
   }
 }
