@@ -85,14 +85,21 @@ export function describeServiceContract(mode: ProxyModeName, traits: ModeTraits)
     };
     const names = async (tries: number, ...args: Asked): Promise<string[]> =>
       [...new Set((await answers(tries, ...args)).map((line) => line.split(" ")[0] ?? ""))].sort();
+    /** Each of them answers, and nobody else. Whose turn it is may be chance: it is asked on until all have had theirs. */
+    const expectAll = async (expected: readonly Place[], ...args: Asked): Promise<void> => {
+      const seen = new Set<string>();
+      for (let round = 0; round < 50 && seen.size < expected.length; round++)
+        for (const name of await names(4, ...args)) seen.add(name);
+      expect([...seen].sort()).toEqual([...expected]);
+    };
     const protocols = ["TCP", "UDP"] as const;
 
     test("a cluster address is answered by every endpoint, for pods, the board and other boards' pods", async () => {
       await apply(["a", "b", "remote"]);
       for (const protocol of protocols) {
-        expect(await names(24, "a", at.clusterIp, 80, protocol)).toEqual(["a", "b", "remote"]);
-        expect(await names(24, "host", at.clusterIp, 80, protocol)).toEqual(["a", "b", "remote"]);
-        expect(await names(24, "remote", at.clusterIp, 80, protocol)).toEqual(["a", "b", "remote"]);
+        await expectAll(["a", "b", "remote"], "a", at.clusterIp, 80, protocol);
+        await expectAll(["a", "b", "remote"], "host", at.clusterIp, 80, protocol);
+        await expectAll(["a", "b", "remote"], "remote", at.clusterIp, 80, protocol);
       }
     });
 
@@ -104,12 +111,12 @@ export function describeServiceContract(mode: ProxyModeName, traits: ModeTraits)
     test("a node port is answered at every address of the board, from outside and from the board", async () => {
       await apply(["a", "remote"], { type: "NodePort" });
       for (const protocol of protocols) {
-        expect(await names(16, "outside", at.board, 30080, protocol)).toEqual(["a", "remote"]);
-        expect(await names(16, "host", at.board, 30080, protocol)).toEqual(["a", "remote"]);
-        expect(await names(16, "b", at.gateway, 30080, protocol)).toEqual(["a", "remote"]);
+        await expectAll(["a", "remote"], "outside", at.board, 30080, protocol);
+        await expectAll(["a", "remote"], "host", at.board, 30080, protocol);
+        await expectAll(["a", "remote"], "b", at.gateway, 30080, protocol);
       }
       const loopback = family === "IPv4" ? "127.0.0.1" : "::1";
-      if (traits.answersOnLoopback) expect(await names(16, "host", loopback, 30080)).toEqual(["a", "remote"]);
+      if (traits.answersOnLoopback) await expectAll(["a", "remote"], "host", loopback, 30080);
       // Left to what listens there itself: nothing does.
       else expect(await ask("host", loopback, 30080)).toMatchObject({ error: "ECONNREFUSED" });
     });
@@ -167,7 +174,7 @@ export function describeServiceContract(mode: ProxyModeName, traits: ModeTraits)
           expect(await answers(1, "outside", at.board, 30080, protocol)).toEqual([`a ${at.outside}`]);
         }
       }
-      expect(await names(16, "b", at.board, 30080)).toEqual(["a", "remote"]);
+      await expectAll(["a", "remote"], "b", at.board, 30080);
       await apply(["remote"], local);
       expect(await tryToAsk("outside", at.board, 30080)).toHaveProperty("error");
     });
