@@ -60,8 +60,9 @@ export class UserspaceMode implements ProxyMode {
 
   private async putAddress(): Promise<void> {
     const address = relayAddress[this.options.network.family];
-    const bits = address.includes(":") ? 128 : 32;
-    await promisify(execFile)("ip", ["address", "replace", `${address}/${bits}`, "dev", "lo", "scope", "host"]);
+    // IPv6 looks for who else has an address before anybody may listen there; on `lo` nobody has.
+    const words = address.includes(":") ? [`${address}/128`, "dev", "lo", "nodad"] : [`${address}/32`, "dev", "lo"];
+    await promisify(execFile)("ip", ["address", "replace", ...words, "scope", "host"]);
   }
 
   /** New relays listen before rules lead to them; old ones are closed after. */
