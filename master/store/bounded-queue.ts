@@ -13,8 +13,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   readonly #limit: number;
   readonly #overflow: () => Error | undefined;
   readonly #weigh: (item: T) => number;
-  /** Called once, when the consumer leaves or the queue has ended. */
-  onEnd: (() => void) | undefined;
+  #afterwards: (() => void) | undefined;
 
   constructor(limit: number, overflow: () => Error | undefined, weigh: (item: T) => number = () => 1) {
     this.#limit = limit;
@@ -46,7 +45,13 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     this.#ended = true;
     this.#error = error;
     this.#wake?.();
-    this.onEnd?.();
+    this.#afterwards?.();
+  }
+
+  /** Calls `run` once, when the consumer leaves or the queue has ended; at once if it has. */
+  whenEnded(run: () => void): void {
+    if (this.#ended) run();
+    else this.#afterwards = run;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {

@@ -26,9 +26,14 @@ export type ReadRequest =
   | { readonly read: "now" }
   | { readonly read: "oldest"; readonly within: number | undefined };
 
-export interface Since {
-  readonly events: readonly StoreEvent[];
-  readonly revision: Revision;
+/** What each of them is answered with. */
+interface ReadAnswers {
+  readonly get: StoredValue | undefined;
+  readonly list: ListResult;
+  readonly since: StoreBatch;
+  readonly compact: undefined;
+  readonly now: Revision;
+  readonly oldest: Revision;
 }
 
 /** The way to an engine. Outcomes of writes and replies to reads come back in the order in which the engine made them:
@@ -165,10 +170,10 @@ export class EngineStore implements Store {
     );
     const watcher: Watcher = { prefix, queue, after: undefined, early: [] };
     const stop = (): void => queue.end();
-    queue.onEnd = () => {
+    queue.whenEnded(() => {
       this.#watchers.delete(watcher);
       signal.removeEventListener("abort", stop);
-    };
+    });
     if (this.#lost) queue.end(this.#lost);
     else if (signal.aborted) queue.end();
     else {
@@ -180,7 +185,7 @@ export class EngineStore implements Store {
   }
 
   async #catchUp(watcher: Watcher, after: Revision): Promise<void> {
-    const since = (await this.#link.read({ read: "since", prefix: watcher.prefix, after })) as Since;
+    const since = await this.#read({ read: "since", prefix: watcher.prefix, after });
     watcher.queue.push(since);
     watcher.after = since.revision;
     const early = watcher.early;
@@ -195,24 +200,30 @@ export class EngineStore implements Store {
     for (const watcher of [...this.#watchers]) watcher.queue.end(error);
   }
 
-  async get(key: string): Promise<StoredValue | undefined> {
-    return (await this.#link.read({ read: "get", key })) as StoredValue | undefined;
+  /** A link that is lost or closed answers nothing any more. */
+  async #read<R extends ReadRequest>(request: R): Promise<ReadAnswers[R["read"]]> {
+    if (this.#lost) throw this.#lost;
+    return (await this.#link.read(request)) as ReadAnswers[R["read"]];
   }
 
-  async list(prefix: string, range: ListRange = {}): Promise<ListResult> {
-    return (await this.#link.read({ read: "list", prefix, range })) as ListResult;
+  get(key: string): Promise<StoredValue | undefined> {
+    return this.#read({ read: "get", key });
   }
 
-  async compact(revision: Revision): Promise<void> {
-    await this.#link.read({ read: "compact", revision });
+  list(prefix: string, range: ListRange = {}): Promise<ListResult> {
+    return this.#read({ read: "list", prefix, range });
   }
 
-  async now(): Promise<Revision> {
-    return (await this.#link.read({ read: "now" })) as Revision;
+  compact(revision: Revision): Promise<void> {
+    return this.#read({ read: "compact", revision });
   }
 
-  async oldest(within?: number): Promise<Revision> {
-    return (await this.#link.read({ read: "oldest", within })) as Revision;
+  now(): Promise<Revision> {
+    return this.#read({ read: "now" });
+  }
+
+  oldest(within?: number): Promise<Revision> {
+    return this.#read({ read: "oldest", within });
   }
 
   async close(): Promise<void> {

@@ -111,6 +111,8 @@ class WorkerLink implements EngineLink {
     return new Promise((resolve) => {
       this.#closed = () => {
         this.#worker.terminate();
+        // Those that were asked before the end have been answered.
+        this.#refuseReaders(new StoreUnavailableError("the store is closed"));
         resolve();
       };
       this.#say({ type: "close" });
@@ -160,9 +162,13 @@ class WorkerLink implements EngineLink {
     return reader;
   }
 
-  #lose(error: Error): void {
+  #refuseReaders(error: Error): void {
     for (const reader of this.#readers.values()) reader.reject(error);
     this.#readers.clear();
+  }
+
+  #lose(error: Error): void {
+    this.#refuseReaders(error);
     this.#opened?.reject(error);
     this.#salvaged?.reject(error);
     this.#onLost(error);

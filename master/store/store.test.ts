@@ -19,7 +19,7 @@ import { replaceBy, StoreDamagedError } from "./database-file.ts";
 import { RoutedEngine } from "./routed-engine.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import { openSqliteStore, type SqliteOptions, salvageSqliteStore, singleMasterRoutes } from "./sqlite-store.ts";
-import { CompactedError, type Store } from "./store.ts";
+import { CompactedError, type Store, StoreUnavailableError } from "./store.ts";
 import { describeStoreContract, rejection, take } from "./store-contract.ts";
 import { openMemoryStore } from "./testing/memory-store.ts";
 
@@ -29,6 +29,30 @@ describeStoreContract({
     const store = openMemoryStore();
     return { store, remove: () => store.close() };
   },
+});
+
+test.each([
+  ["in memory", async () => openMemoryStore()],
+  ["sqlite", () => openSqliteStore({ path: join(mkdtempSync(join(tmpdir(), "bramble-store-")), "state.db") })],
+] as const)("%s: a store that is closed says so, whatever it is asked", async (_, open) => {
+  const store = await open();
+  const closed = store.close();
+  const whileClosing = store.get("/registry/a/x").then(
+    () => undefined,
+    () => undefined,
+  );
+  await closed;
+  // Answered or refused, but not left waiting.
+  await whileClosing;
+  const asked = [
+    store.get("/registry/a/x"),
+    store.list("/registry/a/"),
+    store.now(),
+    store.oldest(),
+    store.compact(1),
+    store.create("/registry/a/x", "1"),
+  ];
+  for (const each of asked) expect(await rejection(each)).toBeInstanceOf(StoreUnavailableError);
 });
 
 /** Says how opening the store at its argument went. */

@@ -90,6 +90,25 @@ describe("watch", () => {
     later.stop();
   });
 
+  test("in a form that is refused, from a revision that is forgotten, it fails nobody but its client", async () => {
+    const later = await startAfterCompaction(wire.server);
+    const unheard: unknown[] = [];
+    const note = (error: unknown): void => void unheard.push(error);
+    process.on("unhandledRejection", note);
+    try {
+      const path = `${base}?watch=1&resourceVersion=1&includeObject=odd`;
+      const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+      const refused = await rejection(later.client(admin).raw({ method: "GET", path, accept }));
+      expect(refused).toMatchObject({ code: 400 });
+      // What nobody hears of is told after this turn, and would end the process.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      expect(unheard).toEqual([]);
+    } finally {
+      process.off("unhandledRejection", note);
+      later.stop();
+    }
+  });
+
   test("over a WebSocket, a frame a message", async () => {
     const socket = new WebSocket(`${wire.server.url.replace("https", "wss")}/api/v1/namespaces?watch=1`, {
       tls: { ca: wire.server.authority.certificatePem, ...(await adminTls()) },

@@ -87,18 +87,22 @@ export async function watchEntries(
   const asked = resourceVersion === "" ? 0 : revisionOf(resourceVersion);
   const start = (): AsyncIterable<WatchFrame> => begun(source, selection, { ...parameters, asked }, signal);
   const waits = parameters.sendInitialEvents === true && asked > source.hub.revision;
-  if (waits) return afterwards(source.hub.waitForClient(asked), start);
+  if (waits) return afterwards(() => source.hub.waitForClient(asked), start);
   try {
     return start();
   } catch (error) {
-    if (error instanceof StatusError) return afterwards(Promise.reject(error), start);
+    if (error instanceof StatusError) return afterwards(() => Promise.reject(error), start);
     throw error;
   }
 }
 
-/** What begins once something has come: until then the stream stands open. */
-async function* afterwards(come: Promise<void>, start: () => AsyncIterable<WatchFrame>): AsyncGenerator<WatchFrame> {
-  await come;
+/** What begins once something has come: until then the stream stands open. Nothing is waited for before somebody reads: whoever asked
+ *  may have gone, and a failure that nobody hears of would end the process. */
+async function* afterwards(
+  come: () => Promise<void>,
+  start: () => AsyncIterable<WatchFrame>,
+): AsyncGenerator<WatchFrame> {
+  await come();
   yield* start();
 }
 
@@ -152,12 +156,12 @@ function begun(
   const untick = allowBookmarks ? source.ticker.add(bookmark) : undefined;
   const unschedule = scheduleEnd(timeout_s * 1000, allowBookmarks ? bookmark : undefined, end);
   signal.addEventListener("abort", end);
-  queue.onEnd = () => {
+  queue.whenEnded(() => {
     unsubscribe();
     untick?.();
     unschedule();
     signal.removeEventListener("abort", end);
-  };
+  });
   return framesOf(present, endOfInitial, queue, selection, resource);
 }
 
