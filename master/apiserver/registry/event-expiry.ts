@@ -3,23 +3,35 @@ import { events } from "#shared/api/resources.ts";
 import { RevisionMismatchError, type Store } from "../../store/store.ts";
 import type { ResourceTable } from "./resource-table.ts";
 
-const LIFETIME_MS = 60 * 60_000;
-/** Events are looked at in batches, so that a board is not woken for each. */
-const SWEEP_EVERY_MS = 5 * 60_000;
+export interface ExpiryTimes {
+  readonly lifetime_ms: number;
+  /** Events are looked at in batches, so that a board is not woken for each. */
+  readonly sweepEvery_ms: number;
+}
+
+const upstreamTimes: ExpiryTimes = { lifetime_ms: 60 * 60_000, sweepEvery_ms: 5 * 60_000 };
 
 export class EventExpiry {
-  readonly #store: Store;
-  readonly #table: ResourceTable;
+  readonly #store: Pick<Store, "delete">;
+  readonly #table: Pick<ResourceTable, "storedOf">;
   readonly #now_ms: () => number;
   /** When each event was written last, in order of writing, by the monotonic clock. */
   readonly #written = new Map<string, { readonly revision: number; readonly at_ms: number }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unlisten: (() => void) | undefined;
+  readonly #times: ExpiryTimes;
 
-  constructor(store: Store, table: ResourceTable, now_ms: () => number) {
+  /** @param now_ms wall clock. */
+  constructor(
+    store: Pick<Store, "delete">,
+    table: Pick<ResourceTable, "storedOf">,
+    now_ms: () => number,
+    times: ExpiryTimes = upstreamTimes,
+  ) {
     this.#store = store;
     this.#table = table;
     this.#now_ms = now_ms;
+    this.#times = times;
   }
 
   start(): void {
@@ -47,22 +59,25 @@ export class EventExpiry {
 
   stop(): void {
     this.#unlisten?.();
+    this.#unlisten = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
+  /** Only while it hears of changes: what comes back after a stop wakes nobody. */
   #schedule(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || !this.#unlisten) return;
     const [oldest] = this.#written.values();
     if (!oldest) return;
-    const due_ms = oldest.at_ms + LIFETIME_MS - performance.now();
-    this.#timer = setTimeout(() => this.#sweep(), Math.max(due_ms, SWEEP_EVERY_MS));
+    const { lifetime_ms, sweepEvery_ms } = this.#times;
+    const due_ms = oldest.at_ms + lifetime_ms - performance.now();
+    this.#timer = setTimeout(() => this.#sweep(), Math.max(due_ms, sweepEvery_ms));
   }
 
   #sweep(): void {
     this.#timer = undefined;
     const cache = this.#table.storedOf(events)?.cache;
-    const before_ms = performance.now() - LIFETIME_MS;
+    const before_ms = performance.now() - this.#times.lifetime_ms;
     for (const [key, { revision, at_ms }] of this.#written) {
       if (at_ms > before_ms) break;
       this.#written.delete(key);
@@ -73,8 +88,10 @@ export class EventExpiry {
 
   #expire(storeKey: string, key: string, revision: number): void {
     this.#store.delete(storeKey, revision).catch((error: unknown) => {
-      // Written again in between, it lives on; else the next sweep tries again.
-      if (!(error instanceof RevisionMismatchError)) this.#written.set(key, { revision, at_ms: performance.now() });
+      // Written again in between, it lives on, and that was heard of.
+      if (error instanceof RevisionMismatchError || this.#written.has(key)) return;
+      this.#written.set(key, { revision, at_ms: performance.now() });
+      this.#schedule();
     });
   }
 }
