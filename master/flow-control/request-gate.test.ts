@@ -212,6 +212,19 @@ describe("seats and queues", () => {
     gone.abort();
     expect(await refusal(() => waiting)).toBe(429);
     expect([...gate.levels].find(({ name }) => name === "low")?.waiting).toBe(0);
+    // One that had gone before it came to the queue is not put there.
+    expect(() => gate.enter(asking("low"), pods(), 1, gone.signal)).toThrow("Too many requests");
+    expect([...gate.levels].find(({ name }) => name === "low")?.waiting).toBe(0);
+  });
+
+  test("a level whose configuration has gone serves what it has, and then lends no seats any more", () => {
+    const gate = gateOf(level("old", 50, { lendablePercent: 100 }), level("new", 50));
+    const names = (): string[] => [...gate.levels].map(({ name }) => name);
+    const passage = at(gate.enter(asking("old"), pods(), 1, never));
+    gate.configure([level("new", 50)], [schemaFor("new", "new")]);
+    expect(names()).toContain("old");
+    passage.leave();
+    expect(names()).not.toContain("old");
   });
 
   test("who waits is served by a changed configuration too, and a list wider than its level still runs", async () => {

@@ -53,11 +53,11 @@ export class RequestGate {
       else this.#levels.set(name, new PriorityLevel(configuration, own));
     }
     const named = new Set(wanted.map(({ metadata }) => metadata.name));
-    for (const [name, level] of this.#levels) {
-      if (named.has(name)) continue;
+    for (const level of this.levels) {
+      if (named.has(level.name)) continue;
       // One that is gone serves what still waits in it.
       level.isQuiescing = true;
-      if (level.waiting + level.executing === 0) this.#levels.delete(name);
+      this.#dropIfQuiet(level);
     }
     this.#schemas = inPrecedence(withMandatory(schemas, flowSchemas)).filter(({ spec }) =>
       named.has(spec.priorityLevelConfiguration.name),
@@ -99,6 +99,7 @@ export class RequestGate {
           this.counts.executed(level.name, schemaName, took_s, info.verb === "watch" ? "watch" : "regular");
           ended?.(took_s);
           this.#admit(level);
+          this.#dropIfQuiet(level);
         },
       };
     };
@@ -110,6 +111,8 @@ export class RequestGate {
       return tooManyRequests("Too many requests, please try again later.", 1);
     };
     if (!level.queues) throw refusal("concurrency-limit");
+    // Nobody is left to wait, and its signal will not say so once more.
+    if (signal.aborted) throw refusal("cancelled");
     return this.#wait(level, visit, signal, pass, refusal);
   }
 
@@ -142,6 +145,11 @@ export class RequestGate {
       signal.addEventListener("abort", cancelled);
       if (!level.enqueue(arrival)) giveUp("queue-full");
     });
+  }
+
+  /** A level without a configuration goes with the last of its requests: until then it would lend seats that are others' by now. */
+  #dropIfQuiet(level: PriorityLevel): void {
+    if (level.isQuiescing && level.waiting + level.executing === 0) this.#levels.delete(level.name);
   }
 
   /** After a seat became free: the level's own requests first, then those that may borrow it. */
