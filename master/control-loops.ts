@@ -128,7 +128,7 @@ export interface SchedulerPart extends CheckedPart {
 export function startScheduler(client: Client, log: Log, configuration = defaultConfiguration()): SchedulerPart {
   const informers = new InformerFactory(client, { log });
   const scheduler = new Scheduler({ client, informers, configuration, log });
-  scheduler.start();
+  scheduler.start().catch((error: unknown) => log.error("the scheduler does not run", { error }));
   informers.start();
   return {
     check: () => scheduler.check(),
