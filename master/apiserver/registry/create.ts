@@ -8,20 +8,12 @@ import { KeyExistsError } from "../../store/store.ts";
 import { type ObjectMetaRules, validateFurtherMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { assertStorable, atRest, toStoredText } from "../watch-cache/stored-text.ts";
+import { judge, mutate } from "./admit.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
-import {
-  cacheKey,
-  entryFor,
-  judge,
-  mutate,
-  timestamp,
-  unstoredEntry,
-  type WriteParts,
-  type WriteScope,
-} from "./write-scope.ts";
+import { cacheKey, entryFor, timestamp, unstoredEntry, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** As upstream: without vowels, so that no words come out. */
 const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";

@@ -6,7 +6,7 @@ import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { type Accepted, negotiateFor } from "../http/negotiate.ts";
 import type { RequestBody, RequestContext } from "../request.ts";
 import { decodeObject } from "./decode-body.ts";
-import { namespaceOf, storedOf } from "./request-target.ts";
+import { checkNamespace, namespaceOf, storedOf } from "./request-target.ts";
 import type { ServedResource } from "./served-resource.ts";
 import type { WriteOptions } from "./write-options.ts";
 import type { AdmissionScope, WriteScope } from "./write-scope.ts";
@@ -89,8 +89,10 @@ export function withDefaults(resource: ServedResource, object: KubeObject): Kube
   return resource.fromWorking(draft);
 }
 
-/** The object of a PUT, if it is the one that the URL names. Throws BadRequest. */
-export function namedFor(name: string, object: KubeObject): KubeObject {
+/** The object that was sent, or that a patch has made, if it is the one that the URL names; which namespace it is in is looked at first.
+ *  Throws BadRequest. */
+export function namedFor(name: string, namespace: string | undefined, object: KubeObject): KubeObject {
+  checkNamespace(object, namespace);
   const given = object.metadata.name;
   if (!given)
     throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);

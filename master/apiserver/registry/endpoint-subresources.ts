@@ -4,19 +4,20 @@ import { equalJson } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
+import { carriedOut, judge, mutate } from "./admit.ts";
 import { objectResponse } from "./answer.ts";
 import { connectOptions, withConnectOptions } from "./connect-options.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { decodeObject, requireDecodable } from "./decode-body.ts";
 import { admissionScopeOf, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { decodePatch, patchTypeOf } from "./patch.ts";
-import { checkNamespace, nameOf } from "./request-target.ts";
+import { checkNamespace, nameOf, namespaceOf } from "./request-target.ts";
 import { scaleColumns, scaled, scaleOf } from "./scale.ts";
 import type { ServedResource } from "./served-resource.ts";
 import type { BodyHandler, SubresourceCall } from "./subresource-handler.ts";
 import { update } from "./update.ts";
 import { writeOptions } from "./write-options.ts";
-import { judge, mutate, type WriteParts } from "./write-scope.ts";
+import type { WriteParts } from "./write-scope.ts";
 
 /** The object that a subresource's own kind of body is. Throws BadRequest. */
 export async function subresourceBody(
@@ -49,10 +50,7 @@ export async function serveBody(
   const scope = admissionScopeOf(context, resource, writeOptions(context.query, "CreateOptions"));
   // It is where the request says, whether or not it says so itself.
   if (scope.namespace) body.metadata.namespace = scope.namespace;
-  await mutate(parts, scope, { operation: "CREATE", name, object: body });
-  const prepared = handler.prepare(call, body);
-  await judge(parts, scope, { operation: "CREATE", name, object: prepared.judged });
-  return prepared.carryOut();
+  return carriedOut(parts, scope, { name, body }, (admitted) => handler.prepare(call, admitted));
 }
 
 /** The options of a connection stand in the query. Logs are read, not connected to. Gives the request as admission has left it. */
@@ -107,7 +105,7 @@ export async function serveScale(
           ),
         };
   context.audit?.requestObject(body.kind === "patch" ? body.patch.document.value : body.scale);
-  if (body.kind === "put") namedFor(name, body.scale);
+  if (body.kind === "put") namedFor(name, namespaceOf(context, resource), body.scale);
   const scope = scopeOf(request, options);
   const changed = await update(parts, scope, {
     name,

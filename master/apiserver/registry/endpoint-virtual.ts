@@ -2,12 +2,13 @@
 import { managerOfRequest, updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ApiResponse } from "../request.ts";
+import { carriedOut } from "./admit.ts";
 import { objectResponse, ofValue } from "./answer.ts";
 import type { VirtualHandler } from "./declaration.ts";
 import { admissionScopeOf, type EndpointRequest, withDefaults } from "./endpoint-request.ts";
 import { matchNamespace, namespaceOf } from "./request-target.ts";
 import type { WriteOptions } from "./write-options.ts";
-import { judge, mutate, timestamp, type WriteParts } from "./write-scope.ts";
+import { timestamp, type WriteParts } from "./write-scope.ts";
 
 export async function createVirtual(
   parts: WriteParts,
@@ -21,10 +22,9 @@ export async function createVirtual(
   const asked = placed(object, namespace);
   const draft = withDefaults(resource, asked);
   const scope = admissionScopeOf(context, resource, options);
-  await mutate(parts, scope, { operation: "CREATE", name: "", object: draft });
-  const prepared = virtual(draft, { user: context.user, namespace });
-  await judge(parts, scope, { operation: "CREATE", name: "", object: prepared.judged });
-  const answer = await prepared.carryOut();
+  const answer = await carriedOut(parts, scope, { name: "", body: draft }, (body) =>
+    virtual(body, { user: context.user, namespace }),
+  );
   const { answersAnew = false } = resource.declaration;
   // Fields that admission added have no manager, as upstream.
   const answered = answersAnew ? answer : managed(parts, request, options, { asked, answer });

@@ -236,8 +236,8 @@ export class ResourceEndpoint {
     const name = nameOf(context);
     const body = await context.body.read();
     const options = writeOptions(context.query, "UpdateOptions");
-    const object = namedFor(name, decodedObject(request, body, options));
-    matchNamespace(request, object);
+    const object = namedFor(name, namespaceOf(context, resource), decodedObject(request, body, options));
+    requireNamespace(context.info);
     const scope = scopeOf(request, options);
     const { strategy } = resource.workingDeclaration;
     const missing = !scope.stored.cache.get(addressedKey(scope, name));
@@ -300,6 +300,8 @@ export class ResourceEndpoint {
       const answer = await serveBody(this.#parts, resource, handler, { ...call, namespace }, body);
       return inForm(answer, context, resource, accepted);
     }
+    // It would act on a body that no admission plugin has seen.
+    if (declared?.body && !connection) throw internalError(`the handler of ${subresource} takes no body`);
     requireNamespace(context.info);
     const admitted = connection
       ? await admitConnection(this.#parts, context, resource, call.name, connection)

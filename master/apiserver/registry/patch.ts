@@ -4,7 +4,7 @@ import { YamlError } from "#shared/api/codec/yaml.ts";
 import { badRequest, conflict, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
 import { type Applied, applyConfiguration } from "#shared/api/managed-fields/index.ts";
 import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
-import { copyObject, isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { invalidMergePatch } from "#shared/api/patch/merge-patch.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { strictMessages } from "#shared/api/schema/strict-messages.ts";
@@ -12,8 +12,8 @@ import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { create } from "./create.ts";
 import { documentOf, type FieldValidation, objectOf, yamlOf } from "./decode-body.ts";
+import { namedFor } from "./endpoint-request.ts";
 import { isBadRequest, patchedObject, reasonOf, unconverted } from "./patched-object.ts";
-import { checkNamespace } from "./request-target.ts";
 import { withoutUnfitMetadata } from "./unfit-metadata.ts";
 import { type PartialUpdate, update } from "./update.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
@@ -127,8 +127,7 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
       const expected = { gvk: resource.gvk, schema: resource.schema, custom };
       const object = patchedObject(patch, before, expected, options.fieldValidation, warnings);
       for (const warning of warnings) if (!scope.warnings.includes(warning)) scope.warnings.push(warning);
-      checkName(object, live.name);
-      checkNamespace(object, scope.namespace);
+      namedFor(live.name, scope.namespace, object);
       // Only a patch that names another revision insists on one.
       const fromPresent = object.metadata.resourceVersion === String(live.revision);
       return { draft: resource.toWorking(object), fromPresent };
@@ -136,28 +135,10 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
   });
 }
 
-/** Throws BadRequest where a patch has made of an object, or is, one of another name. */
-function checkName({ metadata }: KubeObject, name: string): void {
-  const given = metadata.name ?? "";
-  if (given === "") {
-    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
-  }
-  if (given !== name)
-    throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
-}
-
-/** The configuration as an object that may be applied: its name is the URL's where it has none. */
-function configurationOf({ patch, name }: Patching): JsonObject {
-  const { value } = patch.document;
+/** Throws BadRequest for what is no object at all; what else is wrong with it is found when it is fitted to its schema. */
+export function configurationOf({ document: { value } }: PatchRequest): JsonObject {
   if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
-  const metadata = value["metadata"] ?? {};
-  // What is no metadata is found when the configuration is fitted to its schema.
-  if (!isJsonObject(metadata)) return value;
-  const named = copyObject(metadata);
-  if (!("name" in named)) named["name"] = name;
-  const config = copyObject(value);
-  config["metadata"] = named;
-  return config;
+  return value;
 }
 
 /** Keys given twice are told once the configuration has been applied; unknown fields have been refused by then. */
@@ -171,7 +152,32 @@ function checkDuplicates(scope: WriteScope, { patch, options }: Patching): void 
   scope.warnings.push(...repeated.filter((warning) => !scope.warnings.includes(warning)));
 }
 
-function applied(
+/**
+ * What the configuration makes of the present object, or of none. The order of what is found wrong is upstream's: whether it can be
+ * applied at all, keys that it gives twice, and last whether it is of the object that the URL names.
+ */
+async function applied(
+  parts: WriteParts,
+  scope: WriteScope,
+  patching: Patching,
+  live: KubeObject | undefined,
+): Promise<Applied> {
+  const config = configurationOf(patching.patch);
+  const made = await merged(parts, scope, patching, { live, config });
+  const object = normalizedApplied(scope, made.object, config);
+  checkDuplicates(scope, patching);
+  const { uid } = object.metadata;
+  if (uid && !live) {
+    throw conflict(
+      scope.resource.name,
+      patching.name,
+      `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
+    );
+  }
+  return { object: namedFor(patching.name, scope.namespace, object), managedFields: made.managedFields };
+}
+
+function merged(
   parts: WriteParts,
   scope: WriteScope,
   { options }: Patching,
@@ -199,11 +205,11 @@ function normalizedApplied(scope: WriteScope, object: KubeObject, config: JsonOb
     if (!isBadRequest(error)) throw error;
     if (custom && schema) return decode(withoutUnfitMetadata(schema, object));
     // Upstream names the configuration here.
-    const { apiVersion, kind, metadata } = config as unknown as KubeObject;
-    const { group, version } = parseApiVersion(apiVersion);
+    const { apiVersion, kind, metadata } = config as Partial<KubeObject>;
+    const { group, version } = parseApiVersion(apiVersion ?? "");
     const type = `${group}/${version}, Kind=${kind}`;
     throw unclassifiedError(
-      `failed to convert new object (${metadata.namespace ?? ""}/${metadata.name ?? ""}; ${type}) to proper version: ` +
+      `failed to convert new object (${metadata?.namespace ?? ""}/${metadata?.name ?? ""}; ${type}) to proper version: ` +
         `unable to convert unstructured object to ${type}: ${unconverted(reasonOf(error))}`,
     );
   }
@@ -211,7 +217,6 @@ function normalizedApplied(scope: WriteScope, object: KubeObject, config: JsonOb
 
 function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
   const { resource } = scope;
-  const config = configurationOf(patching);
   return update(parts, scope, {
     name: patching.name,
     attempts: PATCH_ATTEMPTS,
@@ -219,34 +224,22 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
     update: patching.update,
     async next(live) {
       await resource.ready([live]);
-      const { metadata } = config as unknown as KubeObject;
-      // Null takes the revision away: then none is named.
-      const insists = Object.hasOwn(metadata, "resourceVersion") ? (metadata.resourceVersion ?? "") : undefined;
-      checkNamespace(config as unknown as KubeObject, scope.namespace);
-      const made = await applied(parts, scope, patching, { live: resource.serve(live).view(), config });
-      checkName(made.object, patching.name);
-      checkDuplicates(scope, patching);
-      const object = normalizedApplied(scope, made.object, config);
+      const { object, managedFields } = await applied(parts, scope, patching, resource.serve(live).view());
+      const insists = revisionOf(configurationOf(patching.patch));
       if (insists !== undefined) object.metadata.resourceVersion = insists;
-      const fromPresent = insists === undefined;
-      return { draft: resource.toWorking(object), managedFields: made.managedFields, fromPresent };
+      return { draft: resource.toWorking(object), managedFields, fromPresent: insists === undefined };
     },
   });
 }
 
+/** The revision that a configuration insists on; undefined for none. */
+function revisionOf({ metadata }: JsonObject): string | undefined {
+  if (!isJsonObject(metadata) || !Object.hasOwn(metadata, "resourceVersion")) return undefined;
+  // Null takes the revision away: then none is named.
+  return (metadata["resourceVersion"] as string | null) ?? "";
+}
+
 async function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
-  const config = configurationOf(patching);
-  const { metadata } = config as unknown as KubeObject;
-  const made = await applied(parts, scope, patching, { live: undefined, config });
-  checkName(made.object, patching.name);
-  if (metadata.uid) {
-    throw conflict(
-      scope.resource.name,
-      patching.name,
-      `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
-    );
-  }
-  checkDuplicates(scope, patching);
-  const object = normalizedApplied(scope, made.object, config);
-  return create(parts, scope, { object, managedFields: made.managedFields ?? [], byUpdate: true });
+  const { object, managedFields = [] } = await applied(parts, scope, patching, undefined);
+  return create(parts, scope, { object, managedFields, byUpdate: true });
 }

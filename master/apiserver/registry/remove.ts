@@ -7,10 +7,11 @@ import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { toStoredText } from "../watch-cache/stored-text.ts";
+import { judge, mutate } from "./admit.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { noObject } from "./unreadable.ts";
-import { addressedKey, entryFor, judge, mutate, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { addressedKey, entryFor, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";

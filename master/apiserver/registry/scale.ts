@@ -1,5 +1,5 @@
 /** The generic scale subresource: replicas of any resource that says where they stand (autoscaling/v1 Scale). */
-import { badRequest, conflict, type FieldError, invalid, staleObject } from "#shared/api/errors.ts";
+import { conflict, type FieldError, invalid, staleObject } from "#shared/api/errors.ts";
 import {
   applyConfiguration,
   entriesAfterScale,
@@ -19,9 +19,8 @@ import { ageColumn, integerColumn, nameColumn } from "../resources/columns.ts";
 import { validateKindMeta } from "../resources/validation/object-meta.ts";
 import type { SubresourceDeclaration, TableColumn } from "./declaration.ts";
 import { namedFor } from "./endpoint-request.ts";
-import type { PatchRequest } from "./patch.ts";
+import { configurationOf, type PatchRequest } from "./patch.ts";
 import { patchedObject } from "./patched-object.ts";
-import { checkNamespace } from "./request-target.ts";
 import { anotherUid, type Next } from "./update.ts";
 import type { WriteOptions } from "./write-options.ts";
 import { timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
@@ -109,7 +108,6 @@ export function scaled(parts: WriteParts, scope: WriteScope, live: KubeObject, w
   const before = scaleOf(live, write.paths);
   const entries = scaleEntries(live.metadata.managedFields, replicasPaths);
   const { scale, managedFields } = nextScale(parts, scope, before, entries, write);
-  checkNamespace(scale, live.metadata.namespace);
   const replicas = (fieldsOf(scale)["spec"] as { replicas?: number } | undefined)?.replicas ?? 0;
   // Of a custom resource, its own schema judges.
   const faults = resource.declaration.custom ? [] : faultsOf(scale, replicas, live.metadata.namespace);
@@ -166,6 +164,7 @@ function nextScale(
   { body, name }: ScaleWrite,
 ): NextScale {
   const schema = schemaFor(gvk);
+  const { namespace } = before.metadata;
   const managed = {
     schema,
     apiVersion: "autoscaling/v1",
@@ -175,16 +174,9 @@ function nextScale(
   };
   const live = { ...before, metadata: { ...before.metadata, managedFields: entries } } as KubeObject;
   if (body.kind === "patch" && body.patch.type === "apply") {
-    const { value } = body.patch.document;
-    if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
-    const { metadata = {} } = value;
-    // What is no metadata is found when the configuration is fitted to its schema.
-    const config = {
-      ...value,
-      metadata: isJsonObject(metadata) ? { ...metadata, name: metadata["name"] ?? name } : metadata,
-    };
+    const config = configurationOf(body.patch);
     const applied = applyConfiguration({ ...managed, kind: "Scale", live, config, force: body.options.force === true });
-    return { scale: applied.object, managedFields: applied.managedFields };
+    return { scale: namedFor(name, namespace, applied.object), managedFields: applied.managedFields };
   }
   const expected = { gvk, schema, custom: false };
   const scale =
@@ -192,6 +184,7 @@ function nextScale(
       ? body.scale
       : namedFor(
           name,
+          namespace,
           patchedObject(body.patch, fieldsOf(before), expected, body.options.fieldValidation, scope.warnings),
         );
   if (body.kind === "patch" && scale.metadata.resourceVersion === before.metadata.resourceVersion) {

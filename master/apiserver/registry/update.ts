@@ -10,13 +10,14 @@ import { withoutOldFaults } from "../resources/validation/field.ts";
 import { validateGenerateName, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { assertStorable, atRest, toStoredText } from "../watch-cache/stored-text.ts";
+import { judge, mutate } from "./admit.ts";
 import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
 import { noObject } from "./unreadable.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
-import { addressedKey, entryFor, judge, mutate, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
+import { addressedKey, entryFor, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** How often a write that does not insist on a revision begins anew when another one came first. */
 const MAX_ATTEMPTS = 100;

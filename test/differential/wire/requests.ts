@@ -1,4 +1,5 @@
 import { accessGroups } from "./access-requests.ts";
+import { applyOrderGroups } from "./apply-order-requests.ts";
 import { applyGroups } from "./apply-requests.ts";
 import { bootstrapGroups } from "./bootstrap-requests.ts";
 import { directiveGroups } from "./directive-requests.ts";
@@ -53,6 +54,7 @@ export const groups: readonly WireGroup[] = [
   ...headerGroups,
   ...reviewGroups,
   ...applyGroups,
+  ...applyOrderGroups,
   ...removalGroups,
   ...nullGroups,
   ...podTableGroups,
