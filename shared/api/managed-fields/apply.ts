@@ -21,7 +21,8 @@ import {
   sortedEntries,
 } from "./entries.ts";
 import { toFieldSet } from "./extract.ts";
-import { FieldSet, treeWithout } from "./field-set.ts";
+import { FieldSet } from "./field-set.ts";
+import { treeWithout } from "./fields-tree.ts";
 import { allowedByLastApplied, withLastApplied } from "./last-applied.ts";
 import { UnindexableItem } from "./list-index.ts";
 import { merge } from "./merge.ts";

@@ -2,7 +2,8 @@
 import { equalJson, isJsonObject, type JsonObject } from "../patch/json-value.ts";
 import { compareBytes, goQuote } from "../selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
-import { FieldSet, type FieldsTree } from "./field-set.ts";
+import { FieldSet } from "./field-set.ts";
+import type { FieldsTree } from "./fields-tree.ts";
 
 export type Operation = "Apply" | "Update";
 

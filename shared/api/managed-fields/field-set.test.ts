@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { FieldSet, type Path, treeCovers, treeOverlaps, treeWithout } from "./field-set.ts";
+import { FieldSet, type Path } from "./field-set.ts";
+import { treeCovers, treeOverlaps, treeWithout } from "./fields-tree.ts";
 import { canonicalElement, compareElements, displayPath, keyElement, valueElement } from "./path-element.ts";
 
 const keys = ['k:{"name":"x"}', 'k:{"name":"y"}', "v:1", 'v:"1"', "i:0"];

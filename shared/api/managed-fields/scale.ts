@@ -4,7 +4,8 @@
  */
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
 import { fieldsOfEntry, identityOf, type Managers, managersOf, newEntry, sortedEntries } from "./entries.ts";
-import { FieldSet, treeCovers, treeWithout } from "./field-set.ts";
+import { FieldSet } from "./field-set.ts";
+import { treeCovers, treeWithout } from "./fields-tree.ts";
 
 /** Where each API version of the resource has its replicas: `{ "apps/v1": ["spec", "replicas"] }`. */
 export type ReplicasPaths = Readonly<Record<string, readonly string[] | undefined>>;

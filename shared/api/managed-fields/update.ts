@@ -18,7 +18,8 @@ import {
   sortedEntries,
   startingEntries,
 } from "./entries.ts";
-import { type FieldPattern, FieldSet, type FieldsTree, treeCovers, treeWithout } from "./field-set.ts";
+import { type FieldPattern, FieldSet } from "./field-set.ts";
+import { type FieldsTree, treeCovers, treeWithout } from "./fields-tree.ts";
 import { UnindexableItem } from "./list-index.ts";
 import { reconcileWithSchema } from "./reconcile.ts";
 import { ConversionFailed, type OtherVersion, type TouchedFields, touchedFields } from "./touched-fields.ts";
