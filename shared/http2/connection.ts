@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { AnswerRoom } from "./answer-room.ts";
-import { ConnectionError, calm, protocolError } from "./connection-error.ts";
+import { ConnectionError, calm, protocolError, requireLength } from "./connection-error.ts";
 import { type ArrivedFrame, FrameReader } from "./frame-reader.ts";
 import {
   type ErrorCode,
@@ -15,57 +15,32 @@ import {
   LAST_STREAM_ID,
   pingAck,
   resetFrame,
-  settingIds,
   settingsAck,
-  settingsFrame,
   WINDOW_BYTES,
   windowUpdateFrame,
 } from "./frames.ts";
-import { dependencyIn, HeaderBlock, unpadded } from "./header-block.ts";
+import { HeaderBlock, priorityFault, unpadded } from "./header-block.ts";
 import { CompressionError, HeaderDecoder, type HeaderList } from "./header-decoder.ts";
 import { encodeHeaders } from "./header-encoder.ts";
+import type { Http2Handler, Http2Options } from "./options.ts";
 import { Output } from "./output.ts";
+import { CONNECTION_WINDOW_BYTES, ReceiveWindow } from "./receive-window.ts";
 import { Http2Request } from "./request.ts";
 import { isField, requestHeadOf } from "./request-head.ts";
 import { ResetAllowance } from "./reset-allowance.ts";
+import { ResetStreams } from "./reset-streams.ts";
 import { Http2Response } from "./response.ts";
 import { SendTurns } from "./send-turns.ts";
+import { ownSettings, settingsIn } from "./settings.ts";
 import type { StreamPort } from "./stream-port.ts";
-
-export interface Http2Options {
-  /** Requests that a client may have under way at once. */
-  readonly maxStreams: number;
-  /** Of one request's header list, and of what it is sent as. */
-  readonly maxHeaders_bytes: number;
-  /** For a client to take some of what is written; one that takes nothing is left (ms). */
-  readonly stalledFor_ms: number;
-  /** For data that nobody has read yet. Absent: each stream is bounded by its window alone. */
-  readonly room?: DataRoom | undefined;
-}
-
-/** What all connections share for data that is not read yet. */
-export interface DataRoom {
-  /** @param bytes that are held for it now; it may have to make way at once. */
-  count(user: { makeWay(): void }, bytes: number): unknown;
-}
-
-/** Answers one request. Resolves when nothing of it goes on any more, answered or not; never rejects. */
-export type Http2Handler = (request: Http2Request, response: Http2Response) => Promise<void>;
 
 interface Stream {
   readonly request: Http2Request;
   readonly response: Http2Response;
 }
 
-/** What all streams together may have on their way to us. Given back as it comes: each stream has a bound of its own. */
-const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 /** Requests that go on after their client gave them up, as a multiple of those that it may have. */
 const MAX_LEFT_BEHIND = 4;
-/** Streams that ended on our word are remembered: what the client sent before it heard that is no fault. */
-const MAX_REMEMBERED = 128;
-/** In one frame, as Go's server has it: each change of the first window is a change of every stream's. */
-const MAX_SETTINGS = 100;
-const SETTING_BYTES = 6;
 const TOO_LARGE_HEADERS = 431;
 const FAREWELL_MS = 1000;
 
@@ -81,7 +56,7 @@ export class Http2Connection implements StreamPort {
   readonly #sending: SendTurns;
   /** Answered to their end, which is told once it has left. */
   #answered: Http2Response[] = [];
-  readonly #remembered = new Set<number>();
+  readonly #remembered = new ResetStreams();
   readonly #answers = new AnswerRoom(() => this.#sending.held_bytes);
   #lastStream = 0;
   /** Handlers that have not come to their end. */
@@ -94,8 +69,7 @@ export class Http2Connection implements StreamPort {
   #lastServed: number | undefined;
   /** What the client takes of a new stream. */
   #streamWindow_bytes = WINDOW_BYTES;
-  /** What the client may send, and what of it is not given back yet. */
-  #credit_bytes = 0;
+  readonly #window = new ReceiveWindow();
   #tellTableSize = false;
   /** Data that waits for those who serve its streams. */
   #unread_bytes = 0;
@@ -108,12 +82,7 @@ export class Http2Connection implements StreamPort {
     this.#decoder = new HeaderDecoder(options.maxHeaders_bytes);
     this.#output = new Output(socket, options.stalledFor_ms, () => this.#sendMore());
     this.#sending = new SendTurns(this.#output);
-    this.push(
-      settingsFrame([
-        [settingIds.maxConcurrentStreams, options.maxStreams],
-        [settingIds.maxHeaderListSize, options.maxHeaders_bytes],
-      ]),
-    );
+    this.push(ownSettings(options));
     this.push(windowUpdateFrame(0, CONNECTION_WINDOW_BYTES - WINDOW_BYTES));
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
     socket.once("close", () => this.#closed());
@@ -252,13 +221,8 @@ export class Http2Connection implements StreamPort {
 
   #takeData({ stream: id, flags: flag, payload }: ArrivedFrame): void {
     if (id === 0 || id > this.#lastStream) throw protocolError("DATA on a stream that is not open");
-    this.#credit_bytes += payload.length;
-    if (this.#credit_bytes > CONNECTION_WINDOW_BYTES)
-      throw new ConnectionError(errorCodes.flowControlError, "more than the connection's window");
-    if (this.#credit_bytes >= CONNECTION_WINDOW_BYTES / 2) {
-      this.push(windowUpdateFrame(0, this.#credit_bytes));
-      this.#credit_bytes = 0;
-    }
+    const back_bytes = this.#window.take(payload.length);
+    if (back_bytes > 0) this.push(windowUpdateFrame(0, back_bytes));
     const data = unpadded(payload, flag, 0);
     const stream = this.#streams.get(id);
     if (!stream) {
@@ -333,79 +297,53 @@ export class Http2Connection implements StreamPort {
   }
 
   #takePriority(stream: number, payload: Buffer): void {
-    if (stream === 0) throw protocolError("PRIORITY of no stream");
-    const fault =
-      payload.length !== 5
-        ? errorCodes.frameSizeError
-        : dependencyIn(payload) === stream
-          ? errorCodes.protocolError
-          : undefined;
+    const fault = priorityFault(stream, payload);
     if (fault === undefined) return;
     if (this.#streams.has(stream)) this.reset(stream, fault);
     else this.#tellReset(stream, fault);
   }
 
   #takeReset(id: number, payload: Buffer): void {
-    if (payload.length !== 4) throw new ConnectionError(errorCodes.frameSizeError, "RST_STREAM of another size");
+    requireLength(payload, 4, "RST_STREAM");
     if (id === 0 || id > this.#lastStream) throw protocolError("RST_STREAM on a stream that is not open");
     if (!this.#resets.take()) throw calm("requests are given up too fast");
     // What it sends on this stream from now on is its own fault, whatever it had heard before.
-    this.#remembered.delete(id);
+    this.#remembered.forget(id);
     this.#drop(id);
   }
 
-  #takeSettings({ stream, flags: flag, payload }: ArrivedFrame): void {
-    if (stream !== 0) throw protocolError("SETTINGS on a stream");
-    const isAck = (flag & flags.ack) !== 0;
-    if (payload.length % SETTING_BYTES !== 0 || (isAck && payload.length > 0))
-      throw new ConnectionError(errorCodes.frameSizeError, "SETTINGS of another size");
-    if (!this.#hasSettings && isAck) throw protocolError("the first frame acknowledges");
+  #takeSettings(frame: ArrivedFrame): void {
+    const settings = settingsIn(frame);
+    if (settings === "acknowledged") {
+      if (!this.#hasSettings) throw protocolError("the first frame acknowledges");
+      return;
+    }
     this.#hasSettings = true;
-    if (isAck) return;
-    const ids = new Set<number>();
-    for (let at = 0; at < payload.length; at += SETTING_BYTES) ids.add(payload.readUInt16BE(at));
-    const count = payload.length / SETTING_BYTES;
-    if (count > MAX_SETTINGS || ids.size < count) throw protocolError("too many settings, or one of them twice");
-    for (let at = 0; at < payload.length; at += SETTING_BYTES)
-      this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
+    const { streamWindow_bytes, hasTableSize } = settings;
+    if (hasTableSize) this.#tellTableSize = true;
+    if (streamWindow_bytes !== undefined) this.#setStreamWindow(streamWindow_bytes);
     this.push(settingsAck);
     this.#sendMore();
   }
 
-  #set(id: number, value: number): void {
-    switch (id) {
-      case settingIds.headerTableSize:
-        this.#tellTableSize = true;
-        return;
-      case settingIds.enablePush:
-        if (value > 1) throw protocolError("ENABLE_PUSH is neither 0 nor 1");
-        return;
-      case settingIds.initialWindowSize:
-        if (value > LARGEST_WINDOW_BYTES)
-          throw new ConnectionError(errorCodes.flowControlError, "too large an initial window");
-        for (const { response } of this.#streams.values())
-          this.#widen(response, value - this.#streamWindow_bytes, () => {
-            throw new ConnectionError(errorCodes.flowControlError, "too large a window");
-          });
-        this.#streamWindow_bytes = value;
-        return;
-      case settingIds.maxFrameSize:
-        if (value < FRAME_BYTES || value > 2 ** 24 - 1) throw protocolError("MAX_FRAME_SIZE out of its bounds");
-        // Larger ones would only let one stream hold up the others.
-        return;
-      default:
-        return;
-    }
+  /** Of streams that are open, too (RFC 9113, 6.9.2). */
+  #setStreamWindow(bytes: number): void {
+    const more_bytes = bytes - this.#streamWindow_bytes;
+    for (const { response } of this.#streams.values())
+      this.#widen(response, more_bytes, () => {
+        throw new ConnectionError(errorCodes.flowControlError, "too large a window");
+      });
+    this.#streamWindow_bytes = bytes;
   }
 
   #takePing({ stream, flags: flag, payload }: ArrivedFrame): void {
     if (stream !== 0) throw protocolError("PING on a stream");
-    if (payload.length !== 8) throw new ConnectionError(errorCodes.frameSizeError, "PING of another size");
+    requireLength(payload, 8, "PING");
     if ((flag & flags.ack) === 0) this.push(pingAck(payload));
   }
 
   #takeWindowUpdate(id: number, payload: Buffer): void {
-    if (payload.length !== 4) throw new ConnectionError(errorCodes.frameSizeError, "WINDOW_UPDATE of another size");
+    requireLength(payload, 4, "WINDOW_UPDATE");
     if (id > this.#lastStream) throw protocolError("WINDOW_UPDATE on a stream that is not open");
     const more_bytes = payload.readUInt32BE(0) & 0x7fffffff;
     const response = this.#streams.get(id)?.response;
@@ -438,8 +376,6 @@ export class Http2Connection implements StreamPort {
     if (this.#remembered.has(id)) return;
     this.push(resetFrame(id, code));
     this.#remembered.add(id);
-    const [oldest] = this.#remembered;
-    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
   }
 
   #drop(id: number): void {

@@ -1,6 +1,6 @@
 import { ConnectionError, calm, protocolError } from "./connection-error.ts";
 import type { ArrivedFrame } from "./frame-reader.ts";
-import { errorCodes, FRAME_BYTES, flags } from "./frames.ts";
+import { type ErrorCode, errorCodes, FRAME_BYTES, flags } from "./frames.ts";
 
 /** Of a stream's priority, before the block in a HEADERS frame that has one. */
 const PRIORITY_BYTES = 5;
@@ -44,8 +44,15 @@ export class HeaderBlock {
   }
 }
 
+/** What is wrong with a PRIORITY frame, which is its stream's error alone; else it says nothing that is used. Throws ConnectionError. */
+export function priorityFault(stream: number, payload: Buffer): ErrorCode | undefined {
+  if (stream === 0) throw protocolError("PRIORITY of no stream");
+  if (payload.length !== PRIORITY_BYTES) return errorCodes.frameSizeError;
+  return dependencyIn(payload) === stream ? errorCodes.protocolError : undefined;
+}
+
 /** The stream that a priority depends on, without the bit that says whether alone. */
-export function dependencyIn(priority: Buffer): number {
+function dependencyIn(priority: Buffer): number {
   return priority.readUInt32BE(0) & 0x7fffffff;
 }
 
