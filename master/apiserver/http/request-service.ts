@@ -18,6 +18,19 @@ import { requestInfoOf } from "./request-info.ts";
 import { splitUrl } from "./split-url.ts";
 import { isWebPath } from "./web-paths.ts";
 
+/** A request on its way through the service. */
+interface Visit {
+  readonly info: RequestInfo;
+  /** It is to be answered within a time; watches and connections last. */
+  readonly isLimited: boolean;
+  /** Aborted once nobody waits for the answer any more. */
+  readonly gone: AbortController;
+  /** Once it is known who asks. */
+  audit: AuditRecord | undefined;
+}
+
+type Asked = ApiRequest & { readonly body: ArrivingBody };
+
 /** Answers requests: who asks, whose turn it is, what the API server says to it, and in which form the client gets it. */
 export class RequestService {
   readonly #server: ApiServer;
@@ -50,24 +63,12 @@ export class RequestService {
     const { request, response, connection } = arrival;
     this.#connections.requestBegan(connection);
     const { info, query } = targetOf(request, response);
-    const done = this.#server.metrics.begin(info);
-    const gone = new AbortController();
-    const limited = !isLongRunning(info);
-    let ended = false;
-    let audit: AuditRecord | undefined;
-    response.on("close", () => {
-      if (ended) return;
-      ended = true;
-      // Whoever was answered whole has nothing more to stop.
-      if (!response.writableFinished || !limited) gone.abort();
-      done(response.statusCode, sizeOf(response));
-      audit?.complete(response.statusCode);
-      this.#connections.requestEnded(connection);
-    });
+    const visit: Visit = { info, isLimited: !isLongRunning(info), gone: new AbortController(), audit: undefined };
+    this.#endWithResponse(arrival, visit);
     const caller = { request, connection, info };
     const { headers, auditId } = this.#entrance.namesOf(caller);
     response.setHeader("audit-id", auditId);
-    const limit_ms = limited ? this.#entrance.limited(caller, query, headers, auditId) : undefined;
+    const limit_ms = visit.isLimited ? this.#entrance.limited(caller, query, headers, auditId) : undefined;
     const warnings: string[] = [];
     const admitted = await this.#entrance.admit(caller, headers, auditId, warnings).catch((error: unknown) => {
       setWarnings(response, warnings);
@@ -77,46 +78,79 @@ export class RequestService {
     // Whoever says not who it is gets one turn by HTTP/2: upstream's UnauthenticatedHTTP2DOSMitigation, which knows no pages of the
     // web. A browser loads their files before anybody signed in, and takes the end of a connection for a failure.
     if (admitted.user.name === anonymousUser.name && !isWebPath(info.path)) arrival.retire?.();
-    audit = admitted.audit;
-    const { user } = admitted;
-    const body = new ArrivingBody(request, (bytes) => this.#server.metrics.bodyArrived(info, bytes));
-    const asked: ApiRequest = {
+    visit.audit = admitted.audit;
+    const asked: Asked = {
       method: request.method,
       info,
       query,
       headers,
-      body,
-      signal: gone.signal,
+      body: new ArrivingBody(request, (bytes) => this.#server.metrics.bodyArrived(info, bytes)),
+      signal: visit.gone.signal,
       deadline_ms: limit_ms === undefined ? undefined : performance.now() + limit_ms,
       warnings,
       remoteAddress: connection.remoteAddress,
-      audit,
+      audit: admitted.audit,
     };
+    await this.#inTime(arrival, visit, asked, limit_ms, () => this.#inTurn(arrival, visit, asked, admitted.user));
+  }
+
+  /** What is measured, recorded and stopped as the response closes, answered or not. */
+  #endWithResponse({ response, connection }: Arrival, visit: Visit): void {
+    const done = this.#server.metrics.begin(visit.info);
+    let ended = false;
+    response.on("close", () => {
+      if (ended) return;
+      ended = true;
+      // Whoever was answered whole has nothing more to stop.
+      if (!response.writableFinished || !visit.isLimited) visit.gone.abort();
+      done(response.statusCode, sizeOf(response));
+      visit.audit?.complete(response.statusCode);
+      this.#connections.requestEnded(connection);
+    });
+  }
+
+  /** Answers in place of `work` where that takes longer than the request may, and lets go of its body in the end. */
+  async #inTime(
+    arrival: Arrival,
+    { isLimited, gone }: Visit,
+    { body }: Asked,
+    limit_ms: number | undefined,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const { response } = arrival;
     const answerLate = (): void => {
       if (!this.#answerLate(response)) return;
       gone.abort();
       body.giveUp();
     };
     const late = limit_ms === undefined ? undefined : setTimeout(answerLate, limit_ms);
-    this.#underWay += limited ? 1 : 0;
-    if (limited) this.#rush.requestBegan(this.#underWay);
+    this.#underWay += isLimited ? 1 : 0;
+    if (isLimited) this.#rush.requestBegan(this.#underWay);
+    try {
+      await work();
+    } finally {
+      clearTimeout(late);
+      body.release();
+      if (response.writableEnded) this.#connections.awaitReader(arrival);
+      this.#underWay -= isLimited ? 1 : 0;
+    }
+  }
+
+  /** Answers once it is the request's turn. */
+  async #inTurn(arrival: Arrival, { isLimited, audit }: Visit, asked: Asked, user: User): Promise<void> {
     let leave: (() => void) | undefined;
     try {
       const acting = this.#server.actorOf(asked, user);
       const actor = acting instanceof Promise ? await acting : acting;
-      leave = await this.#enter(asked, actor, response);
-      await this.#answer(arrival, asked, actor, limited ? undefined : leave);
+      leave = await this.#enter(asked, actor, arrival.response);
+      await this.#answer(arrival, asked, actor, isLimited ? undefined : leave);
     } catch (error) {
-      const status = this.#entrance.statusOf(error, request);
+      const status = this.#entrance.statusOf(error, arrival.request);
       audit?.failed(status);
-      if (!limited) audit?.started(status.code);
+      if (!isLimited) audit?.started(status.code);
       throw status;
     } finally {
-      clearTimeout(late);
       leave?.();
-      body.release();
-      if (response.writableEnded) this.#connections.awaitReader(arrival);
-      this.#underWay -= limited ? 1 : 0;
     }
   }
 
