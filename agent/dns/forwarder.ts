@@ -3,8 +3,9 @@ import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { decode, type Packet } from "dns-packet";
-import { BoundedMap } from "#shared/client/bounded-map.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import { ifPresentSync } from "#shared/files/if-present.ts";
+import { udpTypeOf } from "#shared/net/ip-family.ts";
 import type { Upstream, ZoneSettings } from "./dns-settings.ts";
 import { answers, cacheKeyOf, codeOf, isTruncated, readdressed, recordsOf, withId } from "./message.ts";
 import { capped, lifeOf } from "./record-times.ts";
@@ -95,7 +96,7 @@ async function ask(server: Upstream, query: Buffer): Promise<Buffer | undefined>
 /** What is no answer to this query, somebody else's message or garbage, is as good as none. */
 function askByUdp({ address, port }: Upstream, query: Buffer): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+    const socket = createSocket(udpTypeOf(address));
     const finish = (answer: Buffer | undefined): void => {
       clearTimeout(timer);
       socket.close();

@@ -1,5 +1,7 @@
 /** What a webhook answered lately: so that it is asked once for what many requests need. */
+
 import { createHash } from "node:crypto";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 
 interface Known<T> {
   readonly answer: T;
@@ -8,26 +10,25 @@ interface Known<T> {
 
 /** Holds so many answers at most; those that were not asked for the longest go first. */
 export class AnswerCache<T> {
-  readonly #known = new Map<string, Known<T>>();
+  readonly #known: BoundedMap<Known<T>>;
   readonly #asked = new Map<string, Promise<T>>();
 
   /** @param now_ms monotonic. */
   constructor(
-    private readonly most: number,
+    most: number,
     private readonly now_ms: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.#known = new BoundedMap(most);
+  }
 
   /** The known answer to a question, or else that of `ask`, kept for as long as `ttl_ms` says. A rejection is not kept. */
   async answer(question: string, ask: () => Promise<T>, ttl_ms: (answer: T) => number): Promise<T> {
     // Hashed: a question may be long, and may hold a token.
     const key = createHash("sha256").update(question).digest("base64");
     const known = this.#known.get(key);
-    if (known) {
-      this.#known.delete(key);
-      if (known.until_ms > this.now_ms()) {
-        this.#known.set(key, known);
-        return known.answer;
-      }
+    if (known && known.until_ms > this.now_ms()) {
+      this.#known.set(key, known);
+      return known.answer;
     }
     const asked = this.#asked.get(key);
     if (asked) return asked;
@@ -40,10 +41,6 @@ export class AnswerCache<T> {
     const answer = await ask();
     const kept_ms = ttl_ms(answer);
     if (kept_ms <= 0) return answer;
-    if (this.#known.size >= this.most) {
-      const [oldest] = this.#known.keys();
-      if (oldest !== undefined) this.#known.delete(oldest);
-    }
     this.#known.set(key, { answer, until_ms: this.now_ms() + kept_ms });
     return answer;
   }

@@ -1,13 +1,14 @@
 /** Functions on text: those of the language and its strings extension. */
 
 import { RE2JS } from "re2js";
+import { BoundedMap } from "../compact/bounded-map.ts";
 import { work } from "./frame.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { format } from "./text-format.ts";
 import { ArrayList, CelError, type List } from "./values.ts";
 
-const patterns = new Map<string, RE2JS>();
 const MAX_PATTERNS = 1000;
+const patterns = new BoundedMap<RE2JS>(MAX_PATTERNS);
 
 /** Compiled once; the number kept is bounded. Throws CelError. */
 export function patternOf(text: string): RE2JS {
@@ -20,7 +21,6 @@ export function patternOf(text: string): RE2JS {
     // Its messages are Go's.
     throw new CelError(error instanceof Error ? error.message : String(error));
   }
-  if (patterns.size >= MAX_PATTERNS) patterns.clear();
   patterns.set(text, compiled);
   return compiled;
 }

@@ -2,7 +2,7 @@ import { isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { events as eventResource } from "#shared/api/resources.ts";
 import type { Event, ObjectReference } from "#shared/api/types/core-v1.generated.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../compact/bounded-map.ts";
 import type { Client } from "./client.ts";
 import { type Clock, systemClock, timestamp } from "./clock.ts";
 import { EventQueue } from "./event-queue.ts";

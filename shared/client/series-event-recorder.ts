@@ -4,7 +4,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { eventsV1 } from "#shared/api/resources.ts";
 import type { ObjectReference } from "#shared/api/types/core-v1.generated.ts";
 import type { Event } from "#shared/api/types/events-v1.generated.ts";
-import { BoundedMap } from "./bounded-map.ts";
+import { BoundedMap } from "../compact/bounded-map.ts";
 import type { Client } from "./client.ts";
 import { type Clock, microTimestamp, systemClock } from "./clock.ts";
 import { EventQueue } from "./event-queue.ts";

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { unauthorized } from "#shared/api/errors.ts";
-import { BoundedMap } from "#shared/client/bounded-map.ts";
 import type { Client } from "#shared/client/client.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import { peerSubject } from "#shared/pki/peer-subject.ts";
 
 /** Who asks, from a certificate or a token. */

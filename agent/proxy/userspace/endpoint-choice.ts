@@ -1,4 +1,4 @@
-import { BoundedMap } from "#shared/client/bounded-map.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import type { Endpoint } from "../service-ports.ts";
 
 /** Clients remembered for one relay; the one silent for longest is forgotten first. */

@@ -3,6 +3,7 @@ import { type CryptoKey, compactVerify, importSPKI } from "jose";
 import type { KubeObject } from "#shared/api/object.ts";
 import { nodes, pods, secrets, serviceAccounts } from "#shared/api/resources.ts";
 import { goQuoteAll } from "#shared/api/selector/go-quote.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import type { ServiceAccountKey } from "#shared/pki/service-account-key.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { User } from "../request.ts";
@@ -24,7 +25,7 @@ interface Claims {
 
 /** Clock difference that a claim may be off by, as upstream. */
 const leeway_s = 60;
-/** A signature is checked once; what it covers is kept for this many tokens, the oldest go first. */
+/** A signature is checked once; what it covers is kept for this many tokens. Those not used for the longest go first. */
 const verifiedLimit = 2048;
 
 export interface ServiceAccountTokensOptions {
@@ -38,7 +39,7 @@ export interface ServiceAccountTokensOptions {
  * secret or node that the token is bound to are looked at on every request, so a token dies with its pod.
  */
 export class ServiceAccountTokens implements TokenAuthenticator {
-  readonly #verified = new Map<string, { readonly claims: Claims; readonly key: ServiceAccountKey }>();
+  readonly #verified = new BoundedMap<{ readonly claims: Claims; readonly key: ServiceAccountKey }>(verifiedLimit);
   private readonly now_ms: () => number;
   readonly #publicKeys = new Map<string, Promise<CryptoKey>>();
 
@@ -66,7 +67,6 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   async #verify(token: string): Promise<Claims> {
     const digest = createHash("sha256").update(token).digest("base64");
     const known = this.#verified.get(digest);
-    this.#verified.delete(digest);
     // A key that was dropped verifies nothing any more.
     if (known && this.issuer.keys.some(({ keyId }) => keyId === known.key.keyId)) {
       this.#verified.set(digest, known);
@@ -78,12 +78,6 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     for (const key of keys) {
       const claims = await this.#tryKey(token, key);
       if (!claims) continue;
-      if (this.#verified.size >= verifiedLimit) {
-        for (const oldest of this.#verified.keys()) {
-          this.#verified.delete(oldest);
-          break;
-        }
-      }
       this.#verified.set(digest, { claims, key });
       return claims;
     }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import { KeyExistsError, RevisionMismatchError, type Store } from "../../store/store.ts";
 
 /** What API servers over one store have chosen for Services that are not written yet: none chooses what another has. */
@@ -13,6 +14,9 @@ const key = "/registry/ranges/services";
 /** What stands so long unchanged was for a write that failed. By this process's own clock: boards' clocks disagree. */
 const lifetime_ms = 120_000;
 
+/** Far more than are written at once. */
+const MOST_OWN = 4096;
+
 interface Reservation {
   readonly owner: string;
   readonly id: string;
@@ -24,8 +28,8 @@ export class StoredReservations implements SharedReservations {
   readonly #store: Store;
   readonly #now_ms: () => number;
   readonly #firstSeen_ms = new Map<string, number>();
-  /** Items that this process has reserved, by the object that they are for. */
-  readonly #own = new Map<string, readonly string[]>();
+  /** Items that this process has reserved, by the object that they are for. Those of writes that failed are pushed out; they lapse. */
+  readonly #own = new BoundedMap<readonly string[]>(MOST_OWN);
   #settling: Promise<void> = Promise.resolve();
 
   constructor(store: Store, now_ms: () => number = () => performance.now()) {

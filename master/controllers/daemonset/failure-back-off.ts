@@ -1,4 +1,5 @@
 import type { Clock } from "#shared/client/clock.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 
 const first_ms = 1000;
 const longest_ms = 15 * 60_000;
@@ -7,7 +8,7 @@ const mostEntries = 4096;
 /** How long to leave a failed daemon of a node alone before the next attempt: doubles with each failure, and starts
  *  anew after a long time without. Kept in memory alone; bounded. */
 export class FailureBackOff {
-  readonly #entries = new Map<string, { wait_ms: number; since_ms: number }>();
+  readonly #entries = new BoundedMap<{ readonly wait_ms: number; readonly since_ms: number }>(mostEntries);
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -21,12 +22,7 @@ export class FailureBackOff {
     const passed_ms = now_ms - (known?.since_ms ?? 0);
     if (known && passed_ms < known.wait_ms) return known.wait_ms - passed_ms;
     const wait_ms = known && passed_ms < 2 * longest_ms ? Math.min(known.wait_ms * 2, longest_ms) : first_ms;
-    this.#entries.delete(key);
     this.#entries.set(key, { wait_ms, since_ms: now_ms });
-    if (this.#entries.size > mostEntries) {
-      const [oldest] = this.#entries.keys();
-      if (oldest !== undefined) this.#entries.delete(oldest);
-    }
     return 0;
   }
 }

@@ -4,6 +4,7 @@ import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import {
   foregroundFinalizer,
   type GraphNode,
@@ -29,7 +30,7 @@ export class Collector {
   readonly #mapper: ResourceMapper;
   readonly #events: EventRecorder;
   readonly #examine: (uid: string) => void;
-  readonly #absent = new Set<string>();
+  readonly #absent = new BoundedMap<true>(absentEntries);
 
   constructor(options: {
     readonly client: Client;
@@ -112,7 +113,7 @@ export class Collector {
     if (known && !isReachable(known, node.namespace)) this.#warn(node, "does not exist in namespace", reference);
     const { apiVersion, kind, name } = reference;
     const absentKey = [apiVersion, kind, name, reference.uid, node.namespace].join("|");
-    if (this.#absent.has(absentKey)) return "dangling";
+    if (this.#absent.get(absentKey)) return "dangling";
     const resource = await this.#mapper.resourceOf(apiVersion, kind);
     if (!resource) throw new Error(`owner ${kind} ${name} is of a kind that nobody serves`);
     if (resource.ref.namespaced && node.namespace === undefined) {
@@ -130,7 +131,7 @@ export class Collector {
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
-    this.#rememberAbsent(absentKey);
+    this.#absent.set(absentKey, true);
     return "dangling";
   }
 
@@ -149,15 +150,6 @@ export class Collector {
       uid: node.uid,
     };
     this.#events.record(about, { type: "Warning", reason: "OwnerRefInvalidNamespace", message });
-  }
-
-  #rememberAbsent(key: string): void {
-    this.#absent.add(key);
-    if (this.#absent.size <= absentEntries) return;
-    for (const oldest of this.#absent) {
-      this.#absent.delete(oldest);
-      break;
-    }
   }
 
   /** The object as it stands; undefined when it is gone or another bears its name. */

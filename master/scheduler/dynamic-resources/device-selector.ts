@@ -1,4 +1,5 @@
 /** CEL selectors of devices (KEP-4381): `device.driver`, `device.attributes`, `device.capacity`. */
+
 import type { Device, DeviceAttribute, DeviceSelector } from "#shared/api/types/resource-v1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
 import { FunctionTable } from "#shared/cel/functions.ts";
@@ -8,6 +9,7 @@ import { standardLibrary } from "#shared/cel/standard-library.ts";
 import { bool, dyn, mapOf, objectOf, opaque, string } from "#shared/cel/types.ts";
 import { MapValue, NativeMap, type Value } from "#shared/cel/values.ts";
 import { version } from "#shared/cel/version-library.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 
 const deviceType = objectOf("DRADevice", {
   driver: string,
@@ -25,18 +27,12 @@ const environment: Environment = {
 const costLimit = 1_000_000;
 /** Programs kept; the oldest go first. */
 const mostPrograms = 100;
-const programs = new Map<string, Program>();
+const programs = new BoundedMap<Program>(mostPrograms);
 
 function programFor(expression: string): Program {
   const known = programs.get(expression);
   if (known) return known;
   const made = Program.compile(expression, environment);
-  if (programs.size >= mostPrograms) {
-    for (const oldest of programs.keys()) {
-      programs.delete(oldest);
-      break;
-    }
-  }
   programs.set(expression, made);
   return made;
 }

@@ -1,8 +1,10 @@
 /** matchConditions of webhooks and policies. */
+
 import { joinErrors } from "#shared/api/joined-errors.ts";
 import { namespaces } from "#shared/api/resources.ts";
 import type { MatchCondition } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import { bool } from "#shared/cel/types.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import type { Authorizer } from "../../authz/authorizer.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { AdmissionAttributes } from "../admission.ts";
@@ -94,7 +96,7 @@ const MAX_COMPILED = 1000;
 
 /** The conditions of webhooks. */
 export class WebhookConditions implements Conditions {
-  readonly #compiled = new Map<string, Compiled>();
+  readonly #compiled = new BoundedMap<Compiled>(MAX_COMPILED);
 
   constructor(
     private readonly reader: ResourceReader,
@@ -122,7 +124,6 @@ export class WebhookConditions implements Conditions {
     const known = this.#compiled.get(expression);
     if (known) return known;
     const made = compiled(expression, webhookEnvironment, [bool]);
-    if (this.#compiled.size >= MAX_COMPILED) this.#compiled.clear();
     this.#compiled.set(expression, made);
     return made;
   }

@@ -1,10 +1,12 @@
 /** Policies with their expressions compiled. */
+
 import type { ValidatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { MutatingAdmissionPolicy } from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
 import type { Environment } from "#shared/cel/checker.ts";
 import { appliedObject, jsonPatchOperation } from "#shared/cel/mutation-types.ts";
 import { CompileError, Program } from "#shared/cel/program.ts";
 import { bool, dyn, isDyn, listOf, nullType, string, type Type, typeName } from "#shared/cel/types.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import { type ExpressionFault, faultOf } from "../../resources/validation/expression-fault.ts";
 import { admissionEnvironment } from "./environment.ts";
 import { ExpressionError } from "./evaluation.ts";
@@ -120,7 +122,7 @@ const MAX_COMPILED = 1000;
 
 /** Policies that are compiled once for each generation. */
 export class CompiledPolicies<P extends Policy, C> {
-  readonly #known = new Map<string, C>();
+  readonly #known = new BoundedMap<C>(MAX_COMPILED);
 
   constructor(private readonly compile: (policy: P) => C) {}
 
@@ -128,7 +130,6 @@ export class CompiledPolicies<P extends Policy, C> {
     const key = `${policy.metadata.uid}/${policy.metadata.generation}`;
     const known = this.#known.get(key);
     if (known) return known;
-    if (this.#known.size >= MAX_COMPILED) this.#known.clear();
     const made = this.compile(policy);
     this.#known.set(key, made);
     return made;
