@@ -1,8 +1,8 @@
 import { addressesIn, boardAddresses, unfitForOthers } from "#shared/board/addresses.ts";
 import type { Log } from "#shared/client/log.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
-import type { IpFamily } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
+import { type IpFamily, isIpv6 } from "#shared/net/ip-family.ts";
 
 /** These name a family's main address, whatever it is, as they do for upstream's kubelet. */
 const unspecified = new Set(["0.0.0.0", "::"]);
@@ -35,7 +35,6 @@ export function nodeAddresses(
 
 function namedIn(nodeIp: string): string[] {
   const all = addressesIn(nodeIp);
-  const isIpv6 = (address: string): boolean => address.includes(":");
   const refuse = (why: string): never => {
     throw new ConfigError(`bad --node-ip "${nodeIp}": ${why}`);
   };

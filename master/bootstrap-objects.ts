@@ -23,6 +23,7 @@ import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import type { PriorityClass } from "#shared/api/types/scheduling-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { systemClock, timestamp } from "#shared/client/clock.ts";
+import { familyOf } from "#shared/net/ip-family.ts";
 import { legacyTokens } from "./apiserver/authn/legacy-token-labels.ts";
 import { helmDefinitions } from "./controllers/helm-chart/definitions.ts";
 
@@ -243,7 +244,7 @@ function kubernetesSlice(masters: readonly string[], port: number): EndpointSlic
     kind: "EndpointSlice",
     metadata: { name: "kubernetes", namespace: "default", labels: { "kubernetes.io/service-name": "kubernetes" } },
     // All masters advertise addresses of the cluster's first family.
-    addressType: masters[0]?.includes(":") ? "IPv6" : "IPv4",
+    addressType: familyOf(masters[0] ?? ""),
     endpoints: masters.map((ip) => ({ addresses: [ip], conditions: { ready: true } })),
     ports: [{ name: "https", port, protocol: "TCP" }],
   };

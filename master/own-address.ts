@@ -1,11 +1,13 @@
 /** Where this master is reached, which DHCP may change while it runs. */
+
 import { isIPv4, isIPv6 } from "node:net";
 import { watchAddresses } from "#shared/board/address-watch.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Log } from "#shared/client/log.ts";
-import { type IpFamily, primaryFamily } from "#shared/config/networks.ts";
+import { primaryFamily } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 import type { Part } from "#shared/process/parts.ts";
 
 type AddressSettings = Pick<MasterSettings, "advertiseAddress" | "nodeIp" | "clusterCidr">;

@@ -4,6 +4,7 @@ import { configMaps, endpointSlices, namespaces, services } from "#shared/api/re
 import { canonicalAddress } from "#shared/board/cidr.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { hostNetwork, isIpv6 } from "#shared/net/ip-family.ts";
 import { addSliceIndexes, sliceByAddress, sliceByService } from "../proxy/slice-index.ts";
 import type { ClusterView } from "./cluster-records.ts";
 import { DnsServer } from "./dns-server.ts";
@@ -26,7 +27,7 @@ const serviceByIp = "cluster-ip";
 export async function startClusterDns(options: ClusterDnsOptions): Promise<DnsServer> {
   const { informers, address, domain, resolvConf, log } = options;
   // On `lo` the address is the board's, whatever happens to other interfaces; it stays over a restart.
-  await promisify(execFile)("ip", ["address", "replace", wholeAddress(address), "dev", "lo", ...atOnce(address)]);
+  await promisify(execFile)("ip", ["address", "replace", hostNetwork(address), "dev", "lo", ...atOnce(address)]);
   const forwarder = new Forwarder(new Set([address]), resolvConf);
   const server = new DnsServer({
     addresses: [address],
@@ -59,9 +60,8 @@ function followSettings(informers: InformerFactory, forwarder: Forwarder, log: L
   return () => settings;
 }
 
-const wholeAddress = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
 /** IPv6 looks for who else has an address before it may be used; on `lo` nobody has. */
-const atOnce = (address: string): string[] => (address.includes(":") ? ["nodad"] : []);
+const atOnce = (address: string): string[] => (isIpv6(address) ? ["nodad"] : []);
 
 /** The address is another DNS' now: what an earlier run put on `lo` goes. */
 export async function dropDnsAddress(address: string): Promise<void> {
@@ -72,9 +72,9 @@ export async function dropDnsAddress(address: string): Promise<void> {
     "dev",
     "lo",
     "to",
-    wholeAddress(address),
+    hostNetwork(address),
   ]);
-  if (stdout.trim() !== "") await promisify(execFile)("ip", ["address", "delete", wholeAddress(address), "dev", "lo"]);
+  if (stdout.trim() !== "") await promisify(execFile)("ip", ["address", "delete", hostNetwork(address), "dev", "lo"]);
 }
 
 const dnsInformers = (informers: InformerFactory) =>

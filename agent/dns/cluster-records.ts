@@ -2,6 +2,7 @@ import { isIP, isIPv4 } from "node:net";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { canonicalAddress } from "#shared/board/cidr.ts";
+import { recordTypeOf } from "./record-type.ts";
 
 /** What the cluster's names are made of. */
 export interface ClusterView {
@@ -212,16 +213,14 @@ function serviceRecords(targets: readonly Target[], name: string): Lookup {
   for (const { host, ip, port } of targets) {
     if (port === undefined || port < 0 || port > MOST_PORT) continue;
     records.set(`${host}:${port}`, { type: "SRV", name, data: { priority: 0, weight, port, target: host } });
-    addresses.set(`${host}/${ip}`, { type: familyOf(ip), name: host, data: ip });
+    addresses.set(`${host}/${ip}`, { type: recordTypeOf(ip), name: host, data: ip });
   }
   return answer([...records.values()], [...addresses.values()]);
 }
 
-const familyOf = (ip: string): "A" | "AAAA" => (ip.includes(":") ? "AAAA" : "A");
-
 function addressesOf(targets: readonly Target[], name: string, type: string): RecordData[] {
-  const unique = new Set(targets.map((target) => target.ip).filter((ip) => familyOf(ip) === type));
-  return [...unique].map((ip) => ({ type: familyOf(ip), name, data: ip }));
+  const unique = new Set(targets.map((target) => target.ip).filter((ip) => recordTypeOf(ip) === type));
+  return [...unique].map((ip) => ({ type: recordTypeOf(ip), name, data: ip }));
 }
 
 const defaultNameServer = (domain: string): string => `ns.dns.${domain}`;
@@ -240,7 +239,7 @@ function nameServers(view: ClusterView, zone: ClusterZone): Lookup {
   const hosts = new Set(targets.map(({ host }) => host));
   return answer(
     [...hosts].map((data) => ({ type: "NS", name: zone.domain, data })),
-    targets.map(({ host, ip }) => ({ type: familyOf(ip), name: host, data: ip })),
+    targets.map(({ host, ip }) => ({ type: recordTypeOf(ip), name: host, data: ip })),
   );
 }
 

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { encode } from "dns-packet";
 import type { Log } from "#shared/client/log.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
+import { udpTypeOf } from "#shared/net/ip-family.ts";
 import { isGoneClient, sendDatagram } from "../send-datagram.ts";
 import { type Answer, type TimedRecord, typeName, writeAnswer } from "./answer.ts";
 import { authorityOf, type ClusterView, type ClusterZone, lookUp, type RecordData } from "./cluster-records.ts";
@@ -69,7 +70,7 @@ export class DnsServer {
   }
 
   private async listenUdp(address: string): Promise<void> {
-    const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4" });
+    const socket = createSocket(udpTypeOf(address));
     socket.on("message", (message, from) => {
       void this.respond(message, "udp").then((answer) => {
         if (answer) sendDatagram(socket, answer, from, (error) => this.options.log.warn("UDP", { error }));

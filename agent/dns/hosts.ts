@@ -2,6 +2,7 @@ import type { Answer, TimedRecord } from "./answer.ts";
 import { addressOf } from "./cluster-records.ts";
 import type { ZoneSettings } from "./dns-settings.ts";
 import { responseCode } from "./message.ts";
+import { recordTypeOf } from "./record-type.ts";
 
 /** What the settings themselves know of a name, or of an address asked for in reverse; undefined: others are to be asked. */
 export function fromHosts(settings: ZoneSettings, name: string, type: string): Answer | undefined {
@@ -15,7 +16,7 @@ export function fromHosts(settings: ZoneSettings, name: string, type: string): A
   if (addresses) {
     return found(
       addresses.flatMap((data): TimedRecord[] => {
-        const own = data.includes(":") ? "AAAA" : "A";
+        const own = recordTypeOf(data);
         return type === own ? [{ type: own, name, ttl, data }] : [];
       }),
     );

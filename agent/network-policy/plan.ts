@@ -7,7 +7,8 @@ import type {
   NetworkPolicyPort,
 } from "#shared/api/types/networking-v1.generated.ts";
 import { canonicalNetwork, contains, parseCidr } from "#shared/board/cidr.ts";
-import { type IpFamily, isPortNumber, protocolOf, UsableValues } from "../proxy/usable-values.ts";
+import { type IpFamily, isIpv6 } from "#shared/net/ip-family.ts";
+import { isPortNumber, protocolOf, UsableValues } from "../proxy/usable-values.ts";
 import type { PolicyPod } from "./policy-pod.ts";
 
 /**
@@ -329,7 +330,7 @@ function chunks<T>(items: readonly T[], length: number): T[][] {
 /** The kernel's sets of networks know no prefix of length 0: two halves stand for it. */
 function halves(cidr: string): string[] {
   if (!cidr.endsWith("/0")) return [cidr];
-  return cidr.includes(":") ? ["::/1", "8000::/1"] : ["0.0.0.0/1", "128.0.0.0/1"];
+  return isIpv6(cidr) ? ["::/1", "8000::/1"] : ["0.0.0.0/1", "128.0.0.0/1"];
 }
 
 function nameOf({ metadata }: NetworkPolicy): string {

@@ -4,9 +4,9 @@ import { namespaces, networkPolicies, pods } from "#shared/api/resources.ts";
 import type { NetworkPolicy } from "#shared/api/types/networking-v1.generated.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import { stderrLog } from "#shared/client/log.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 import { startTestServer, type TestServer } from "../../test/support/apiserver.ts";
 import { canMakeNamespaces, connect, makeNamespace, type TestNamespace } from "../../test/support/namespace.ts";
-import type { IpFamily } from "../proxy/usable-values.ts";
 import { PolicySync } from "./policy-sync.ts";
 
 setDefaultTimeout(300_000);

@@ -16,7 +16,7 @@ import type { Log } from "#shared/client/log.ts";
 import { type KeyOutcome, runQueueWorker } from "#shared/client/queue-worker.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { WorkQueue } from "#shared/client/work-queue.ts";
-import type { IpFamily } from "../proxy/usable-values.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 import { isPolicyChain, isPolicySet, type PolicyState, planPolicies, policiesOf, policyChain } from "./plan.ts";
 import { type PolicyPod, policyPartOf, policyPod } from "./policy-pod.ts";
 

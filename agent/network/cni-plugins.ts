@@ -1,6 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { runChild } from "#agent/host/child-process.ts";
+import { isIpv6 } from "#shared/net/ip-family.ts";
 import { NetworkError } from "../runtime/sandbox-network.ts";
 import { type CniNetworkConfig, type CniPluginConfig, isRecord } from "./cni-config.ts";
 
@@ -65,8 +66,7 @@ export function addressesOf(result: CniResult): string[] {
   const addresses = ips.flatMap((entry: unknown) =>
     isRecord(entry) && typeof entry["address"] === "string" ? [entry["address"].replace(/\/\d+$/, "")] : [],
   );
-  const isV6 = (address: string) => address.includes(":");
-  return [...addresses.filter((address) => !isV6(address)), ...addresses.filter(isV6)];
+  return [...addresses.filter((address) => !isIpv6(address)), ...addresses.filter(isIpv6)];
 }
 
 /** What is written to a plugin's standard input. */

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
+import { isIpv6 } from "#shared/net/ip-family.ts";
 import { defaultCniConfigDirectory } from "./cni-network.ts";
 
 export interface DefaultCniConfig {
@@ -25,8 +26,8 @@ const defaultLeaseDirectory = "/run/bramble/ipam";
  * what leaves the cluster is masqueraded by one rule a board (forwarding.ts), not one a pod.
  */
 export function renderDefaultCniConfig(config: DefaultCniConfig): string {
-  const v6 = config.podCIDRs.some((cidr) => cidr.includes(":"));
-  const v4 = config.podCIDRs.some((cidr) => !cidr.includes(":"));
+  const v6 = config.podCIDRs.some(isIpv6);
+  const v4 = config.podCIDRs.some((cidr) => !isIpv6(cidr));
   const routes = [...(v4 ? [{ dst: "0.0.0.0/0" }] : []), ...(v6 ? [{ dst: "::/0" }] : [])];
   const list = {
     cniVersion: "1.0.0",

@@ -1,3 +1,4 @@
+import { familyOf, type IpFamily } from "#shared/net/ip-family.ts";
 import { CommandError, type CommandRunner } from "./command.ts";
 
 /**
@@ -8,8 +9,6 @@ import { CommandError, type CommandRunner } from "./command.ts";
  */
 const forwardChain = "BRAMBLE-FORWARD";
 const postroutingChain = "BRAMBLE-POSTROUTING";
-
-export type Family = "IPv4" | "IPv6";
 
 interface Jump {
   readonly table: string;
@@ -24,14 +23,10 @@ const jumps: readonly Jump[] = [
   { table: "nat", from: "POSTROUTING", to: postroutingChain, position: "last" },
 ];
 
-const multicast: Readonly<Record<Family, string>> = { IPv4: "224.0.0.0/4", IPv6: "ff00::/8" };
-
-function familyOf(cidr: string): Family {
-  return cidr.includes(":") ? "IPv6" : "IPv4";
-}
+const multicast: Readonly<Record<IpFamily, string>> = { IPv4: "224.0.0.0/4", IPv6: "ff00::/8" };
 
 /** Text for `iptables-restore --noflush`: replaces our chains whole and touches no other. */
-function renderForwarding(family: Family, podNetworks: readonly string[]): string {
+function renderForwarding(family: IpFamily, podNetworks: readonly string[]): string {
   const networks = podNetworks.filter((cidr) => familyOf(cidr) === family);
   const comment = (text: string) => `-m comment --comment "${text}"`;
   const forward = networks.flatMap((cidr) => [
@@ -85,11 +80,11 @@ function jumpRule(from: string, to: string): string[] {
   return [from, "-m", "comment", "--comment", "bramble: pod network", "-j", to];
 }
 
-function familiesOf(cidrs: readonly string[]): Family[] {
+function familiesOf(cidrs: readonly string[]): IpFamily[] {
   return [...new Set(cidrs.map(familyOf))];
 }
 
-function tool(family: Family, suffix: "" | "-restore" = ""): string {
+function tool(family: IpFamily, suffix: "" | "-restore" = ""): string {
   return `${family === "IPv4" ? "iptables" : "ip6tables"}${suffix}`;
 }
 

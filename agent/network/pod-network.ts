@@ -1,3 +1,4 @@
+import { familyOf, isIpv6 } from "#shared/net/ip-family.ts";
 import { findCniConfig } from "./cni-config.ts";
 import { defaultCniConfigDirectory } from "./cni-network.ts";
 import { type CommandRunner, commandRunner } from "./command.ts";
@@ -47,7 +48,7 @@ export class PodNetwork {
   async prepare(): Promise<void> {
     const { podNetworks, manageRoutes, foundSettings } = this.#options;
     if (!this.#prepared) {
-      const v6 = podNetworks.some((cidr) => cidr.includes(":"));
+      const v6 = podNetworks.some(isIpv6);
       this.#warnOnce(await prepareKernel({ v6 }, this.#run, foundSettings));
       this.#prepared = true;
     }
@@ -69,7 +70,7 @@ export class PodNetwork {
       await this.#writeCniConfig(nodes, undefined);
       return;
     }
-    const family = podNetworks[0]?.includes(":") ? "IPv6" : "IPv4";
+    const family = familyOf(podNetworks[0] ?? "");
     const plan = planRoutes(nodes, { nodeName, family, interfaces: await readInterfaces(this.#run) });
     this.#warnOnce(plan.problems);
     // Pods that are made from now on send nothing that would have to be cut up for the tunnel.
@@ -97,7 +98,7 @@ export class PodNetwork {
     if (podCIDRs.length === 0) return;
     const { found } = await findCniConfig(cniConfigDirectory ?? defaultCniConfigDirectory);
     const isOurs = found === undefined || found.config.name === networkName;
-    if (isOurs && podCIDRs.some((cidr) => cidr.includes(":"))) this.#warnOnce(await preparePodBridge(this.#run));
+    if (isOurs && podCIDRs.some(isIpv6)) this.#warnOnce(await preparePodBridge(this.#run));
     const config: DefaultCniConfig = { podCIDRs, leaseDirectory, mtu };
     await writeDefaultCniConfig(config, cniConfigDirectory);
   }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { baseAddress, type Cidr, canonicalAddress, canonicalNetwork, contains, parseCidr } from "#shared/board/cidr.ts";
+import { familyOf, type IpFamily } from "#shared/net/ip-family.ts";
 
 /** What is read of a Kubernetes Node; any Node fits. */
 export interface RoutedNode {
@@ -20,7 +21,7 @@ export interface RoutedNode {
 export interface BoardNetwork {
   readonly nodeName: string;
   /** The cluster's first family, by which boards reach each other; IPv4 if absent. */
-  readonly family?: "IPv4" | "IPv6" | undefined;
+  readonly family?: IpFamily | undefined;
   readonly interfaces: readonly BoardInterface[];
 }
 
@@ -86,7 +87,7 @@ export function planRoutes(nodes: readonly RoutedNode[], self: BoardNetwork): Ro
   const subnets = subnetsOf(self.interfaces);
   const own = nodes.find((node) => node.metadata?.name === self.nodeName);
   const family = self.family ?? "IPv4";
-  const isOfTunnel = (address: string): boolean => address.includes(":") === (family === "IPv6");
+  const isOfTunnel = (address: string): boolean => familyOf(address) === family;
   const end = own === undefined ? undefined : tunnelEnd(internalAddresses(own).filter(isOfTunnel), subnets);
   const others = nodes.filter((node) => node.metadata?.name !== self.nodeName);
   for (const node of others.sort((a, b) => nameOf(a).localeCompare(nameOf(b)))) {
@@ -136,7 +137,7 @@ function subnetsOf(interfaces: readonly BoardInterface[]): Subnet[] {
 }
 
 function directRoute(cidr: string, addresses: readonly string[], subnets: readonly Subnet[]): PlannedRoute | undefined {
-  const sameFamily = addresses.filter((address) => address.includes(":") === cidr.includes(":"));
+  const sameFamily = addresses.filter((address) => familyOf(address) === familyOf(cidr));
   for (const via of sameFamily) {
     const next = parseCidr(via);
     const subnet = next === undefined ? undefined : subnets.find(({ cidr: subnet }) => contains(subnet, next));

@@ -1,3 +1,4 @@
+import { hostNetwork, isIpv6 } from "#shared/net/ip-family.ts";
 import { isRecord } from "./cni-config.ts";
 import type { CommandRunner } from "./command.ts";
 import {
@@ -75,7 +76,7 @@ async function applyTunnel(tunnel: Tunnel | undefined, run: CommandRunner): Prom
   }
   for (const address of tunnel.addresses) {
     // Nobody else has it, and a tunnel without learning would carry no question whether somebody does.
-    const whole = address.includes(":") ? [`${address}/128`, "nodad"] : [`${address}/32`];
+    const whole = [hostNetwork(address), ...(isIpv6(address) ? ["nodad"] : [])];
     await run("ip", ["address", "replace", ...whole, "dev", tunnelDevice]);
   }
   await run("ip", ["link", "set", tunnelDevice, "up"]);
@@ -127,7 +128,7 @@ async function applyNeighbours(tunnel: Tunnel, run: CommandRunner): Promise<void
 }
 
 function family(cidr: string): string[] {
-  return cidr.includes(":") ? ["-6"] : ["-4"];
+  return isIpv6(cidr) ? ["-6"] : ["-4"];
 }
 
 /** iproute2 says nothing at all where it has nothing to list. */

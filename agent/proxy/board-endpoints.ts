@@ -3,6 +3,7 @@ import { endpointSlices, services } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Endpoint, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { Informer, InformerFactory } from "#shared/client/informer.ts";
+import { familyOf } from "#shared/net/ip-family.ts";
 import { sliceByNode } from "./slice-index.ts";
 
 /** What a board knows of a pod of its own. */
@@ -42,7 +43,7 @@ function correctedEndpoint(
   const { nodeName, targetRef, conditions = {}, addresses } = endpoint;
   if (nodeName !== view.nodeName || targetRef?.kind !== "Pod" || !targetRef.uid) return endpoint;
   const pod = view.ownPod(targetRef.uid);
-  const ip = pod?.ips.find((one) => one.includes(":") === (addressType === "IPv6"));
+  const ip = pod?.ips.find((one) => familyOf(one) === addressType);
   const moved = ip !== undefined && !(addresses ?? []).includes(ip);
   const serves = pod?.ready === true && ip !== undefined;
   const ready = conditions.terminating ? false : serves || (publishesNotReady && ip !== undefined);

@@ -2,7 +2,8 @@ import { createServer, type Server } from "node:http";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
-import { type IpFamily, isPortNumber } from "./usable-values.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
+import { isPortNumber } from "./usable-values.ts";
 
 /** What a balancer outside the cluster is told of one Service on this board. */
 export interface ServiceHealth {

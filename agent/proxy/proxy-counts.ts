@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "#shared/client/clock.ts";
 import { gaugeFamily } from "#shared/metrics/process-families.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable, exponential, HistogramTable } from "#shared/metrics/tables.ts";
-import type { IpFamily } from "./service-ports.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 
 const triggerTime = "endpoints.kubernetes.io/last-change-trigger-time";
 const labels = ["ip_family"] as const;

@@ -1,5 +1,6 @@
 import { networkInterfaces } from "node:os";
-import type { IpFamily, ServicePort } from "./service-ports.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
+import type { ServicePort } from "./service-ports.ts";
 
 export interface ProxyNetwork {
   readonly family: IpFamily;

@@ -1,9 +1,10 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointPort, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { Turn } from "#shared/client/turn.ts";
-import { type IpFamily, isPortNumber, type Protocol, protocolOf, UsableValues } from "./usable-values.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
+import { isPortNumber, type Protocol, protocolOf, UsableValues } from "./usable-values.ts";
 
-export type { IpFamily, Protocol } from "./usable-values.ts";
+export type { Protocol } from "./usable-values.ts";
 
 /** One port of one Service with the endpoints that serve it, as a rule planner needs it. */
 export interface ServicePort {

@@ -1,12 +1,7 @@
 import { canonicalAddress, canonicalNetwork } from "#shared/board/cidr.ts";
+import { familyOf, type IpFamily } from "#shared/net/ip-family.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
-export type IpFamily = "IPv4" | "IPv6";
-
-export const isFamily =
-  (family: IpFamily) =>
-  (address: string): boolean =>
-    address.includes(":") === (family === "IPv6");
 
 export const isPortNumber = (port: number): boolean => Number.isInteger(port) && port > 0 && port < 65_536;
 
@@ -58,7 +53,7 @@ export class UsableValues {
   }
 
   #ofFamily(text: string, canonical: string | undefined, what: string): string | undefined {
-    const isOfFamily = isFamily(this.family);
+    const isOfFamily = (address: string): boolean => familyOf(address) === this.family;
     if (canonical !== undefined) return isOfFamily(canonical) ? canonical : undefined;
     // What cannot be read belongs to that family of which it looks to be: it is told once.
     if (isOfFamily(text)) this.leaveOut(`${what} ${JSON.stringify(text)}`);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { ifPresentSync } from "../files/if-present.ts";
+import { familyOf, type IpFamily, isIpv6 } from "../net/ip-family.ts";
 import { contains, formatCidrAddress, parseCidr } from "./cidr.ts";
 
 /** An address of this board on one of its interfaces. */
@@ -20,7 +21,7 @@ export interface AddressOrder {
   /** Addresses with commas between them, or none; those that the board has come first, in this order. */
   readonly preferred?: string | undefined;
   /** The cluster's first family, by which boards and masters reach each other; IPv4 if absent. */
-  readonly family?: "IPv4" | "IPv6" | undefined;
+  readonly family?: IpFamily | undefined;
 }
 
 /**
@@ -76,8 +77,7 @@ export function boardAddresses(order: AddressOrder = {}): string[] {
   const named = addressesIn(preferred);
   // Read for every pod that is looked at: no file more than is needed.
   const interfaces = Object.entries(networkInterfaces()).filter(([name]) => preferred !== "" || !virtual.test(name));
-  const isOfRouter = ({ address }: { readonly address: string }): boolean =>
-    address.includes(":") && !isLinkLocal(address);
+  const isOfRouter = ({ address }: { readonly address: string }): boolean => isIpv6(address) && !isLinkLocal(address);
   const hasIpv6 = interfaces.some(([name, addresses]) => name !== "lo" && addresses?.some(isOfRouter));
   const flags = inet6Flags(hasIpv6 ? read("/proc/net/if_inet6") : "");
   const all = interfaces.flatMap(([interfaceName, addresses]) =>
@@ -103,9 +103,9 @@ export function lastingOrder<T extends { readonly address: string }>(
   flags: ReadonlyMap<string, number>,
 ): T[] {
   const isSet = ({ address }: T): boolean => ((flags.get(address) ?? 0) & addressFlags.permanent) !== 0;
-  const six = addresses.filter(({ address }) => address.includes(":")).reverse();
+  const six = addresses.filter(({ address }) => isIpv6(address)).reverse();
   return [
-    ...addresses.filter(({ address }) => !address.includes(":")),
+    ...addresses.filter(({ address }) => !isIpv6(address)),
     ...six.filter(isSet),
     ...six.filter((each) => !isSet(each)),
   ];
@@ -113,9 +113,8 @@ export function lastingOrder<T extends { readonly address: string }>(
 
 /** The main address of each family, in their order: what a pod on the host's network has, and says of its host. */
 export function mainOfEachFamily(addresses: readonly string[]): string[] {
-  const isIpv6 = (address: string): boolean => address.includes(":");
   const [main] = addresses;
-  const other = main === undefined ? undefined : addresses.find((address) => isIpv6(address) !== isIpv6(main));
+  const other = main === undefined ? undefined : addresses.find((address) => familyOf(address) !== familyOf(main));
   return [main, other].filter((address) => address !== undefined);
 }
 

@@ -1,8 +1,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { formatCidrAddress, parseCidr } from "../board/cidr.ts";
+import type { IpFamily } from "../net/ip-family.ts";
 import { ConfigError } from "./option.ts";
-
-export type IpFamily = "IPv4" | "IPv6";
 
 export interface FamilyNetwork {
   readonly family: IpFamily;

@@ -3,6 +3,7 @@ import { BlockList } from "node:net";
 import { networkInterfaces } from "node:os";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Log } from "#shared/client/log.ts";
+import { isIpv6 } from "#shared/net/ip-family.ts";
 import type { Part } from "#shared/process/parts.ts";
 import { lanAddresses, lanInterfacesV6 } from "./find-masters.ts";
 import { closeSocket, LinkListeners } from "./link-listeners.ts";
@@ -36,7 +37,7 @@ export function startAnnouncer(
     // Only the LAN is answered: who asks by its address of the link.
     if (!/^fe[89ab]/i.test(asker.address) || !mayAsk(message) || !rate.mayAnswer()) return;
     const addresses = boardAddresses({ preferred: preferredAddress(), family: "IPv6" });
-    const described = { ...own(), addresses: addresses.filter((each) => each.includes(":")) };
+    const described = { ...own(), addresses: addresses.filter(isIpv6) };
     replyTo(message, asker, described)
       .then((reply) => reply && answer(reply))
       .catch((error: unknown) => notAnswered(asker, error));
@@ -44,7 +45,7 @@ export function startAnnouncer(
   let isBound = false;
   const join = (): void => {
     // Masters listen on IPv6 where that is the cluster's first family.
-    links.follow(preferredAddress().includes(":") ? lanInterfacesV6() : []);
+    links.follow(isIpv6(preferredAddress()) ? lanInterfacesV6() : []);
     memberships.join(lanAddresses());
   };
   socket.on("error", (error) => log.warn("boards cannot find this master by mDNS", { error }));

@@ -2,6 +2,7 @@ import { createSocket } from "node:dgram";
 import { isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { isVirtualInterface } from "#shared/board/addresses.ts";
+import { udpTypeOf } from "#shared/net/ip-family.ts";
 import { type Candidate, candidatesIn, question } from "./records.ts";
 import { mdnsGroup, mdnsGroupV6, mdnsPort } from "./service-type.ts";
 
@@ -27,7 +28,7 @@ export async function findMasters(signal?: AbortSignal): Promise<Candidate[]> {
     ...lanInterfacesV6().map((name) => ({ from: "::", by: `::%${name}`, group: mdnsGroupV6(name) })),
   ];
   const sockets = links.map(({ from, by, group }) => {
-    const socket = createSocket(from.includes(":") ? "udp6" : "udp4");
+    const socket = createSocket(udpTypeOf(from));
     socket.on("message", (message) => {
       for (const candidate of candidatesIn(message))
         if (found.size < mostCandidates || found.has(candidate.url)) found.set(candidate.url, candidate);

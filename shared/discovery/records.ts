@@ -1,8 +1,10 @@
 /** How a master is found on the LAN: DNS-SD (RFC 6763) over multicast DNS (RFC 6762), as values. Nothing in it is secret, and
  *  nothing in it is believed: who asks proves a master by the hash in its token or by the CA that it trusts already. */
+
 import { isIPv4, isIPv6 } from "node:net";
 import { type Answer, decode, encode, type Packet, type StringAnswer } from "dns-packet";
 import { hostPort } from "#shared/http/host-port.ts";
+import { isIpv6 } from "#shared/net/ip-family.ts";
 import { mdnsPort, serviceType } from "./service-type.ts";
 
 const allTypes = "_services._dns-sd._udp.local";
@@ -88,9 +90,7 @@ export function answerTo(message: Uint8Array, asker: Asker, own: Announcement): 
         data: { port: own.httpsPort, target, priority: 0, weight: 0 },
       },
       { name: instance, type: "TXT", ttl, flush, data: text },
-      ...own.addresses.map(
-        (data) => ({ name: target, type: data.includes(":") ? "AAAA" : "A", ttl, flush, data }) as const,
-      ),
+      ...own.addresses.map((data) => ({ name: target, type: isIpv6(data) ? "AAAA" : "A", ttl, flush, data }) as const),
     ],
   };
   const wantsUnicast = asked.every((each) => String(each.class) === unicastIn);

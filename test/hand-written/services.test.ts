@@ -13,12 +13,12 @@ import { correctedSlice } from "#agent/proxy/board-endpoints.ts";
 import { serviceHealth } from "#agent/proxy/health-checks.ts";
 import { IptablesMode } from "#agent/proxy/iptables/iptables-mode.ts";
 import { ServicePortCache } from "#agent/proxy/service-ports.ts";
-import type { IpFamily } from "#agent/proxy/usable-values.ts";
 import { planPortals } from "#agent/proxy/userspace/portals.ts";
 import type { Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { Ingress, NetworkPolicy } from "#shared/api/types/networking-v1.generated.ts";
 import { silentLog } from "#shared/client/log.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 import { canMakeNamespaces, makeNamespace, type TestNamespace } from "../support/namespace.ts";
 import { type OddVariant, oddVariants } from "./odd-fields.ts";
 

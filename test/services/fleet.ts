@@ -2,8 +2,8 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { IpFamily } from "#agent/proxy/service-ports.ts";
 import type { ProxyModeName } from "#agent/proxy/service-proxy.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 import { makeNamespace, type TestNamespace } from "../support/namespace.ts";
 
 /** A process of ours in a namespace, asked and answering by lines of JSON. */

@@ -2,9 +2,11 @@
  * A pod or a client of the service contract, in a network namespace of its own: `bun peer.ts NAME ADDRESS…`. It serves TCP
  * and UDP at port 8080 of its addresses (`NAME CLIENT`, then an echo), and does what lines of JSON on its input ask for.
  */
+
 import { createSocket } from "node:dgram";
 import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import { udpTypeOf } from "#shared/net/ip-family.ts";
 
 /** What a peer is asked to do; each is answered by one line of the same `id`. */
 export type PeerRequest = { readonly id: number } & (
@@ -40,7 +42,7 @@ function serve(name: string, address: string): void {
     socket.on("data", (data: Buffer) => void socket.write(data));
     socket.on("end", () => socket.end("bye\n"));
   }).listen(servedPort, address);
-  const udp = createSocket(address.includes(":") ? "udp6" : "udp4");
+  const udp = createSocket(udpTypeOf(address));
   udp.on("message", (_message, from) => udp.send(`${name} ${from.address}\n`, from.port, from.address));
   udp.bind(servedPort, address);
 }
@@ -68,7 +70,7 @@ function askTcp(ip: string, port: number, wait_ms: number): Promise<Outcome> {
 
 function askUdp(ip: string, port: number, wait_ms: number, from = 0): Promise<Outcome> {
   return new Promise((resolve) => {
-    const socket = createSocket(ip.includes(":") ? "udp6" : "udp4");
+    const socket = createSocket(udpTypeOf(ip));
     const give = (outcome: Outcome): void => {
       clearTimeout(timer);
       resolve(outcome);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { IpFamily } from "#agent/proxy/service-ports.ts";
 import type { ProxyModeName } from "#agent/proxy/service-proxy.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 import { Fleet, places } from "./fleet.ts";
 
 type Place = "a" | "b" | "remote";

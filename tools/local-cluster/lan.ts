@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isIpv6 } from "#shared/net/ip-family.ts";
 import { attempt, run } from "./run.ts";
 
 /**
@@ -11,16 +12,15 @@ export interface Lan {
   readonly prefix: string;
 }
 
-const isV6 = (text: string): boolean => text.includes(":");
 /** The LAN's n-th machine: `10.1.2.11`, or `fd00:0:0:2::11` with the same digits. */
-export const addressIn = (prefix: string, n: number): string => `${prefix}${isV6(prefix) ? "::" : "."}${n}`;
-const networkOf = (prefix: string): string => (isV6(prefix) ? `${prefix}::/64` : `${prefix}.0/24`);
+export const addressIn = (prefix: string, n: number): string => `${prefix}${isIpv6(prefix) ? "::" : "."}${n}`;
+const networkOf = (prefix: string): string => (isIpv6(prefix) ? `${prefix}::/64` : `${prefix}.0/24`);
 /** As `ip address` takes it. IPv6 would look for who else has the address for a second, in which it cannot be used. */
-const asInterface = (address: string): string[] => (isV6(address) ? [`${address}/64`, "nodad"] : [`${address}/24`]);
+const asInterface = (address: string): string[] => (isIpv6(address) ? [`${address}/64`, "nodad"] : [`${address}/24`]);
 const gatewayOf = (prefix: string): string => addressIn(prefix, 254);
 /** The prefix in which an address is. */
 const prefixOf = (address: string): string =>
-  isV6(address) ? (address.split("::")[0] ?? "") : address.split(".").slice(0, 3).join(".");
+  isIpv6(address) ? (address.split("::")[0] ?? "") : address.split(".").slice(0, 3).join(".");
 
 /** The namespace with the LAN's bridge. */
 export const lanNamespace = (lan: Lan): string => `${lan.cluster}-lan`;
@@ -58,7 +58,7 @@ function joinSubnet(lan: Lan, subnet: string): void {
   const namespace = lanNamespace(lan);
   ip(namespace, "addr", "replace", ...asInterface(gatewayOf(subnet)), "dev", "lan");
   // Boards of both subnets are on one wire, but are not to find that out. (In IPv6 those that forward do not listen.)
-  const settings = isV6(subnet)
+  const settings = isIpv6(subnet)
     ? ["ipv6.conf.all.forwarding=1"]
     : ["ipv4.ip_forward=1", "ipv4.conf.all.send_redirects=0", "ipv4.conf.lan.send_redirects=0"];
   for (const setting of settings) run(["ip", "netns", "exec", namespace, "sysctl", "-qw", `net.${setting}`]);
@@ -104,7 +104,7 @@ export function plugInGuest(lan: Lan, board: string): void {
 
 /** A board keeps its hardware address when it loses power: its neighbours find it at once when it is back. */
 export function hardwareAddress(address: string): string {
-  const own = isV6(address)
+  const own = isIpv6(address)
     ? createHash("sha256").update(address).digest().subarray(0, 4)
     : Buffer.from(address.split(".").map(Number));
   const bytes = [...own].map((byte) => byte.toString(16).padStart(2, "0"));

@@ -1,6 +1,7 @@
 import type { ContainerStatus, SandboxStatus } from "#agent/runtime/runtime.ts";
 import type { Container, ResourceRequirements } from "#shared/api/types/core-v1.generated.ts";
 import { mainOfEachFamily } from "#shared/board/addresses.ts";
+import { familyOf } from "#shared/net/ip-family.ts";
 import type { BackOffEntry } from "../back-off.ts";
 
 export type ProbeResult = "success" | "failure" | "unknown";
@@ -37,8 +38,8 @@ export function readySandbox(observed: Pick<ObservedPod, "sandboxes">): SandboxS
 
 /** A pod's addresses as its status has them: one of each family, its board's main family first (upstream's sortPodIPs). */
 export function inOrderOfHost(ips: readonly string[], hostIPs: readonly string[]): readonly string[] {
-  const isIpv6 = hostIPs[0]?.includes(":");
-  const first = ips.filter((ip) => ip.includes(":") === isIpv6);
+  const [hostIP] = hostIPs;
+  const first = ips.filter((ip) => hostIP !== undefined && familyOf(ip) === familyOf(hostIP));
   return mainOfEachFamily([...first, ...ips.filter((ip) => !first.includes(ip))]);
 }
 

@@ -1,5 +1,6 @@
 import { IptablesError, runProgram } from "node-iptables";
-import type { IpFamily, ServicePort } from "../service-ports.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
+import type { ServicePort } from "../service-ports.ts";
 
 /** A UDP flow as the kernel tracks it. */
 export interface TrackedFlow {

@@ -1,5 +1,6 @@
 import { commentText, nameHash, type Rule } from "node-iptables";
 import { hostPort } from "#shared/http/host-port.ts";
+import { hostNetwork } from "#shared/net/ip-family.ts";
 import type { ProxyNetwork } from "../proxy-mode.ts";
 import type { Endpoint, ServicePort } from "../service-ports.ts";
 
@@ -11,7 +12,6 @@ const match = (protocol: string, port: number): string[] => {
   const name = protocol.toLowerCase();
   return ["-p", name, "-m", name, "--dport", String(port)];
 };
-const host = (ip: string): string => (ip.includes(":") ? `${ip}/128` : `${ip}/32`);
 
 /** The rules of one Service port: chains of its own, and what it adds to the chains that all share. */
 export interface PortRules {
@@ -67,7 +67,7 @@ function addInternal(draft: Draft, port: ServicePort): void {
     ...comment(`${port.id} cluster IP`),
     ...match(port.protocol, port.port),
     "-d",
-    host(port.clusterIp),
+    hostNetwork(port.clusterIp),
   ];
   if (endpoints.length > 0)
     draft.services.push([...toClusterIp, "-j", port.internalLocal ? names.local : names.cluster]);
@@ -80,7 +80,7 @@ function addExternal(draft: Draft, port: ServicePort, network: ProxyNetwork): vo
   const entrances = [...port.externalIps, ...port.loadBalancerIps].map((ip) => [
     ...match(port.protocol, port.port),
     "-d",
-    host(ip),
+    hostNetwork(ip),
   ]);
   const nodePort = port.nodePort === undefined ? undefined : match(port.protocol, port.nodePort);
   if (port.hasAnyEndpoint) {
@@ -137,7 +137,7 @@ function addBalancer(
       network.clusterCidr,
       ...match(port.protocol, port.port),
       "-d",
-      host(port.clusterIp),
+      hostNetwork(port.clusterIp),
       "-j",
       "KUBE-MARK-MASQ",
     ]);
@@ -171,7 +171,7 @@ function addBalancer(
     const protocol = port.protocol.toLowerCase();
     nat.set(name, [
       // Hairpin: a pod that reaches itself through its Service must see another source.
-      [...comment(port.id), "-s", host(endpoint.ip), "-j", "KUBE-MARK-MASQ"],
+      [...comment(port.id), "-s", hostNetwork(endpoint.ip), "-j", "KUBE-MARK-MASQ"],
       [...comment(port.id), ...remember, "-p", protocol, "-m", protocol, "-j", "DNAT", "--to-destination", address],
     ]);
   }

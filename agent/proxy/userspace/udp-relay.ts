@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from "node:dgram";
+import { udpTypeOf } from "#shared/net/ip-family.ts";
 import { sendDatagram } from "../../send-datagram.ts";
 import type { Endpoint } from "../service-ports.ts";
 import type { RelayTargets } from "./tcp-relay.ts";
@@ -26,7 +27,7 @@ export class UdpRelay {
 
   /** Rejects when the port is taken. */
   static async listen(address: string, port: number, targets: RelayTargets): Promise<UdpRelay> {
-    const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+    const socket = createSocket(udpTypeOf(address));
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
       socket.bind(port, address, () => {
@@ -64,7 +65,7 @@ export class UdpRelay {
     if (!endpoint) return undefined;
     const [oldest] = this.flows.keys();
     if (this.flows.size >= mostFlows && oldest !== undefined) this.end(oldest);
-    const socket = createSocket(endpoint.ip.includes(":") ? "udp6" : "udp4");
+    const socket = createSocket(udpTypeOf(endpoint.ip));
     socket.on("error", () => this.end(key));
     socket.on("message", (answer, from) => {
       if (from.address !== endpoint.ip || from.port !== endpoint.port) return;

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { type Iptables, type Ruleset, renderBatches } from "node-iptables";
 import { type Cidr, contains, parseCidr } from "#shared/board/cidr.ts";
 import type { Log } from "#shared/client/log.ts";
+import { hostNetwork, isIpv6 } from "#shared/net/ip-family.ts";
 import { proxyIptables } from "../iptables/iptables-mode.ts";
 import { isProxyChain, proxyHooks, removeHooks, userspaceHooks } from "../iptables/shared-rules.ts";
 import { boardIps, type ProxyMode, type ProxyNetwork, relayAddress, withRanges } from "../proxy-mode.ts";
@@ -61,8 +62,9 @@ export class UserspaceMode implements ProxyMode {
   private async putAddress(): Promise<void> {
     const address = relayAddress[this.options.network.family];
     // IPv6 looks for who else has an address before anybody may listen there; on `lo` nobody has.
-    const words = address.includes(":") ? [`${address}/128`, "dev", "lo", "nodad"] : [`${address}/32`, "dev", "lo"];
-    await promisify(execFile)("ip", ["address", "replace", ...words, "scope", "host"]);
+    const atOnce = isIpv6(address) ? ["nodad"] : [];
+    const words = [hostNetwork(address), "dev", "lo", ...atOnce, "scope", "host"];
+    await promisify(execFile)("ip", ["address", "replace", ...words]);
   }
 
   /** New relays listen before rules lead to them; old ones are closed after. */

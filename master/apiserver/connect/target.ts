@@ -3,6 +3,7 @@ import { badRequest, notFound, serviceUnavailable } from "#shared/api/errors.ts"
 import { endpointSlices, nodes, pods, services } from "#shared/api/resources.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { Node, ObjectReference, Pod } from "#shared/api/types/core-v1.generated.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 
@@ -79,7 +80,7 @@ export function podTarget(reader: ResourceReader, namespace: string, text: strin
   const node = boardOf(pod);
   const first = pod.spec?.containers.flatMap((container) => container.ports ?? [])[0]?.containerPort;
   const number = port === "" ? (first ?? 80) : portNumber(port);
-  return { node, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostHeader(ip, number) };
+  return { node, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostPort(ip, number) };
 }
 
 /** Where the API server itself reaches a Service, for webhooks and aggregated servers: whoever made its endpoints decides. */
@@ -177,7 +178,7 @@ const tcpTarget = (node: string, scheme: ProxyName["scheme"], { ip, port }: Endp
   node,
   target: { kind: "tcp", host: ip, port },
   scheme,
-  host: hostHeader(ip, port),
+  host: hostPort(ip, port),
 });
 
 /** The same for a node: its kubelet, or another port of the board. */
@@ -188,10 +189,10 @@ export function nodeTarget(reader: ResourceReader, text: string): ConnectTarget 
   const own = node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10_250;
   const number = port === "" ? own : portNumber(port);
   const ip = internalIp(node);
-  if (number === own) return { node: name, target: { kind: "kubelet" }, scheme: "http", host: hostHeader(ip, number) };
+  if (number === own) return { node: name, target: { kind: "kubelet" }, scheme: "http", host: hostPort(ip, number) };
   // The Node is its board's own word.
   if (!isReachable(ip)) throw badRequest("address not allowed");
-  return { node: name, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostHeader(ip, number) };
+  return { node: name, target: { kind: "tcp", host: ip, port: number }, scheme, host: hostPort(ip, number) };
 }
 
 const unreachable = new BlockList();
@@ -223,6 +224,5 @@ function portNumber(text: string): number {
   return port;
 }
 
-const hostHeader = (ip: string, port: number): string => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
 const names = (containers: readonly { readonly name: string }[]): string =>
   containers.map((container) => container.name).join(" ");

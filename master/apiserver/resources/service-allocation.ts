@@ -8,7 +8,8 @@ import { internalError, invalid, type StatusError } from "#shared/api/errors.ts"
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
-import type { FamilyNetwork, IpFamily } from "#shared/config/networks.ts";
+import type { FamilyNetwork } from "#shared/config/networks.ts";
+import { familyOf, type IpFamily } from "#shared/net/ip-family.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission/admission.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import {
@@ -22,7 +23,7 @@ import {
   wantsNodePorts,
 } from "./core/service/families.ts";
 import { validateClusterIPs } from "./core/service/validate.ts";
-import { addressFamily, FamilyPools, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
+import { FamilyPools, PoolFullError, PortPool, type Reservations } from "./service-pools.ts";
 import { followForeignAddresses, followServiceCIDRs } from "./service-ranges.ts";
 import type { SharedReservations } from "./shared-reservations.ts";
 import { collect, type Field } from "./validation/field.ts";
@@ -151,7 +152,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     this.#addresses.release(held);
     this.#ports.release(held);
     const others: Reservations = { owner: elsewhere, dryRun: false, addresses: [], ports: [] };
-    for (const address of addresses) this.#addresses.take(addressFamily(address), address, others);
+    for (const address of addresses) this.#addresses.take(familyOf(address), address, others);
     for (const port of ports) this.#ports.take(port, others);
   }
 
@@ -196,7 +197,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     for (const [index, address] of (spec.clusterIPs ?? []).entries()) {
       if (address === "None") break;
       if (index < (spec.ipFamilies?.length ?? 0)) continue;
-      const family = addressFamily(address);
+      const family = familyOf(address);
       if (families.includes(family)) spec.ipFamilies = [...(spec.ipFamilies ?? []), family];
       else field.at("clusterIPs").index(index).invalid(spec.clusterIPs, `${family} is not configured on this cluster`);
     }

@@ -1,6 +1,8 @@
 /** What can be given out once: addresses and ports. Each pool knows what visible objects hold, and what is reserved for
  *  writes under way. */
-import type { FamilyNetwork, IpFamily } from "#shared/config/networks.ts";
+
+import type { FamilyNetwork } from "#shared/config/networks.ts";
+import { familyOf, type IpFamily } from "#shared/net/ip-family.ts";
 import {
   type Address,
   type AddressRange,
@@ -242,12 +244,12 @@ export class FamilyPools {
 
   /** Ranges of any family; those of a family that the cluster has not give nothing. */
   setRanges(cidrs: readonly string[]): void {
-    for (const [family, pool] of this.#pools) pool.setRanges(cidrs.filter((cidr) => addressFamily(cidr) === family));
+    for (const [family, pool] of this.#pools) pool.setRanges(cidrs.filter((cidr) => familyOf(cidr) === family));
   }
 
   /** An address that is in use outside of Services, or no longer. */
   setForeign(address: string, use: "in use" | "free"): void {
-    const pool = this.#pools.get(addressFamily(address));
+    const pool = this.#pools.get(familyOf(address));
     if (use === "in use") pool?.keepFromServices(address);
     else pool?.leaveToServices(address);
   }
@@ -263,7 +265,7 @@ export class FamilyPools {
     // One address has many spellings; pools know the canonical one.
     const known = addresses.flatMap((text) => parseAddress(text) ?? []).map(formatAddress);
     for (const [family, pool] of this.#pools) {
-      const own = known.filter((address) => addressFamily(address) === family);
+      const own = known.filter((address) => familyOf(address) === family);
       pool.settle(owner, own);
     }
   }
@@ -273,8 +275,6 @@ export class FamilyPools {
     held.addresses.length = 0;
   }
 }
-
-export const addressFamily = (address: string): IpFamily => (address.includes(":") ? "IPv6" : "IPv4");
 
 /** Node ports. */
 export class PortPool extends Pool {

@@ -1,5 +1,6 @@
 import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { Endpoint, EndpointPort } from "#shared/api/types/discovery-v1.generated.ts";
+import { familyOf } from "#shared/net/ip-family.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { isPodReady } from "../pod-condition.ts";
 import { addressesOf, hasHostname, mayBeEndpoint, portOnPod } from "./service-pods.ts";
@@ -27,7 +28,7 @@ export function endpointGroups(
     if (!mayBeEndpoint(pod, "with terminating")) continue;
     const ports = portsOn(pod, service);
     for (const addressType of addressTypesOf(service)) {
-      const addresses = addressesOf(pod).filter((ip) => ip.includes(":") === (addressType === "IPv6"));
+      const addresses = addressesOf(pod).filter((ip) => familyOf(ip) === addressType);
       if (addresses.length === 0) continue;
       const key = `${addressType} ${ports.map(canonicalText).sort().join(" ")}`;
       const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
@@ -81,5 +82,5 @@ function hintsOf({ spec }: Service, zone: string | undefined, nodeName: string |
 export function addressTypesOf({ spec }: Service): Set<string> {
   const families = (spec?.ipFamilies ?? []).filter((family) => family === "IPv4" || family === "IPv6");
   if (families.length > 0) return new Set(families);
-  return new Set([spec?.clusterIP?.includes(":") ? "IPv6" : "IPv4"]);
+  return new Set([familyOf(spec?.clusterIP ?? "")]);
 }

@@ -10,6 +10,7 @@ import {
 import { controllerReference } from "#shared/client/controller-ref.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { WrittenVersions } from "#shared/client/written-versions.ts";
+import { isIpv6 } from "#shared/net/ip-family.ts";
 import { repackSubsets } from "./repack-subsets.ts";
 import { type EndpointGroup, planSlices } from "./slice-plan.ts";
 import {
@@ -114,7 +115,7 @@ export function groupsOf({ subsets = [] }: Endpoints): {
     const byFamily = new Map<string, Endpoint[]>();
     let count = 0;
     for (const { address, ready } of addressesOf(subset)) {
-      const addressType = ipv4.test(address.ip) ? "IPv4" : address.ip.includes(":") ? "IPv6" : undefined;
+      const addressType = ipv4.test(address.ip) ? "IPv4" : isIpv6(address.ip) ? "IPv6" : undefined;
       if (!addressType) invalid++;
       else if (count >= mostInSubset) skipped++;
       else {

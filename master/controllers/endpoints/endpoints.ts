@@ -17,6 +17,7 @@ import {
   isNamespaceTerminating,
   watching,
 } from "#shared/client/controller.ts";
+import { familyOf } from "#shared/net/ip-family.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { isPodReady } from "../pod-condition.ts";
 import { repackSubsets } from "./repack-subsets.ts";
@@ -137,12 +138,13 @@ export function endpointsOf(
 }
 
 function subsetsOf(service: Service, selected: readonly Pod[]): EndpointSubset[] {
-  const wantsIpv6 = service.spec?.ipFamilies?.[0] === "IPv6" || (service.spec?.clusterIP ?? "").includes(":");
+  const { ipFamilies, clusterIP = "" } = service.spec ?? {};
+  const family = ipFamilies?.[0] === "IPv6" ? "IPv6" : familyOf(clusterIP);
   const publish = service.spec?.publishNotReadyAddresses === true;
   const subsets: EndpointSubset[] = [];
   for (const pod of selected) {
     if (!mayBeEndpoint(pod, publish ? "with terminating" : "without terminating")) continue;
-    const ip = addressesOf(pod).find((one) => one.includes(":") === wantsIpv6);
+    const ip = addressesOf(pod).find((one) => familyOf(one) === family);
     if (!ip) continue;
     const ports = portsOn(pod, service);
     if (ports.length === 0 && !((service.spec?.ports ?? []).length === 0 && isHeadless(service))) continue;

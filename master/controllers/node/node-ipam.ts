@@ -1,7 +1,8 @@
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
-import { type IpFamily, parseNetworks } from "#shared/config/networks.ts";
+import { parseNetworks } from "#shared/config/networks.ts";
+import type { IpFamily } from "#shared/net/ip-family.ts";
 import { formatAddress, parseRange } from "../../apiserver/resources/validation/addresses.ts";
 import { nodeReference } from "./node-reference.ts";
 

@@ -11,6 +11,7 @@ import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { IPAddress } from "#shared/api/types/networking-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
+import { familyOf } from "#shared/net/ip-family.ts";
 import { formatAddress, parseAddress } from "../../apiserver/resources/validation/addresses.ts";
 
 /** The addresses that a Service holds, as IPAddress objects are named. */
@@ -28,7 +29,7 @@ export function addressObject(name: string, { metadata }: Service): IPAddress {
     kind: "IPAddress",
     metadata: {
       name,
-      labels: { [ipFamilyLabel]: name.includes(":") ? "IPv6" : "IPv4", [managedByLabel]: serviceAddressManager },
+      labels: { [ipFamilyLabel]: familyOf(name), [managedByLabel]: serviceAddressManager },
     },
     spec: {
       parentRef: { group: "", resource: "services", namespace: metadata.namespace ?? "", name: metadata.name ?? "" },

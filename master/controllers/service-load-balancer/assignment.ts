@@ -1,5 +1,6 @@
 import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { familyOf } from "#shared/net/ip-family.ts";
 
 /** `spec.loadBalancerClass` of Services that ask for the boards by name; those without a class get them too. */
 const boardLoadBalancerClass = "bramble.dev/board";
@@ -67,7 +68,7 @@ function ipsOf(service: Service, boards: readonly Node[], slicesOf: AssignmentIn
   const families = spec.ipFamilies ?? ["IPv4"];
   return chosen
     .flatMap(boardIps)
-    .filter((ip) => families.includes(ip.includes(":") ? "IPv6" : "IPv4"))
+    .filter((ip) => families.includes(familyOf(ip)))
     .sort();
 }
 

@@ -1,6 +1,7 @@
 import type { FieldError } from "#shared/api/errors.ts";
 import { endpoints as endpointsRef } from "#shared/api/resources.ts";
 import type { EndpointAddress, EndpointPort, Endpoints } from "#shared/api/types/core-v1.generated.ts";
+import { hostPort } from "#shared/http/host-port.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, listWithMore, nameColumn } from "../columns.ts";
 import { validateAddress, validateEndpointAddress } from "../validation/addresses.ts";
@@ -8,8 +9,6 @@ import { collect, type Field, requiredOneOf, semanticEqual } from "../validation
 import { isDns1123Label, isDns1123Subdomain, isPortNumber, isQualifiedName } from "../validation/names.ts";
 import { protocols } from "../validation/ports.ts";
 import { addressWarnings } from "../validation/warned-values.ts";
-
-const hostPort = (ip: string, port: number): string => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
 
 function addresses({ subsets }: Endpoints): string {
   if (!subsets?.length) return "<none>";
