@@ -16,7 +16,7 @@ import { tellOfStart } from "./proxy/starting-event.ts";
 
 /** `bramble proxy`: this board's service proxy in a process of its own. Rules stay when it ends. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
-  const log = stderrLog(settings.logLevel);
+  const log = stderrLog((settings.v ?? 0) >= 4 ? "debug" : settings.logLevel);
   const parts = new Parts(log);
   const name = (settings.hostnameOverride || hostname()).trim().toLowerCase();
   const { client, informers } = await componentAccess("kube-proxy", settings, parts, log);

@@ -1,28 +1,35 @@
 import { hostname } from "node:os";
-import { forbidden } from "#shared/api/errors.ts";
+import { forbidden, StatusError } from "#shared/api/errors.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { GivenCredentials } from "#shared/config/given-credentials.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { hostPort } from "#shared/http/host-port.ts";
 import { watchConnection } from "#shared/net/connection-watch.ts";
 import { tunnelLimits, tunnelPath } from "#shared/tunnel/tunnel.ts";
+import { readAdmissionConfiguration } from "./apiserver/admission/admission-configuration.ts";
+import { pluginChoiceOf } from "./apiserver/admission/plugin-choice.ts";
 import { auditorOf } from "./apiserver/audit/auditor.ts";
 import type { ConfiguredAuthentication } from "./apiserver/authn/authentication-configuration.ts";
+import { fileTokensOf } from "./apiserver/authn/file-tokens.ts";
 import {
   type FollowedFrontProxyTrust,
   type FrontProxyTrust,
   frontProxyTrustOf,
 } from "./apiserver/authn/front-proxy-trust.ts";
 import { OidcTokens, oidcSettingsOf } from "./apiserver/authn/oidc-token.ts";
-import { clusterIssuer, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import { issuerOf, type ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import { tokenLifetimesOf } from "./apiserver/authn/token-request.ts";
 import { webhookTokensOf } from "./apiserver/authn/webhook-token.ts";
 import { authorizationOf } from "./apiserver/authz/authorization.ts";
 import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
 import { connectHandlers } from "./apiserver/connect/handlers.ts";
+import { KubeletCalls } from "./apiserver/connect/kubelet-calls.ts";
 import { Extensions } from "./apiserver/extensions/extensions.ts";
 import { HttpsTransport, type TransportCertificates } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
+import type { ResourceReader } from "./apiserver/registry/reader.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
 import { servedDeclarations } from "./apiserver/resources/runtime-config.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
@@ -42,12 +49,13 @@ import { nodeNameFrom } from "./join/node-name.ts";
 import { renewalPaths } from "./join/renewal-path.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
 import { listenAddress, parsePortRange } from "./networks.ts";
+import { readNamedFile } from "./pki/given-credentials.ts";
 import type { MasterKeys } from "./pki/master-keys.ts";
-import { type MasterPki, serverCredentials } from "./pki/master-pki.ts";
+import type { MasterPki } from "./pki/master-pki.ts";
 import type { Store } from "./store/store.ts";
 
 export interface ApiServerSetup {
-  readonly settings: MasterSettings;
+  readonly settings: MasterSettings & Partial<GivenCredentials>;
   readonly store: Store;
   readonly keys: MasterKeys;
   /** Where this master is reached, at the moment. */
@@ -70,7 +78,12 @@ export interface RunningApiServer {
 /** Puts the API server together: registry, guards, ways to boards and pods, HTTPS. */
 export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiServer> {
   const { settings, store, keys, log } = setup;
-  const dialer = new BoardDialer(log.named("tunnel"));
+  let reader: ResourceReader | undefined;
+  const dialer = new BoardDialer(
+    log.named("tunnel"),
+    undefined,
+    kubeletCallsOf(setup, () => reader),
+  );
   const access = await accessOf(setup);
   const { issuer, frontProxies } = access;
   const auditor = auditorOf(settings, log.named("audit"));
@@ -82,6 +95,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     report,
     declarations: servedDeclarations(settings.runtimeConfig),
     guards: (parts) => {
+      reader = parts.reader;
       built = guardPartsOf(setup, access, dialer, parts);
       return guardsOf(setup, built, dialer, parts);
     },
@@ -119,25 +133,54 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   };
 }
 
+/** Undefined where the settings do not say what is shown to kubelets. */
+function kubeletCallsOf({ settings, keys }: ApiServerSetup, reader: () => ResourceReader | undefined) {
+  const { kubeletClientCertificate, kubeletCertificateAuthority, kubeletPreferredAddressTypes = [] } = settings;
+  if (!kubeletClientCertificate) return undefined;
+  const authorities = (path: string): string => readNamedFile("kubelet-certificate-authority", path);
+  // What is missing is said before anything runs.
+  if (kubeletCertificateAuthority) authorities(kubeletCertificateAuthority);
+  return new KubeletCalls({
+    reader: () => {
+      const found = reader();
+      if (!found) throw new StatusError("ServiceUnavailable", "the API server is starting");
+      return found;
+    },
+    credentials: () => {
+      const { certificatePem: cert, keyPem: key } = keys.current.certificates.kubeletClient;
+      return { cert, key };
+    },
+    authorities: kubeletCertificateAuthority ? () => authorities(kubeletCertificateAuthority) : undefined,
+    addressTypes: kubeletPreferredAddressTypes,
+  });
+}
+
 type Access = Awaited<ReturnType<typeof accessOf>>;
 
 /** By what it is known who asks and what they may do, as the settings have it. */
 async function accessOf({ settings, keys, log }: ApiServerSetup) {
   const authentication = log.named("authentication");
-  const issuer = clusterIssuer(settings.clusterDomain, keys.current.authorities.serviceAccountKeys);
+  const issuer = issuerOf(settings, keys.current.authorities.serviceAccountKeys);
   const oidc = oidcSettingsOf(settings);
   const configured = await configuredAuthentication(settings, issuer.issuer, log);
   const webhookTokens = webhookTokensOf(settings, issuer.apiAudiences, authentication);
   return {
     issuer,
     configured,
+    admissionPlugins: {
+      choice: pluginChoiceOf(settings),
+      allowsPrivileged: settings.allowPrivileged,
+      configurations: readAdmissionConfiguration(settings.admissionControlConfigFile),
+    },
     /** Beside those of service accounts and of joining boards. */
-    moreTokens: [oidc && new OidcTokens(oidc), configured, webhookTokens].filter((each) => each !== undefined),
+    moreTokens: [fileTokensOf(settings), oidc && new OidcTokens(oidc), configured, webhookTokens].filter(
+      (each) => each !== undefined,
+    ),
     authorization: await authorizationOf(settings, log.named("authorization")),
     frontProxies: frontProxyTrustOf({
       settings,
       own: {
-        clients: () => keys.current.authorities.trusted,
+        clients: () => keys.current.door.ca,
         frontProxies: () => keys.current.authorities.frontProxyTrusted,
       },
       log: authentication,
@@ -155,11 +198,12 @@ interface GuardParts {
 /** Who is let in, and what people add to the API: each asks the other. */
 function guardPartsOf(
   setup: ApiServerSetup,
-  { issuer, configured, moreTokens, authorization, frontProxies }: Access,
+  access: Access,
   dialer: BoardDialer,
   { reader, resources, client }: ServerParts,
 ): GuardParts {
   const { settings, store, keys, log } = setup;
+  const { issuer, configured, moreTokens, authorization, frontProxies } = access;
   const allocation = new ServiceAllocation({
     reader,
     serviceRanges: parseNetworks("service-cidr", settings.serviceCidr),
@@ -181,13 +225,17 @@ function guardPartsOf(
     moreTokens,
     authorization,
     frontProxies,
-    allowsAnonymous: configured && ((path) => configured.allowsAnonymous(path)),
+    allowsAnonymous: settings.anonymousAuth ? configured && ((path) => configured.allowsAnonymous(path)) : () => false,
+    takesBootstrapTokens: settings.enableBootstrapTokenAuth,
+    tokenLifetimes: tokenLifetimesOf(settings),
     client: () => client(apiServerUser),
     externalAddress: () => externalAddressOf(setup),
     tolerationSeconds: {
-      notReady_s: settings.defaultTolerationSeconds,
-      unreachable_s: settings.defaultTolerationSeconds,
+      notReady_s: settings.defaultNotReadyTolerationSeconds ?? settings.defaultTolerationSeconds,
+      unreachable_s: settings.defaultUnreachableTolerationSeconds ?? settings.defaultTolerationSeconds,
     },
+    resources,
+    admissionPlugins: access.admissionPlugins,
     admissionExtensions: [allocation, ...extensions.admission],
   });
   return { security, extensions };
@@ -271,7 +319,7 @@ async function configuredAuthentication(
 }
 
 function transportCertificates(pki: MasterPki, frontProxies: FrontProxyTrust): TransportCertificates {
-  const { ca, cert, key } = serverCredentials(pki);
+  const { ca, cert, key } = pki.door;
   return { certificate: cert, key, authorities: { clients: ca, frontProxies: frontProxies.authorities() } };
 }
 

@@ -1,20 +1,23 @@
 /** What acts on the cluster's state beside the API server: each is a client of it, in this process or in another. */
 import { hostname } from "node:os";
 import type { Client } from "#shared/client/client.ts";
-import { runController } from "#shared/client/controller.ts";
+import { type ControllerDefinition, runController } from "#shared/client/controller.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { AutoscalingValues } from "#shared/config/autoscaling-options.ts";
+import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
+import { type ConcurrencyValues, type ControllerValues, concurrencies } from "#shared/config/controller-settings.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
-import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import type { SigningAuthority } from "./controllers/certificates/signer.ts";
+import { choiceOfControllers } from "./controllers/chosen-controllers.ts";
 import {
   type AutoscalingSettings,
   usualAutoscaling,
 } from "./controllers/horizontal-pod-autoscaler/autoscaling-settings.ts";
-import { ControllerManager } from "./controllers/manager.ts";
+import { ControllerManager, type Service } from "./controllers/manager.ts";
 import { volumeFamiliesOf } from "./controllers/persistent-volume/volume-families.ts";
 import { secretTokens } from "./controllers/service-account-token.ts";
 import { serviceAddresses } from "./controllers/service-cidr/service-addresses.ts";
@@ -39,12 +42,18 @@ export type ControllerSettings = Pick<
   | "ingressHttpPort"
   | "ingressHttpsPort"
 > &
-  Partial<Pick<MasterSettings, "tlsSan"> & AutoscalingValues>;
+  Partial<
+    Pick<MasterSettings, "tlsSan"> &
+      AutoscalingValues &
+      ControllerValues &
+      ConcurrencyValues &
+      Pick<ControllerManagerSettings, "allocateNodeCidrs" | "serviceClusterIpRange">
+  >;
 
 export interface ControllerManagerSetup {
   readonly settings: ControllerSettings;
   /** Signs certificates; asked whenever there is one to sign. */
-  readonly ca: () => KeyAndCertificate;
+  readonly ca: SigningAuthority;
   /** What is published to namespaces, PEM. */
   readonly rootCa: () => string;
   /** Signs the tokens of Secrets for service accounts; absent: such Secrets stay empty. */
@@ -73,23 +82,48 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     helm: settings.disable.includes("helm-controller")
       ? undefined
       : { image: settings.helmJobImage, httpsPort: settings.httpsPort },
+    tuning: settings,
     localStoragePath: settings.disable.includes("local-storage") ? undefined : settings.defaultLocalStoragePath,
   });
-  const all = [...controllers, ...workloadControllers(autoscalingOf(settings))];
+  const { all, chosenServices } = chosenOf(
+    [...controllers, ...workloadControllers(autoscalingOf(settings))],
+    services,
+    settings,
+  );
   await setup.prepare?.([
     ...all.map(({ serviceAccount, name }) => serviceAccount ?? name).filter((account) => account !== ""),
-    ...services.map(({ serviceAccount }) => serviceAccount),
+    ...chosenServices.map(({ serviceAccount }) => serviceAccount),
   ]);
   const manager = new ControllerManager({
     client,
     clientFor,
     controllers: all,
-    services,
+    services: chosenServices,
     log,
     families: volumeFamiliesOf,
   });
   await manager.start();
   return manager;
+}
+
+/** Those that the settings want to run, each as busy as they say. */
+function chosenOf(
+  controllers: readonly ControllerDefinition[],
+  services: readonly Service[],
+  settings: ControllerSettings,
+): { readonly all: readonly ControllerDefinition[]; readonly chosenServices: readonly Service[] } {
+  const names = [...controllers, ...services].map(({ name }) => name);
+  const runs = choiceOfControllers(settings.controllers ?? ["*"], names);
+  const leftOut = settings.allocateNodeCidrs === false ? "node-ipam-controller" : undefined;
+  const busyness = new Map<string, number>();
+  for (const [flag, [name]] of Object.entries(concurrencies)) {
+    const concurrency = settings[flag as keyof typeof concurrencies];
+    if (concurrency) busyness.set(name, concurrency);
+  }
+  const all = controllers
+    .filter(({ name }) => runs(name) && name !== leftOut)
+    .map((one) => (busyness.has(one.name) ? { ...one, concurrency: busyness.get(one.name) } : one));
+  return { all, chosenServices: services.filter(({ name }) => runs(name)) };
 }
 
 const autoscalingOf = (settings: ControllerSettings): AutoscalingSettings => ({

@@ -6,6 +6,8 @@ import { wholeValue } from "#shared/api/quantity.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { ApiServerSettings } from "#shared/config/component-settings.ts";
+import type { GivenCredentials } from "#shared/config/given-credentials.ts";
 import {
   assertSamePrimary,
   dnsAddress,
@@ -51,6 +53,10 @@ import type { Store } from "./store/store.ts";
 import { isOwnEtcd } from "./store/store-choice.ts";
 import { stateRoot } from "./store/transfer.ts";
 
+/** Of a master, or of an API server alone, which may have its certificates and keys from elsewhere. */
+export type ServingSettings = MasterSettings &
+  Partial<GivenCredentials & Pick<ApiServerSettings, "endpointReconcilerType">>;
+
 export interface ServingMaster {
   /** With what was taken over from another master. */
   readonly settings: MasterSettings;
@@ -71,14 +77,14 @@ export interface ServingMaster {
  *  etcd is waited for.
  *  @param kubeconfigs who else gets one, by its name below the data folder. */
 export async function startServing(
-  given: MasterSettings,
+  given: ServingSettings,
   log: Log,
   parts: Parts,
   kubeconfigs: Readonly<Record<string, Identity>> = {},
 ): Promise<ServingMaster> {
   const began_ms = performance.now();
   log.info("starting", { version, data: given.dataDir });
-  const settings = await joinedSettings(given, log);
+  const settings: ServingSettings = { ...given, ...(await joinedSettings(given, log)) };
   assertSamePrimary(settings);
 
   const address = new OwnAddress(settings, log.named("address"));
@@ -111,7 +117,8 @@ export async function startServing(
 
   if (!settings.disable.includes("mdns")) parts.add("mDNS", announce(settings, keys, address, log));
   parts.add("broker", await startBroker(settings, keys, server.client(brokerUser), log));
-  await listThisMaster({ settings, isShared: store.isShared, client: own, address, log }, parts);
+  if (settings.endpointReconcilerType !== "none")
+    await listThisMaster({ settings, isShared: store.isShared, client: own, address, log }, parts);
   const renewing = keys.keep(own, () => address.current);
   parts.add("certificates", renewing);
   parts.add("backups", backUpBySchedule(settings, store, log));
@@ -159,7 +166,7 @@ async function tellExtensions(
   frontProxies: FollowedFrontProxyTrust,
   log: Log,
 ): Promise<void> {
-  const publish = ({ authorities }: MasterPki) => publishExtensionAuthentication(client, authorities, frontProxies);
+  const publish = (pki: MasterPki) => publishExtensionAuthentication(client, pki, frontProxies);
   await publish(keys.current);
   keys.onChange(publish);
   frontProxies.onChange(() => {
@@ -251,13 +258,14 @@ async function assertMoved({ dataDir }: MasterSettings, store: Store): Promise<v
 }
 
 export function pkiOptionsOf(
-  settings: MasterSettings,
+  settings: ServingSettings,
   address: string,
   kubeconfigs: Readonly<Record<string, Identity>>,
 ): MasterPkiOptions {
   return {
     dataDir: settings.dataDir,
     kubeconfigPath: settings.writeKubeconfig,
+    given: settings,
     kubeconfigs: Object.entries(kubeconfigs).map(([name, identity]) => ({
       path: join(settings.dataDir, "kubeconfigs", `${name}.yaml`),
       identity,

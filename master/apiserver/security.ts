@@ -1,7 +1,7 @@
 import type { Client } from "#shared/client/client.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import type { TolerationSeconds } from "./admission/default-toleration-seconds.ts";
-import { admissionPlugins } from "./admission/plugins.ts";
+import { type AdmissionParts, admissionPlugins } from "./admission/plugins.ts";
 import { BootstrapTokens } from "./authn/bootstrap-token.ts";
 import { type AuthenticatorChain, authenticatorChain, bearerTokens } from "./authn/chain.ts";
 import { ClientIdentities } from "./authn/client-identity.ts";
@@ -13,7 +13,7 @@ import { SecretTokenUse } from "./authn/secret-token-use.ts";
 import type { ServiceAccountIssuer } from "./authn/service-account-issuer.ts";
 import { ServiceAccountTokens } from "./authn/service-account-token.ts";
 import { type TokenAuthenticator, unionOfTokens } from "./authn/token-authenticator.ts";
-import { TokenRequests } from "./authn/token-request.ts";
+import { type TokenLifetimes, TokenRequests } from "./authn/token-request.ts";
 import { authenticationReviews } from "./authn/token-review.ts";
 import { ClientCertificates } from "./authn/x509.ts";
 import { authorizationReviews } from "./authz/access-review.ts";
@@ -26,6 +26,7 @@ import { NodeGraph } from "./authz/node-graph.ts";
 import { RbacAuthorizer } from "./authz/rbac.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
 import type { ResourceReader } from "./registry/reader.ts";
+import type { ResourceTable } from "./registry/resource-table.ts";
 import type { SubresourceHandler } from "./registry/subresource-handler.ts";
 import type { PathAnswer } from "./server-parts.ts";
 
@@ -38,6 +39,9 @@ export interface SecurityOptions {
   readonly frontProxies?: Pick<FrontProxyTrust, "allowedNames" | "headers"> | undefined;
   /** Where who shows no credentials is the anonymous user; everywhere unless said otherwise. */
   readonly allowsAnonymous?: ((path: string) => boolean) | undefined;
+  /** Tokens of Secrets with which boards join; they are unless said otherwise. */
+  readonly takesBootstrapTokens?: boolean | undefined;
+  readonly tokenLifetimes?: TokenLifetimes | undefined;
   /** Who is asked whether a request may be made; Node and RBAC unless said otherwise. */
   readonly authorization?: AuthorizationFactory | undefined;
   /** The API server's own client (system:masters), called only while requests are served. */
@@ -45,6 +49,9 @@ export interface SecurityOptions {
   /** host:port at which clients outside reach the API. */
   readonly externalAddress: () => string;
   readonly tolerationSeconds?: TolerationSeconds | undefined;
+  /** Every kind that is served; for one plugin that is off unless it is enabled. */
+  readonly resources?: Pick<ResourceTable, "all"> | undefined;
+  readonly admissionPlugins?: Pick<AdmissionParts, "choice" | "configurations" | "allowsPrivileged"> | undefined;
   /** Admission policies and webhooks. */
   readonly admissionExtensions?: readonly AdmissionPlugin[] | undefined;
 }
@@ -71,7 +78,7 @@ export function createSecurity(options: SecurityOptions): Security {
   const secretUse = new SecretTokenUse(options.client);
   const tokens = unionOfTokens([
     new ServiceAccountTokens(issuer, reader, { secretUse }),
-    new BootstrapTokens(reader),
+    ...(options.takesBootstrapTokens === false ? [] : [new BootstrapTokens(reader)]),
     ...(options.moreTokens ?? []),
   ]);
   const identities = new ClientIdentities();
@@ -95,6 +102,8 @@ export function createSecurity(options: SecurityOptions): Security {
       authorizer,
       rbac,
       client: options.client,
+      ...options.admissionPlugins,
+      resources: () => options.resources ?? { all: () => [] },
       tolerationSeconds: options.tolerationSeconds,
       extensions: options.admissionExtensions,
     }),
@@ -102,7 +111,7 @@ export function createSecurity(options: SecurityOptions): Security {
       ...authenticationReviews(tokens, issuer.apiAudiences),
       ...authorizationReviews(authorizer, (user, namespace) => rulesOfUser(authorization.types, rbac, user, namespace)),
     ],
-    subresources: { "": { "serviceaccounts/token": new TokenRequests(issuer, reader) } },
+    subresources: { "": { "serviceaccounts/token": new TokenRequests(issuer, reader, options.tokenLifetimes) } },
     paths: openIdPaths(issuer, options.externalAddress),
     stop() {
       rbac.stop();

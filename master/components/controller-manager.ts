@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import { helmCharts } from "#shared/api/helm-chart.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -7,34 +6,28 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import { agentOfUser } from "#shared/client/user-agent.ts";
-import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
-import { ConfigError } from "#shared/config/option.ts";
-import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import { type ControllerManagerSettings, logLevelOf } from "#shared/config/component-settings.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { startControllerManager } from "../control-loops.ts";
 import { controllerUser } from "../controllers/manager.ts";
 import { AccountTokens } from "./account-tokens.ts";
 import { runElected } from "./elected.ts";
+import { readFileOf, signingAuthority } from "./signing-files.ts";
 
 /** `bramble controller-manager`: all controllers in a process of their own, each by the token of its service account. */
 export async function runControllerManager(settings: ControllerManagerSettings): Promise<void> {
-  const log = stderrLog(settings.logLevel);
-  // Files are read when they are needed: they change when the CA is rotated.
-  const ca = (): KeyAndCertificate => ({
-    certificatePem: read("cluster-signing-cert-file", settings.clusterSigningCertFile),
-    keyPem: read("cluster-signing-key-file", settings.clusterSigningKeyFile),
-  });
-  const rootCa = (): string =>
-    settings.rootCaFile === "" ? ca().certificatePem : read("root-ca-file", settings.rootCaFile);
+  const log = stderrLog(logLevelOf(settings));
+  const ca = signingAuthority(settings);
+  const rootCaFile = settings.rootCaFile || settings.clusterSigningCertFile;
+  const rootCa = (): string => readFileOf("root-ca-file", rootCaFile);
   // What is missing is said before anything runs.
-  ca();
   rootCa();
   const { serviceAccountPrivateKeyFile: keyFile, clusterDomain } = settings;
   const issuer =
     keyFile === ""
       ? undefined
-      : clusterIssuer(clusterDomain, parseServiceAccountKeys(read("service-account-private-key-file", keyFile)));
+      : clusterIssuer(clusterDomain, parseServiceAccountKeys(readFileOf("service-account-private-key-file", keyFile)));
   const configuration = (): Record<string, unknown> => ({
     "kubecontrollermanager.config.k8s.io": shownConfiguration(settings),
   });
@@ -42,12 +35,15 @@ export async function runControllerManager(settings: ControllerManagerSettings):
   await runElected({ settings, component, eventSource: component, log, configuration }, async (client) => {
     const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
     const tokens = new AccountTokens(client, log.named("tokens"));
-    const clientFor = (account: string): HttpClient =>
-      new HttpClient({
+    const isByAccount = settings.useServiceAccountCredentials;
+    const clientFor = (account: string): HttpClient => {
+      if (!isByAccount) return client;
+      return new HttpClient({
         servers,
         credentials: () => tokens.credentials(account, credentials().ca),
         userAgent: agentOfUser(controllerUser(account).name),
       });
+    };
     const manager = await startControllerManager({
       settings: (await servesHelmCharts(client, log)) ? settings : withoutHelm(settings),
       ca,
@@ -56,7 +52,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
       client,
       clientFor,
       log,
-      prepare: (accounts) => tokens.prepare(accounts),
+      prepare: isByAccount ? (accounts) => tokens.prepare(accounts) : undefined,
     });
     return {
       check: () => manager.check(),
@@ -92,9 +88,13 @@ function shownConfiguration(settings: ControllerManagerSettings): Readonly<Recor
         ResourceName: settings.leaderElectResourceName,
         ResourceNamespace: settings.leaderElectResourceNamespace,
       },
-      Controllers: ["*"],
+      Controllers: settings.controllers,
     },
-    KubeCloudShared: { UseServiceAccountCredentials: true, AllocateNodeCIDRs: true, ClusterCIDR: settings.clusterCidr },
+    KubeCloudShared: {
+      UseServiceAccountCredentials: settings.useServiceAccountCredentials,
+      AllocateNodeCIDRs: settings.allocateNodeCidrs,
+      ClusterCIDR: settings.clusterCidr,
+    },
     NodeLifecycleController: { NodeMonitorGracePeriod: `${settings.nodeMonitorGracePeriod}s` },
     HPAController: {
       HorizontalPodAutoscalerSyncPeriod: formatGoDuration_ms(settings.horizontalPodAutoscalerSyncPeriod),
@@ -118,13 +118,4 @@ function shownConfiguration(settings: ControllerManagerSettings): Readonly<Recor
       RootCAFile: settings.rootCaFile,
     },
   };
-}
-
-function read(name: string, path: string): string {
-  if (path === "") throw new ConfigError(`${name}: name the file`);
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`${name}: ${(error as Error).message}`);
-  }
 }

@@ -17,7 +17,7 @@ import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
 import { type CheckedPart, onceInCluster } from "../leadership.ts";
 import { ComponentAccess } from "./component-access.ts";
-import { publishedTrust } from "./published-trust.ts";
+import { type ClientTrust, givenTrust, ownTrust, publishedTrust } from "./published-trust.ts";
 
 export interface ElectedComponent {
   readonly settings: ElectedSettings;
@@ -113,11 +113,7 @@ async function openDoor(
     kubeconfig === "" || kubeconfig === settings.kubeconfig ? client : componentClient(kubeconfig, component);
   const authenticating = other(settings.authenticationKubeconfig);
   const delegated = new DelegatedAccess(authenticating, other(settings.authorizationKubeconfig));
-  const access = new ComponentAccess(delegated, async () => {
-    const { clientCaFile } = settings;
-    const clientCa = clientCaFile === "" ? undefined : await readIfPresent(clientCaFile);
-    return publishedTrust(authenticating, log, clientCa);
-  });
+  const access = new ComponentAccess(delegated, () => trustOf(settings, authenticating, log));
   return servePagesSecurely({
     pages,
     address: { host: settings.bindAddress, port: settings.securePort },
@@ -127,6 +123,14 @@ async function openDoor(
     alwaysAllowed: settings.authorizationAlwaysAllowPaths,
     log,
   });
+}
+
+async function trustOf(settings: ElectedSettings, client: HttpClient, log: Log): Promise<ClientTrust> {
+  const { clientCaFile, requestheaderClientCaFile } = settings;
+  const read = async (path: string) => (path === "" ? undefined : await readIfPresent(path));
+  const [clientCa, frontProxyCa] = [await read(clientCaFile), await read(requestheaderClientCaFile)];
+  const looked = settings.authenticationSkipLookup ? ownTrust(clientCa) : await publishedTrust(client, log, clientCa);
+  return givenTrust({ ...settings, clientCa, frontProxyCa }, looked);
 }
 
 async function servingPair({ tlsCertFile, tlsPrivateKeyFile }: ElectedSettings): Promise<KeyAndCertificate> {

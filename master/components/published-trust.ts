@@ -2,7 +2,7 @@ import { configMaps } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ClientAuthorities } from "../apiserver/authn/client-authorities.ts";
-import { IdentityHeaders } from "../apiserver/authn/identity-headers.ts";
+import { IdentityHeaders, standardIdentityHeaders } from "../apiserver/authn/identity-headers.ts";
 import { extensionAuthenticationKey } from "../pki/extension-authentication.ts";
 
 /** Whom a component believes about who asks it. */
@@ -27,7 +27,42 @@ const noData: Readonly<Record<string, string>> = {};
  * @param clientCa PEM, in place of who certifies the API server's clients. Without it, rejects when that cannot be read.
  */
 export async function publishedTrust(client: Client, log: Log, clientCa?: string): Promise<ClientTrust> {
-  const data = await client.get(configMaps, extensionAuthenticationKey).then(
+  return trustOf(await publishedData(client, log, clientCa), clientCa);
+}
+
+/** What a component's own settings say of whom it believes, in place of what the API server says. */
+export interface GivenTrust {
+  readonly clientCa: string | undefined;
+  readonly frontProxyCa: string | undefined;
+  readonly requestheaderAllowedNames: readonly string[];
+  readonly requestheaderUsernameHeaders: readonly string[];
+  readonly requestheaderUidHeaders: readonly string[];
+  readonly requestheaderGroupHeaders: readonly string[];
+  readonly requestheaderExtraHeadersPrefix: readonly string[];
+}
+
+/** Whom a component believes by its settings, and for the rest as `published` has it. */
+export function givenTrust(given: GivenTrust, published: ClientTrust): ClientTrust {
+  if (given.frontProxyCa === undefined) return published;
+  const standard = standardIdentityHeaders;
+  const orStandard = (names: readonly string[], usual: readonly string[]) => (names.length > 0 ? names : usual);
+  return {
+    authorities: published.authorities.withFrontProxies(given.frontProxyCa),
+    proxyNames: given.requestheaderAllowedNames,
+    headers: new IdentityHeaders({
+      username: orStandard(given.requestheaderUsernameHeaders, standard.username),
+      uid: orStandard(given.requestheaderUidHeaders, standard.uid),
+      group: orStandard(given.requestheaderGroupHeaders, standard.group),
+      extraPrefix: orStandard(given.requestheaderExtraHeadersPrefix, standard.extraPrefix),
+    }),
+  };
+}
+
+/** Of a component that looks nobody up (--authentication-skip-lookup). */
+export const ownTrust = (clientCa = ""): ClientTrust => trustOf({}, clientCa);
+
+async function publishedData(client: Client, log: Log, clientCa: string | undefined) {
+  return client.get(configMaps, extensionAuthenticationKey).then(
     (published): Readonly<Record<string, string>> => published.data ?? {},
     (error: unknown) => {
       if (clientCa === undefined) throw error;
@@ -35,6 +70,9 @@ export async function publishedTrust(client: Client, log: Log, clientCa?: string
       return noData;
     },
   );
+}
+
+function trustOf(data: Readonly<Record<string, string>>, clientCa: string | undefined): ClientTrust {
   const proxyNames = namesIn(data, "requestheader-allowed-names");
   return {
     authorities: new ClientAuthorities({

@@ -23,7 +23,7 @@ export interface PodGcSettings {
   /** How long a pod's node must have been missing. */
   readonly quarantine_ms: number;
 }
-const defaultPodGcSettings: PodGcSettings = { mostTerminated: 12_500, quarantine_ms: 40_000 };
+export const defaultPodGcSettings: PodGcSettings = { mostTerminated: 12_500, quarantine_ms: 40_000 };
 
 type Fate = "stays" | "node is gone" | "never ran" | "node is out of service";
 

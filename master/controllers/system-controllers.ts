@@ -1,11 +1,11 @@
 import type { ControllerDefinition } from "#shared/client/controller.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
-import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
+import type { ControllerValues } from "#shared/config/controller-settings.ts";
 import { boardAuthorities } from "./board-authorities.ts";
 import { bootstrapSigner } from "./bootstrap-signer.ts";
 import { certificateApprover } from "./certificates/approver.ts";
 import { certificateCleaner } from "./certificates/cleaner.ts";
-import { certificateSigner } from "./certificates/signer.ts";
+import { certificateSigner, type SigningAuthority } from "./certificates/signer.ts";
 import { clusterRoleAggregation } from "./cluster-role-aggregation.ts";
 import { endpointSliceController } from "./endpoints/endpoint-slice.ts";
 import { endpointSliceMirroringController } from "./endpoints/endpoint-slice-mirroring.ts";
@@ -17,8 +17,9 @@ import { ingressStatus } from "./ingress-status.ts";
 import { legacyTokenCleaner } from "./legacy-token-cleaner.ts";
 import type { Service } from "./manager.ts";
 import { namespaceController } from "./namespace/namespace.ts";
+import { usualEvictionRates } from "./node/eviction-pace.ts";
 import { defaultHealthSettings } from "./node/health.ts";
-import { nodeIpamController } from "./node/node-ipam.ts";
+import { type NodeRangeSettings, nodeIpamController } from "./node/node-ipam.ts";
 import { nodeLifecycleController } from "./node/node-lifecycle.ts";
 import { nodeTtlController } from "./node/node-ttl.ts";
 import { taintEvictionController } from "./node/taint-eviction.ts";
@@ -29,7 +30,7 @@ import { ephemeralVolumeController } from "./persistent-volume/ephemeral-volumes
 import { volumeExpander } from "./persistent-volume/expansion.ts";
 import { localPathProvisioner } from "./persistent-volume/local-path.ts";
 import { attributesClassProtection, claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
-import { podGarbageCollector } from "./pod-gc.ts";
+import { defaultPodGcSettings, type PodGcSettings, podGarbageCollector } from "./pod-gc.ts";
 import { resourceClaimController } from "./resource-claim/resource-claim.ts";
 import { resourceQuotaController } from "./resource-quota/resource-quota.ts";
 import { rootCaPublisher } from "./root-ca-publisher.ts";
@@ -44,7 +45,9 @@ export interface SystemControllerOptions {
   /** PEM of the authority that signs the API server's certificates. */
   readonly rootCa: () => string;
   /** Signs what the certificates API approves. */
-  readonly clientAuthority: () => KeyAndCertificate;
+  readonly clientAuthority: SigningAuthority;
+  /** How the controllers work, where that is not as usual. */
+  readonly tuning?: Partial<ControllerValues & NodeRangeSettings> | undefined;
   readonly clusterCidr: string;
   /** Silence after which a node is not ready, where its session did not tell sooner. */
   readonly nodeMonitorGracePeriod_ms: number;
@@ -67,6 +70,7 @@ export function systemControllers(options: SystemControllerOptions): {
   readonly controllers: readonly ControllerDefinition[];
   readonly services: readonly Service[];
 } {
+  const { tuning = {} } = options;
   const { mapper, rootCa, reservedBoardPorts, issueSecretToken: issue, localStoragePath: storagePath } = options;
   return {
     controllers: [
@@ -74,14 +78,15 @@ export function systemControllers(options: SystemControllerOptions): {
       serviceAccountController,
       rootCaPublisher(rootCa),
       boardAuthorities(rootCa),
-      nodeIpamController(options.clusterCidr),
+      nodeIpamController(options.clusterCidr, tuning),
       nodeLifecycleController(
         { ...defaultHealthSettings, grace_ms: options.nodeMonitorGracePeriod_ms },
         options.strainedBoardTaint,
+        { ...usualEvictionRates, ...tuning },
       ),
       taintEvictionController(),
       nodeTtlController,
-      podGarbageCollector(),
+      podGarbageCollector(podGcSettingsOf(tuning)),
       endpointsController(),
       endpointSliceController(),
       endpointSliceMirroringController(),
@@ -103,12 +108,21 @@ export function systemControllers(options: SystemControllerOptions): {
       ...(storagePath === undefined ? [] : [localPathProvisioner({ storagePath })]),
       tokenCleaner,
       bootstrapSigner,
-      legacyTokenCleaner(),
+      legacyTokenCleaner(tuning.legacyServiceAccountTokenCleanUpPeriod),
       ...(issue ? [serviceAccountTokenController({ rootCa, issue })] : []),
       certificateApprover(options.apiServerNames),
-      certificateSigner(options.clientAuthority),
+      certificateSigner(options.clientAuthority, inSeconds(tuning.clusterSigningDuration)),
       certificateCleaner,
     ],
     services: [garbageCollector(mapper)],
   };
+}
+
+const inSeconds = (duration_ms: number | undefined): number | undefined =>
+  duration_ms === undefined ? undefined : duration_ms / 1000;
+
+/** No number stands for any number. */
+function podGcSettingsOf({ terminatedPodGcThreshold: most }: Partial<ControllerValues>): PodGcSettings {
+  const mostTerminated = most === 0 ? Number.POSITIVE_INFINITY : (most ?? defaultPodGcSettings.mostTerminated);
+  return { ...defaultPodGcSettings, mostTerminated };
 }

@@ -5,25 +5,31 @@ import type { Client } from "#shared/client/client.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import type { FrontProxyTrust } from "../apiserver/authn/front-proxy-trust.ts";
 import { standardIdentityHeaders } from "../apiserver/authn/identity-headers.ts";
-import type { ClusterAuthorities } from "./cluster-authorities.ts";
 import { frontProxyUser } from "./master-certificates.ts";
+import type { MasterPki } from "./master-pki.ts";
 
 /** Where it is published. */
 export const extensionAuthenticationKey = { namespace: "kube-system", name: "extension-apiserver-authentication" };
 const key = extensionAuthenticationKey;
 const attempts = 5;
 
+/** What of a master's keys others are told. */
+export interface PublishedKeys {
+  readonly authorities: Pick<MasterPki["authorities"], "frontProxyTrusted">;
+  readonly door: Pick<MasterPki["door"], "ca">;
+}
+
 /** What aggregated API servers need to know whom to trust: whom this one trusts, and this one itself, which asks them as
  *  `frontProxyUser` by the standard headers whatever proxies in front of it do. */
 function extensionAuthentication(
-  { trusted, frontProxyTrusted }: ClusterAuthorities,
+  { authorities: { frontProxyTrusted }, door }: PublishedKeys,
   { authorities, allowedNames, headers }: FrontProxyTrust,
 ): Record<string, string> {
   const list = (given: readonly string[], own: readonly string[]): string =>
     JSON.stringify([...new Set([...given, ...own])]);
   const standard = standardIdentityHeaders;
   return {
-    "client-ca-file": trusted,
+    "client-ca-file": door.ca,
     "requestheader-client-ca-file": joinCertificates(authorities(), frontProxyTrusted),
     // None stands for any.
     "requestheader-allowed-names": list(allowedNames, allowedNames.length > 0 ? [frontProxyUser] : []),
@@ -37,10 +43,10 @@ function extensionAuthentication(
 /** Writes it to kube-system/extension-apiserver-authentication, where they look for it. */
 export async function publishExtensionAuthentication(
   client: Client,
-  authorities: ClusterAuthorities,
+  keys: PublishedKeys,
   frontProxies: FrontProxyTrust,
 ): Promise<void> {
-  const data = extensionAuthentication(authorities, frontProxies);
+  const data = extensionAuthentication(keys, frontProxies);
   for (let attempt = 1; ; attempt++) {
     try {
       const found = await readConfigMap(client);

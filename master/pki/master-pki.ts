@@ -4,6 +4,7 @@ import { writeSecureFile } from "#shared/files/secure-file.ts";
 import type { JoinToken } from "#shared/pki/join-token.ts";
 import { type ClusterAuthorities, ensureAuthorities } from "./cluster-authorities.ts";
 import { administrator, ensureJoinToken, ensureKubeconfig, type Identity } from "./credentials.ts";
+import { type CredentialFiles, withGiven } from "./given-credentials.ts";
 import { ensureMasterCertificates, type MasterCertificates, type MasterNames } from "./master-certificates.ts";
 
 export interface MasterPkiOptions {
@@ -16,21 +17,31 @@ export interface MasterPkiOptions {
   readonly names: MasterNames;
   /** The address that the kubeconfig names, `https://192.168.1.5:6443`: one that works from other machines too. */
   readonly server: string;
+  /** What a person made elsewhere, in the place of some of it. */
+  readonly given?: CredentialFiles | undefined;
   readonly now?: (() => Date) | undefined;
+}
+
+/** What a server shows, and whose clients count: PEM. */
+export interface ServerCredentials {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface MasterPki {
   readonly authorities: ClusterAuthorities;
   readonly certificates: MasterCertificates;
   readonly joinToken: JoinToken;
+  /** The API server's own; other servers of this master go by `serverCredentials`. */
+  readonly door: ServerCredentials;
 }
 
-/** What a server of this master shows, and whose clients count. */
-export function serverCredentials({ authorities, certificates }: MasterPki): {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-} {
+/** What a server of this master shows, and whose clients count, as the cluster itself makes them. */
+export function serverCredentials({
+  authorities,
+  certificates,
+}: Pick<MasterPki, "authorities" | "certificates">): ServerCredentials {
   const { certificatePem, keyPem } = certificates.serving;
   return { ca: authorities.trusted, cert: certificatePem + authorities.crossCertificates, key: keyPem };
 }
@@ -44,7 +55,7 @@ async function writeIfChanged(path: string, text: string): Promise<void> {
 
 /**
  * Everything that a master proves itself with, loaded or made: authorities, certificates, the administrator's
- * kubeconfig, the first join token. Idempotent; called at start, at `certificates.renewAt`, and when addresses change.
+ * kubeconfig, the first join token. Rejects with ConfigError for given files that cannot be used. Idempotent; called at start, at `certificates.renewAt`, and when addresses change.
  */
 export async function ensureMasterPki(options: MasterPkiOptions): Promise<MasterPki> {
   const now = options.now?.() ?? new Date();
@@ -55,5 +66,7 @@ export async function ensureMasterPki(options: MasterPkiOptions): Promise<Master
   const kubeconfigs = [{ path: options.kubeconfigPath, identity: administrator }, ...(options.kubeconfigs ?? [])];
   for (const { path, identity } of kubeconfigs)
     await ensureKubeconfig(path, authorities, options.server, identity, now);
-  return { authorities, certificates, joinToken: await ensureJoinToken(options.dataDir, authorities) };
+  const joinToken = await ensureJoinToken(options.dataDir, authorities);
+  const own = { authorities, certificates, joinToken, door: serverCredentials({ authorities, certificates }) };
+  return options.given ? withGiven(own, options.given) : own;
 }

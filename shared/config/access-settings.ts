@@ -1,8 +1,21 @@
 /** By what the API server knows who asks, and what they may do: upstream's flags. */
-import { choice, duration, text, texts, under } from "./option.ts";
+import { choice, duration, text, texts, toggle, under } from "./option.ts";
 
 /** Who sends a request. */
 const authenticationOptions = under("Signing in:", {
+  clientCaFile: text(
+    "client-ca-file",
+    "FILE",
+    "by whom clients may have their certificates beside the cluster's own CA",
+    "",
+  ),
+  anonymousAuth: toggle("anonymous-auth", "take requests without credentials, as of system:anonymous", true),
+  tokenAuthFile: text("token-auth-file", "FILE", 'tokens of people, a line each: token,user,uid,"group1,group2"', ""),
+  enableBootstrapTokenAuth: toggle(
+    "enable-bootstrap-token-auth",
+    "take the tokens of Secrets of type bootstrap.kubernetes.io/token in kube-system, with which boards join",
+    true,
+  ),
   oidcIssuerUrl: text(
     "oidc-issuer-url",
     "URL",
@@ -107,4 +120,30 @@ const authorizationOptions = under("What users may do:", {
   ),
 } as const);
 
-export const accessOptions = { ...authenticationOptions, ...authorizationOptions } as const;
+/** Tokens that service accounts get. */
+const serviceAccountOptions = under("Tokens of service accounts:", {
+  serviceAccountIssuer: texts(
+    "service-account-issuer",
+    "URL",
+    "who they say that issued them; of several, the first issues and all count (default: https://kubernetes.default.svc.CLUSTER-DOMAIN)",
+  ),
+  apiAudiences: texts("api-audiences", "NAME", "for whom they must be made to count here (default: the issuers)"),
+  serviceAccountJwksUri: text(
+    "service-account-jwks-uri",
+    "URL",
+    "where others are told to find the keys that they are verified by (default: this API server)",
+    "",
+  ),
+  serviceAccountMaxTokenExpiration: duration(
+    "service-account-max-token-expiration",
+    "what asks for a longer life gets this one; 0s: any",
+    "0s",
+  ),
+  serviceAccountExtendTokenExpiration: toggle(
+    "service-account-extend-token-expiration",
+    "let pods' own tokens live a year, and tell of clients that do not read them anew",
+    true,
+  ),
+} as const);
+
+export const accessOptions = { ...authenticationOptions, ...serviceAccountOptions, ...authorizationOptions } as const;

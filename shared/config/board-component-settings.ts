@@ -1,8 +1,10 @@
 /** Settings of `bramble kubelet`, under upstream's names where upstream has them. */
 import { evictionOptions } from "./eviction-options.ts";
-import { choices, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
+import { featureGates } from "./feature-gates.ts";
+import { choices, integer, text, texts, toggle, type ValuesOf, verbosity } from "./option.ts";
 import { workerOptions } from "./settings.ts";
 import { tuningOptions } from "./tuning-options.ts";
+import { unheededOfProxy } from "./upstream-flags.ts";
 
 const port = { min: 0, max: 65_535 };
 const {
@@ -147,6 +149,9 @@ export const proxyOptions = {
   ),
   disable: choices("disable", "PART", "what no board answers for itself", ["dns"]),
   logLevel,
+  v: verbosity,
+  featureGates,
+  ...unheededOfProxy,
 } as const;
 
 export type ProxySettings = ValuesOf<typeof proxyOptions>;

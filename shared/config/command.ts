@@ -58,8 +58,17 @@ export function withSettings<O extends Options>(
       required: named !== undefined,
       otherNames,
     });
+    tellWithoutEffect(options, settings);
     asked = askedFor(run, settings, given, command.args);
   });
+}
+
+/** Who sets something that changes nothing is to know. */
+function tellWithoutEffect<O extends Options>(options: O, settings: ValuesOf<O>): void {
+  const named = Object.entries(options)
+    .filter(([key, { isWithoutEffect, fallback }]) => isWithoutEffect && !Bun.deepEquals(settings[key], fallback))
+    .map(([, { name }]) => `--${name}`);
+  if (named.length > 0) console.error(`bramble: without effect here: ${named.join(", ")}`);
 }
 
 /** A function of its own, so that what it gives holds nothing else. */
@@ -101,6 +110,7 @@ export function documentOf(form: ComponentForm): UpstreamDocument {
 
 function usageOf({ name, placeholder, isValueOptional }: Option<unknown>): string {
   if (placeholder === undefined) return `--${name}`;
+  if (name.length === 1) return `-${name}, --${name} <${placeholder}>`;
   return isValueOptional ? `--${name} [${placeholder}]` : `--${name} <${placeholder}>`;
 }
 

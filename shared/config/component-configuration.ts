@@ -37,9 +37,12 @@ function decode(root: Field, form: ComponentForm): ComponentConfiguration {
 
 const zero = /^0+(\.0*)?(ns|us|µs|ms|s|m|h)?$/;
 
-function saysSomething({ value }: Field): boolean {
+/** Whoever writes all fields out leaves zero values in most of them. */
+const saysSomething = ({ value }: Field): boolean => isSet(value);
+
+function isSet(value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false) return false;
-  if (typeof value === "object") return Object.keys(value).length > 0;
+  if (typeof value === "object") return Object.values(value).some(isSet);
   return !zero.test(String(value));
 }
 
@@ -264,8 +267,10 @@ export const kubeProxyConfiguration: ComponentForm = {
       const mode = field.choice("", ["", "iptables", "userspace"]);
       return mode === "" ? {} : { "proxy-mode": mode };
     },
-    clusterCIDR: (field) => (field.text() === "" ? {} : { "cluster-cidr": field.text() }),
+    clusterCIDR: textTo("cluster-cidr"),
+    // Where the proxy's own servers listen has flags of its own.
+    bindAddress: textTo("bind-address"),
   },
   others:
-    "featureGates logging bindAddress bindAddressHardFail enableProfiling showHiddenMetricsForVersion iptables ipvs nftables winkernel detectLocalMode detectLocal nodePortAddresses oomScoreAdj conntrack configSyncPeriod portRange windowsRunAsService",
+    "featureGates logging bindAddressHardFail enableProfiling showHiddenMetricsForVersion iptables ipvs nftables winkernel detectLocalMode detectLocal nodePortAddresses oomScoreAdj conntrack configSyncPeriod portRange windowsRunAsService",
 };

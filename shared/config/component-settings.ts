@@ -1,7 +1,11 @@
 /** Settings of the components that run in a process of their own, under upstream's names where upstream has them. */
 import { autoscalingOptions } from "./autoscaling-options.ts";
-import { duration, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
-import { masterOptions } from "./settings.ts";
+import { controllerManagerTuning } from "./controller-settings.ts";
+import { featureGates } from "./feature-gates.ts";
+import { givenCredentialOptions } from "./given-credentials.ts";
+import { choice, duration, integer, text, texts, toggle, type ValuesOf, verbosity } from "./option.ts";
+import { type MasterSettings, masterOptions } from "./settings.ts";
+import { unheededOfApiServer, unheededOfControllerManager, unheededOfScheduler } from "./upstream-flags.ts";
 
 const kubeconfig = text("kubeconfig", "FILE", "how the API server is reached, and who this component is there", "");
 const { logLevel, clusterCidr } = masterOptions;
@@ -44,6 +48,30 @@ const electedOptions = (port: number, lease: string) => ({
     "where it is asked what they may do (default: --kubeconfig)",
     "",
   ),
+  authenticationSkipLookup: toggle(
+    "authentication-skip-lookup",
+    "take whom these flags name alone, and not whom the API server does",
+    false,
+  ),
+  requestheaderClientCaFile: text(
+    "requestheader-client-ca-file",
+    "FILE",
+    "the CA of proxies that say whose requests they bring (default: as the API server's)",
+    "",
+  ),
+  requestheaderAllowedNames: texts(
+    "requestheader-allowed-names",
+    "NAME",
+    "common names of their certificates; with a CA of one's own, none stands for any",
+  ),
+  requestheaderUsernameHeaders: texts("requestheader-username-headers", "HEADER", "where they say the user's name"),
+  requestheaderUidHeaders: texts("requestheader-uid-headers", "HEADER", "its UID"),
+  requestheaderGroupHeaders: texts("requestheader-group-headers", "HEADER", "its groups"),
+  requestheaderExtraHeadersPrefix: texts(
+    "requestheader-extra-headers-prefix",
+    "PREFIX",
+    "what headers with its other properties begin with",
+  ),
   authorizationAlwaysAllowPaths: texts(
     "authorization-always-allow-paths",
     "PATH",
@@ -51,13 +79,44 @@ const electedOptions = (port: number, lease: string) => ({
     ["/healthz", "/readyz", "/livez"],
   ),
   logLevel,
+  v: verbosity,
+  featureGates,
 });
+
+/** What of `-v` and `--log-level` tells more. */
+export const logLevelOf = ({ logLevel, v = 0 }: Verbosity): Verbosity["logLevel"] => (v >= 4 ? "debug" : logLevel);
+
+interface Verbosity {
+  readonly logLevel: MasterSettings["logLevel"];
+  readonly v?: number | undefined;
+}
 
 export type ElectedSettings = ValuesOf<ReturnType<typeof electedOptions>>;
 
 export const schedulerOptions = {
   ...electedOptions(10_259, "kube-scheduler"),
   schedulerConfig: masterOptions.schedulerConfig,
+  ...unheededOfScheduler,
+} as const;
+
+const signerFile = (signer: string, part: "cert" | "key") =>
+  text(
+    `cluster-signing-${signer}-${part}-file`,
+    "FILE",
+    `${part === "cert" ? "the CA" : "the key of the CA"} that signs for ${signer} (default: --cluster-signing-${part}-file)`,
+    "",
+  );
+
+/** CAs of single signers. */
+const signerFileOptions = {
+  clusterSigningKubeletServingCertFile: signerFile("kubelet-serving", "cert"),
+  clusterSigningKubeletServingKeyFile: signerFile("kubelet-serving", "key"),
+  clusterSigningKubeletClientCertFile: signerFile("kubelet-client", "cert"),
+  clusterSigningKubeletClientKeyFile: signerFile("kubelet-client", "key"),
+  clusterSigningKubeApiserverClientCertFile: signerFile("kube-apiserver-client", "cert"),
+  clusterSigningKubeApiserverClientKeyFile: signerFile("kube-apiserver-client", "key"),
+  clusterSigningLegacyUnknownCertFile: signerFile("legacy-unknown", "cert"),
+  clusterSigningLegacyUnknownKeyFile: signerFile("legacy-unknown", "key"),
 } as const;
 
 export const controllerManagerOptions = {
@@ -79,19 +138,32 @@ export const controllerManagerOptions = {
   defaultLocalStoragePath: masterOptions.defaultLocalStoragePath,
   helmJobImage: masterOptions.helmJobImage,
   ...autoscalingOptions,
+  ...controllerManagerTuning,
+  ...signerFileOptions,
   httpsPort: masterOptions.httpsPort,
   mqttPort: masterOptions.mqttPort,
   kubeletPort: masterOptions.kubeletPort,
   ingressHttpPort: masterOptions.ingressHttpPort,
   ingressHttpsPort: masterOptions.ingressHttpsPort,
+  ...unheededOfControllerManager,
 } as const;
 
 /** An API server is a master without the rest; these name some of its settings as upstream does, and win. */
 export const apiServerOptions = {
   ...masterOptions,
+  ...givenCredentialOptions,
   etcdServers: texts("etcd-servers", "URL", "members of etcd; as --store etcd=URL,…"),
   securePort: integer("secure-port", "PORT", "as --https-port; 0: that one", 0, { min: 0, max: 65535 }),
   serviceClusterIpRange: text("service-cluster-ip-range", "CIDR", "as --service-cidr", ""),
+  endpointReconcilerType: choice(
+    "endpoint-reconciler-type",
+    "how this API server gets into the endpoints of the Service kubernetes: by its Lease, or not",
+    ["lease", "none"],
+    "lease",
+  ),
+  v: verbosity,
+  featureGates,
+  ...unheededOfApiServer,
 } as const;
 
 export type SchedulerSettings = ValuesOf<typeof schedulerOptions>;

@@ -1,5 +1,5 @@
-/** Feature gates that upstream's kubelet of v1.35 knows (pkg/features and those of the libraries in it), and what it makes of them. */
-import { ConfigError } from "./option.ts";
+/** Feature gates that upstream's components of v1.35 know (pkg/features and those of the libraries in it), and what it makes of them. */
+import { ConfigError, type Option, texts } from "./option.ts";
 
 /** On, and may be switched off there. */
 const onByDefault =
@@ -114,3 +114,17 @@ export function switchedGates(texts: readonly string[]): ReadonlyMap<string, boo
 }
 
 const fault = (message: string): ConfigError => new ConfigError(`feature-gates: ${message}`);
+
+/** Comes with --runtime-config, so that it may be on here. */
+const byRuntimeConfig = "MutatingAdmissionPolicy";
+
+/** Those of the control plane's components, `NAME=BOOL` or `kube:NAME=BOOL`: looked at, and of no further use. */
+export const featureGates: Option<readonly string[]> = (() => {
+  const list = texts("feature-gates", "GATE=BOOL", "upstream's feature gates; none can be other than by default here");
+  const parse = (value: unknown): readonly string[] => {
+    const gates = list.parse(value).map((gate) => gate.replace(/^kube:/, ""));
+    switchedGates(gates.filter((gate) => !gate.startsWith(`${byRuntimeConfig}=`)));
+    return gates;
+  };
+  return { ...list, parse };
+})();

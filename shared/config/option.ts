@@ -10,6 +10,8 @@ export interface Option<V> {
   readonly fallback: V;
   /** What it stands under in the help of a command; undefined: among the first. */
   readonly heading?: string | undefined;
+  /** Changes nothing: taken because upstream's component has it. Another value than upstream's own is told of. */
+  readonly isWithoutEffect?: boolean | undefined;
   /** May the flag be given several times? */
   readonly repeatable: boolean;
   /** May the flag stand without its value? Then it is true. */
@@ -27,6 +29,12 @@ export type ValuesOf<O extends Options> = { readonly [K in keyof O]: O[K] extend
 export function under<O extends Options>(heading: string, options: O): O {
   const headed = Object.entries(options).map(([key, option]) => [key, { ...option, heading }]);
   return Object.fromEntries(headed) as O;
+}
+
+/** These options are taken, and change nothing here. */
+export function withoutEffect<O extends Options>(options: O): O {
+  const marked = Object.entries(options).map(([key, option]) => [key, { ...option, isWithoutEffect: true }]);
+  return under("Upstream's, without effect here:", Object.fromEntries(marked) as O);
 }
 
 export class ConfigError extends Error {
@@ -82,6 +90,8 @@ export function optionalInteger(
 ): Option<number | undefined> {
   return { ...integer(name, placeholder, description, 0, range), fallback: undefined };
 }
+
+const wholeNumber = integer("v", "LEVEL", "", 0, { min: 0, max: 100 });
 
 /** A number that need not be whole. */
 export function decimal(
@@ -147,6 +157,13 @@ export function duration(name: string, description: string, fallback: string): O
   };
   return { name, placeholder: "DURATION", description, fallback: parse(fallback), repeatable: false, parse, format };
 }
+
+/** How much is logged, as upstream's flag `-v`; undefined where it is not given. */
+export const verbosity: Option<number | undefined> = {
+  ...optionalInteger("v", "LEVEL", "upstream's number for that: from 4 on as --log-level debug", { min: 0, max: 100 }),
+  // The command line's `-v=4` comes with its sign.
+  parse: (value) => wholeNumber.parse(typeof value === "string" ? value.replace(/^=/, "") : value),
+};
 
 /** Whole seconds: as a number, or as a duration of Go's. */
 export function seconds(

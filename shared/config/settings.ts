@@ -1,9 +1,22 @@
 /** Settings of `bramble master` and `bramble worker`: each is a flag, and a key of the same name in the configuration file. */
 import { accessOptions } from "./access-settings.ts";
+import { admissionOptions } from "./admission-settings.ts";
 import { agentOptions } from "./agent-settings.ts";
 import { auditOptions } from "./audit-settings.ts";
 import { autoscalingOptions } from "./autoscaling-options.ts";
-import { choice, flag, integer, seconds, text, texts, under, type ValuesOf } from "./option.ts";
+import { controllerOptions } from "./controller-settings.ts";
+import {
+  choice,
+  flag,
+  integer,
+  optionalInteger,
+  seconds,
+  text,
+  texts,
+  toggle,
+  under,
+  type ValuesOf,
+} from "./option.ts";
 
 /** How this process works on its board. */
 const processOptions = {
@@ -94,6 +107,7 @@ const serverOptions = under("API server:", {
     "",
   ),
   httpsPort: integer("https-port", "PORT", "port of the API server", 6443, { min: 1, max: 65535 }),
+  allowPrivileged: toggle("allow-privileged", "take pods with privileged containers", true),
   tlsSan: texts("tls-san", "NAME", "further host name or address for the API server's certificate"),
   writeKubeconfig: text(
     "write-kubeconfig",
@@ -113,6 +127,18 @@ const serverOptions = under("API server:", {
     "how long pods stay bound to a board that is not ready, unless they say otherwise (Kubernetes: 300)",
     60,
     { min: 0, max: 86400 },
+  ),
+  defaultNotReadyTolerationSeconds: optionalInteger(
+    "default-not-ready-toleration-seconds",
+    "SECONDS",
+    "the same alone for boards that say that they are not ready",
+    { min: 0, max: 2_147_483_647 },
+  ),
+  defaultUnreachableTolerationSeconds: optionalInteger(
+    "default-unreachable-toleration-seconds",
+    "SECONDS",
+    "the same alone for boards that nothing is heard of",
+    { min: 0, max: 2_147_483_647 },
   ),
 } as const);
 
@@ -149,6 +175,7 @@ const controlOptions = under("Scheduler and controllers:", {
     "docker.io/alpine/helm:3.19.0",
   ),
   ...autoscalingOptions,
+  ...controllerOptions,
   dist: text(
     "dist",
     "DIR",
@@ -164,6 +191,7 @@ export const masterOptions = {
   ...networkOptions,
   ...serverOptions,
   ...accessOptions,
+  ...admissionOptions,
   ...auditOptions,
   ...storeOptions,
   ...controlOptions,

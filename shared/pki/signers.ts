@@ -92,28 +92,29 @@ const extendedUsageOids: Readonly<Record<string, string>> = {
   "netscape sgc": "2.16.840.1.113730.4.1",
 };
 
-const longest_s = 365 * 86_400;
+const yearlong_s = 365 * 86_400;
 const shortest_s = 600;
 const backdate_s = 300;
 /** Under this the end is not moved back together with the beginning. */
 const short_s = 8 * 3600;
 
 /** How a request is signed. Certificates of boards begin at the build date, so that a board whose clock is not set yet
- *  takes them; others five minutes ago. They last a year, or as long as was asked if that is less. */
+ *  takes them; others five minutes ago. They last `longest_s`, a year, or as long as was asked if that is less. */
 export function signingProfile(
   signer: SignerName,
   usages: readonly string[],
   expirationSeconds: number | undefined,
   now: Date,
+  longest_s = yearlong_s,
 ): SigningProfile {
   return {
     extendedUsages: usages.flatMap((usage) => extendedUsageOids[usage] ?? []),
     keyUsages: usages,
-    validity: validityOf(signer, expirationSeconds, now),
+    validity: validityOf(signer, expirationSeconds, now, longest_s),
   };
 }
 
-function validityOf(signer: SignerName, expirationSeconds: number | undefined, now: Date): Validity {
+function validityOf(signer: SignerName, expirationSeconds: number | undefined, now: Date, longest_s: number): Validity {
   const lifetime_s = Math.min(longest_s, Math.max(shortest_s, expirationSeconds ?? longest_s));
   const backdated_ms = now.getTime() - backdate_s * 1000;
   const isBoards = signer === signerNames.kubeletClient || signer === signerNames.kubeletServing;

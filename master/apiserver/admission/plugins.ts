@@ -3,7 +3,9 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import { EscalationCheck } from "../authz/escalation.ts";
 import type { RbacAuthorizer } from "../authz/rbac.ts";
 import type { ResourceReader } from "../registry/reader.ts";
+import type { ResourceTable } from "../registry/resource-table.ts";
 import type { AdmissionPlugin } from "./admission.ts";
+import type { PluginConfigurations } from "./admission-configuration.ts";
 import { CertificateApproval, CertificateSigning, CertificateSubjectRestriction } from "./certificate-permissions.ts";
 import { CertificateRequests } from "./certificate-requests.ts";
 import { DefaultIngressClass } from "./default-ingress-class.ts";
@@ -12,6 +14,17 @@ import { DeviceAdminAccess } from "./device-admin-access.ts";
 import { LimitRanger } from "./limit-ranger.ts";
 import { NamespaceLifecycle } from "./namespace-lifecycle.ts";
 import { NodeRestriction } from "./node-restriction.ts";
+import { AlwaysPullImages } from "./optional/always-pull-images.ts";
+import { LimitPodHardAntiAffinityTopology } from "./optional/anti-affinity-topology.ts";
+import { DenyServiceExternalIPs } from "./optional/deny-service-external-ips.ts";
+import { EventRateLimit } from "./optional/event-rate-limit.ts";
+import { ExtendedResourceToleration } from "./optional/extended-resource-toleration.ts";
+import { NamespaceExists } from "./optional/namespace-exists.ts";
+import { OwnerReferencesPermissionEnforcement } from "./optional/owner-references.ts";
+import { PodNodeSelector } from "./optional/pod-node-selector.ts";
+import { noTolerationRules, PodTolerationRestriction } from "./optional/pod-toleration-restriction.ts";
+import { PrivilegedPods } from "./optional/privileged-pods.ts";
+import { type OptionalPlugin, type PluginChoice, usualPlugins } from "./plugin-choice.ts";
 import { PodSecurity } from "./pod-security/pod-security.ts";
 import { PodTopologyLabels } from "./pod-topology-labels.ts";
 import { Priority } from "./priority.ts";
@@ -28,37 +41,61 @@ export interface AdmissionParts {
   readonly rbac: RbacAuthorizer;
   /** The API server's own client, for charging quotas; a function, since it comes after the chain. */
   readonly client: () => Client;
+  /** Every kind that is served. */
+  readonly resources: () => Pick<ResourceTable, "all">;
+  /** Which plugins run, where not the usual ones do, and what is set of them. */
+  readonly choice?: PluginChoice | undefined;
+  readonly configurations?: PluginConfigurations | undefined;
+  /** Pods may have privileged containers; they may unless said otherwise. */
+  readonly allowsPrivileged?: boolean | undefined;
   readonly tolerationSeconds?: TolerationSeconds | undefined;
   /** MutatingAdmissionPolicy, webhooks and ValidatingAdmissionPolicy, in that order: they stand after all plugins that
    *  are built in, and before quota. */
   readonly extensions?: readonly AdmissionPlugin[] | undefined;
 }
 
-/** The plugins that are on by default, in upstream's order (AllOrderedPlugins). */
+/** The plugins that are on, in upstream's order (AllOrderedPlugins). */
 export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
-  const { reader, authorizer, rbac } = parts;
-  return [
+  const { reader, authorizer, rbac, choice = usualPlugins, configurations = {} } = parts;
+  const { podSecurity, eventLimits, nodeSelectors = {}, tolerationRules = noTolerationRules } = configurations;
+  const where = (name: OptionalPlugin, make: () => AdmissionPlugin): AdmissionPlugin[] =>
+    choice.isEnabled(name) ? [make()] : [];
+  const all = [
     new NamespaceLifecycle(reader),
+    ...where("NamespaceExists", () => new NamespaceExists(reader)),
+    ...where("LimitPodHardAntiAffinityTopology", () => new LimitPodHardAntiAffinityTopology()),
     new LimitRanger(reader),
     new ServiceAccountPlugin(reader),
     new NodeRestriction(reader, authorizer),
     new TaintNodesByCondition(),
-    new PodSecurity(reader),
+    ...where("AlwaysPullImages", () => new AlwaysPullImages()),
+    new PodSecurity(reader, podSecurity),
+    ...where("PodNodeSelector", () => new PodNodeSelector(reader, nodeSelectors)),
     new Priority(reader),
     new DefaultTolerationSeconds(parts.tolerationSeconds),
+    ...where("PodTolerationRestriction", () => new PodTolerationRestriction(reader, tolerationRules)),
+    ...where("EventRateLimit", () => new EventRateLimit(eventLimits ?? [])),
+    ...where("ExtendedResourceToleration", () => new ExtendedResourceToleration()),
     new DefaultStorageClass(reader),
     new StorageObjectInUseProtection(),
+    ...where(
+      "OwnerReferencesPermissionEnforcement",
+      () => new OwnerReferencesPermissionEnforcement(authorizer, parts.resources),
+    ),
     new PersistentVolumeClaimResize(reader),
     new RuntimeClassPlugin(reader),
     new CertificateApproval(authorizer),
     new CertificateSigning(authorizer),
     new CertificateSubjectRestriction(),
     new DefaultIngressClass(reader),
+    ...where("DenyServiceExternalIPs", () => new DenyServiceExternalIPs()),
     new PodTopologyLabels(reader),
     ...(parts.extensions ?? []),
+    ...(parts.allowsPrivileged === false ? [new PrivilegedPods()] : []),
     new CertificateRequests(),
     new DeviceAdminAccess(reader),
     new EscalationCheck(authorizer, rbac),
     new ResourceQuotaPlugin(reader, parts.client),
   ];
+  return all.filter(({ name }) => !choice.isDisabled(name));
 }

@@ -17,7 +17,7 @@ import {
 } from "#shared/http/http-over-stream.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { trusting } from "#shared/pki/trusting.ts";
-import type { Dialer } from "../connect/board-dialer.ts";
+import { type Dialer, waysOf } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { HttpRequest } from "../http/arrival.ts";
 import type { ResourceReader } from "../registry/reader.ts";
@@ -104,13 +104,13 @@ function addressOf(
   }
   if (!service.spec?.ports?.some((each) => each.port === port))
     throw new Error(`no service port ${port} found for service ${JSON.stringify(name)}`);
-  const { node, target } = serviceTarget(reader, namespace, `https:${name}:${port}`, dialer.boards);
+  const { node, target } = serviceTarget(reader, namespace, `https:${name}:${port}`, waysOf(dialer));
   if (target.kind !== "tcp") throw new Error(`no endpoints available for service ${JSON.stringify(name)}`);
   return { node, address: target.host, port: target.port };
 }
 
-function anyBoard({ boards }: Dialer): string {
-  const [board] = boards;
+function anyBoard(dialer: Dialer): string {
+  const [board] = waysOf(dialer);
   if (board === undefined) throw serviceUnavailable("no board is connected to this API server");
   return board;
 }

@@ -29,10 +29,16 @@ export class ClientAuthorities {
   readonly #clients: readonly X509Certificate[];
   readonly #frontProxies: readonly X509Certificate[];
 
-  constructor({ clients, frontProxies }: ClientAuthorityBundles) {
+  constructor(private readonly bundles: ClientAuthorityBundles) {
+    const { clients, frontProxies } = bundles;
     this.all = joinCertificates(clients, frontProxies);
     this.#clients = certificatesIn(clients);
     this.#frontProxies = certificatesIn(frontProxies);
+  }
+
+  /** The same clients, with others' proxies: PEM. */
+  withFrontProxies(frontProxies: string): ClientAuthorities {
+    return new ClientAuthorities({ clients: this.bundles.clients, frontProxies });
   }
 
   /** @param chain DER: a client's certificate, and what TLS found to lead from it to an authority; itself alone where it found none. */

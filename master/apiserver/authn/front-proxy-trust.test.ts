@@ -44,7 +44,7 @@ async function publishedFor(settings: Partial<MasterSettings>): Promise<Record<s
   };
   await publishExtensionAuthentication(
     client as unknown as Parameters<typeof publishExtensionAuthentication>[0],
-    { trusted: clients, frontProxyTrusted: own } as Parameters<typeof publishExtensionAuthentication>[1],
+    { door: { ca: clients ?? "" }, authorities: { frontProxyTrusted: own ?? "" } },
     trustOf(settings),
   );
   return written;

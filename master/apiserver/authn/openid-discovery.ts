@@ -14,7 +14,7 @@ const configurationPath = "/.well-known/openid-configuration";
 const jwksPath = "/openid/v1/jwks";
 
 /** OpenID Connect discovery for service account tokens: what each path answers. `externalAddress` is host:port as
- *  clients reach the API; jwks_uri is made of it. */
+ *  clients reach the API; jwks_uri is made of it, unless the issuer has one of its own. */
 export function openIdDocuments(
   issuer: ServiceAccountIssuer,
   externalAddress: string,
@@ -27,7 +27,7 @@ export function openIdDocuments(
       cacheControl,
       body: JSON.stringify({
         issuer: issuer.issuer,
-        jwks_uri: `https://${externalAddress}${jwksPath}`,
+        jwks_uri: issuer.jwksUri ?? `https://${externalAddress}${jwksPath}`,
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: algorithms,

@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type CryptoKey, importPKCS8, SignJWT } from "jose";
+import { ConfigError } from "#shared/config/option.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
 import type { ServiceAccountKey } from "#shared/pki/service-account-key.ts";
 
 /** Name and UID of an object that a token is bound to. */
@@ -35,7 +37,31 @@ export interface IssuedToken {
 
 /** The issuer of a cluster with that DNS domain. */
 export function clusterIssuer(clusterDomain: string, keys: readonly ServiceAccountKey[]): ServiceAccountIssuer {
-  return new ServiceAccountIssuer(`https://kubernetes.default.svc.${clusterDomain}`, keys);
+  return new ServiceAccountIssuer(clusterIssuerUrl(clusterDomain), keys);
+}
+
+const clusterIssuerUrl = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`;
+
+type IssuerSettings = Pick<
+  MasterSettings,
+  "clusterDomain" | "serviceAccountIssuer" | "apiAudiences" | "serviceAccountJwksUri"
+>;
+
+/** The issuer that the settings describe. Throws ConfigError, worded as upstream. */
+export function issuerOf(settings: IssuerSettings, keys: readonly ServiceAccountKey[]): ServiceAccountIssuer {
+  const { serviceAccountIssuer: given, serviceAccountJwksUri: jwksUri } = settings;
+  for (const [index, issuer] of given.entries()) {
+    if (issuer.includes(":") && !URL.canParse(issuer))
+      throw new ConfigError(`service-account-issuer ${JSON.stringify(issuer)} contained a ':' but was not a valid URL`);
+    if (given.indexOf(issuer) !== index)
+      throw new ConfigError(`service-account-issuer ${JSON.stringify(issuer)} is already specified`);
+  }
+  if (jwksUri !== "" && !URL.canParse(jwksUri)) throw new ConfigError("service-account-jwks-uri must be a valid URL");
+  if (jwksUri !== "" && new URL(jwksUri).protocol !== "https:")
+    throw new ConfigError(`service-account-jwks-uri requires https scheme, parsed as: ${jwksUri}`);
+  const [issuer = clusterIssuerUrl(settings.clusterDomain), ...former] = given;
+  const audiences = settings.apiAudiences.length > 0 ? settings.apiAudiences : [issuer, ...former];
+  return new ServiceAccountIssuer(issuer, keys, audiences, { former, jwksUri });
 }
 
 /** Signs service account tokens. One issuer URL for the cluster, however many masters sign. */
@@ -49,8 +75,19 @@ export class ServiceAccountIssuer {
     keys: readonly ServiceAccountKey[],
     /** What tokens for the API server itself are for. */
     readonly apiAudiences: readonly string[] = [issuer],
+    private readonly more: { readonly former?: readonly string[]; readonly jwksUri?: string } = {},
   ) {
     this.use(keys);
+  }
+
+  /** Whether tokens of that issuer are this one's: also those by a name that it had before. */
+  isIssuer(name: string): boolean {
+    return name === this.issuer || (this.more.former ?? []).includes(name);
+  }
+
+  /** Where others are told to find the keys; undefined: at the API server itself. */
+  get jwksUri(): string | undefined {
+    return this.more.jwksUri || undefined;
   }
 
   /** The first private key signs, all verify. */

@@ -12,7 +12,7 @@ import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./se
 import { type AuthenticatedToken, type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
 import { staleTokens, validTokens } from "./token-metrics.ts";
 
-interface Claims {
+interface Claims extends LegacyClaims {
   readonly iss?: string;
   readonly sub?: string;
   readonly aud?: string | readonly string[];
@@ -22,6 +22,17 @@ interface Claims {
   readonly jti?: string;
   readonly "kubernetes.io"?: Partial<KubernetesClaim>;
 }
+
+/** Of tokens that upstream's controller manager puts into Secrets. */
+const legacyIssuer = "kubernetes/serviceaccount";
+const legacyClaim = {
+  namespace: "kubernetes.io/serviceaccount/namespace",
+  account: "kubernetes.io/serviceaccount/service-account.name",
+  uid: "kubernetes.io/serviceaccount/service-account.uid",
+  secret: "kubernetes.io/serviceaccount/secret.name",
+} as const;
+
+type LegacyClaims = { readonly [K in (typeof legacyClaim)[keyof typeof legacyClaim]]?: string };
 
 /** Clock difference that a claim may be off by, as upstream. */
 const leeway_s = 60;
@@ -52,16 +63,44 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   }
 
   async authenticateToken(token: string, audiences?: readonly string[]): Promise<AuthenticatedToken | undefined> {
-    if (unverifiedIssuer(token) !== this.issuer.issuer) return undefined;
+    const issuer = unverifiedIssuer(token);
+    const isLegacy = issuer === legacyIssuer;
+    if (issuer === undefined || !(isLegacy || this.issuer.isIssuer(issuer))) return undefined;
     const claims = await this.#verify(token);
-    const tokenAudiences = [claims.aud ?? []].flat();
+    if (isLegacy) this.#assertCopy(claims, token);
+    // A legacy one says nothing of whom it is for: it is for the API server.
+    const tokenAudiences = isLegacy ? this.issuer.apiAudiences : [claims.aud ?? []].flat();
     const wanted = audiences ?? this.issuer.apiAudiences;
     const matching = tokenAudiences.filter((audience) => wanted.includes(audience));
     if (matching.length === 0)
       throw new TokenError(
         `token audiences ${goQuoteAll(tokenAudiences)} is invalid for the target audiences ${goQuoteAll(wanted)}`,
       );
-    return { user: this.#userOf(claims), audiences: matching };
+    return { user: isLegacy ? this.#legacyUserOf(claims) : this.#userOf(claims), audiences: matching };
+  }
+
+  /** One that upstream's controller manager has put into a Secret holds as long as it lies there. */
+  #assertCopy(claims: LegacyClaims, token: string): void {
+    const key = { namespace: claims[legacyClaim.namespace] ?? "", name: claims[legacyClaim.secret] ?? "" };
+    const secret = this.reader.get(secrets, key);
+    if (!secret || secret.metadata.deletionTimestamp !== undefined) throw new TokenError("Token has been invalidated");
+    if (Buffer.from(secret.data?.["token"] ?? "", "base64").toString("utf8") !== token)
+      throw new TokenError("Token does not match server's copy");
+  }
+
+  #legacyUserOf(claims: LegacyClaims & Claims): User {
+    const [namespace = "", name = ""] = [claims[legacyClaim.namespace], claims[legacyClaim.account]];
+    if (claims.sub !== `system:serviceaccount:${namespace}:${name}`) throw new TokenError("sub claim is invalid");
+    const uid = claims[legacyClaim.uid] ?? "";
+    const account = this.reader.get(serviceAccounts, { namespace, name });
+    if (!account) throw new TokenError(`serviceaccounts "${name}" not found`);
+    if (account.metadata.deletionTimestamp !== undefined)
+      throw new TokenError(`ServiceAccount ${namespace}/${name} has been deleted`);
+    if (account.metadata.uid !== uid)
+      throw new TokenError(`ServiceAccount UID (${account.metadata.uid}) does not match claim (${uid})`);
+    const secret = this.reader.get(secrets, { namespace, name: claims[legacyClaim.secret] ?? "" });
+    if (secret) this.options.secretUse?.note(secret, name, this.now_ms());
+    return serviceAccountUser(namespace, { name, uid });
   }
 
   async #verify(token: string): Promise<Claims> {

@@ -8,6 +8,8 @@ import { rfc3339 } from "#shared/api/time.ts";
 import type { BoundObjectReference, TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
+import { ConfigError } from "#shared/config/option.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
 import type { Prepared } from "../registry/declaration.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { BodyHandler, SubresourceCall } from "../registry/subresource-handler.ts";
@@ -23,6 +25,29 @@ const leastExpiration_s = 600;
 const extendedFrom_s = 3607;
 const extendedTo_s = 365 * 86_400;
 
+/** How long tokens live. */
+export interface TokenLifetimes {
+  /** Who asks for more gets this; Infinity: no bound. */
+  readonly longest_s: number;
+  /** Pods' own tokens live a year. */
+  readonly extendsPods: boolean;
+}
+
+const usualLifetimes: TokenLifetimes = { longest_s: Number.POSITIVE_INFINITY, extendsPods: true };
+
+type Settings = Pick<MasterSettings, "serviceAccountMaxTokenExpiration" | "serviceAccountExtendTokenExpiration">;
+
+/** Throws ConfigError, worded as upstream. */
+export function tokenLifetimesOf(settings: Settings): TokenLifetimes {
+  const longest_s = settings.serviceAccountMaxTokenExpiration / 1000;
+  if (longest_s !== 0 && (longest_s < 3600 || longest_s > 2 ** 32))
+    throw new ConfigError("the service-account-max-token-expiration must be between 1 hour and 2^32 seconds");
+  return {
+    longest_s: longest_s || Number.POSITIVE_INFINITY,
+    extendsPods: settings.serviceAccountExtendTokenExpiration,
+  };
+}
+
 type Bound = Pick<KubernetesClaim, "pod" | "secret" | "node">;
 
 interface Wanted {
@@ -37,6 +62,7 @@ export class TokenRequests implements BodyHandler {
   constructor(
     private readonly issuer: ServiceAccountIssuer,
     private readonly reader: ResourceReader,
+    private readonly lifetimes: TokenLifetimes = usualLifetimes,
     private readonly now_ms: () => number = Date.now,
   ) {}
 
@@ -65,8 +91,11 @@ export class TokenRequests implements BodyHandler {
   async #grant(
     { namespace = "", name, context }: SubresourceCall,
     account: ServiceAccount,
-    { request, audiences, lifetime_s }: Wanted,
+    { request, audiences, lifetime_s: asked_s }: Wanted,
   ): Promise<ApiResponse> {
+    const lifetime_s = Math.min(asked_s, this.lifetimes.longest_s);
+    if (lifetime_s < asked_s)
+      context.warnings.push(`requested expiration of ${asked_s} seconds shortened to ${lifetime_s} seconds`);
     const bound = this.#boundTo(request.spec.boundObjectRef, namespace, name);
     const managedFields = this.#managedFields(request, context);
     const asked = { ...request, metadata: { ...request.metadata, ...(managedFields && { managedFields }) } };
@@ -111,6 +140,7 @@ export class TokenRequests implements BodyHandler {
     const { audiences, lifetime_s, bound, request } = asked;
     const now_s = Math.floor(this.now_ms() / 1000);
     const isExtended =
+      this.lifetimes.extendsPods &&
       bound.pod !== undefined &&
       lifetime_s === extendedFrom_s &&
       audiences.every((audience) => this.issuer.apiAudiences.includes(audience));

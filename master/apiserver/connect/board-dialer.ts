@@ -12,13 +12,20 @@ export interface Dialer {
   dial(node: string, target: TunnelTarget, signal?: AbortSignal): Promise<Duplex>;
   /** Boards that can be reached now, in no particular order. */
   readonly boards: readonly string[];
+  /** Reaches what is no board's, too: from this machine. */
+  readonly reachesDirectly?: boolean | undefined;
 }
+
+/** By which boards something can be reached that is no board's own; "" for this machine. */
+export const waysOf = ({ boards, reachesDirectly }: Dialer): readonly string[] =>
+  boards.length === 0 && reachesDirectly ? [""] : boards;
 
 /** A server that has just started hears from its boards within this time, and so does one whose link was broken: they try
  *  again within their longest pause, and connecting takes a moment. */
 const patience_ms = longestPause_ms + 4_000;
 
-/** The only way from this API server to a board: by the tunnel that the board keeps. */
+/** The way from this API server to a board: by the tunnel that the board keeps, or, where the settings say how kubelets are
+ *  called, by a call to one without. */
 export class BoardDialer implements Dialer {
   private readonly tunnels = new Map<string, Tunnel>();
   private readonly unread = new UnreadBytes();
@@ -28,9 +35,15 @@ export class BoardDialer implements Dialer {
   constructor(
     private readonly log: Log,
     private readonly wait_ms = patience_ms,
+    private readonly calls?: Pick<Dialer, "dial"> | undefined,
   ) {}
 
+  get reachesDirectly(): boolean {
+    return this.calls !== undefined;
+  }
+
   async dial(node: string, target: TunnelTarget, signal?: AbortSignal): Promise<Duplex> {
+    if (this.calls && !this.tunnels.has(node)) return this.calls.dial(node, target, signal);
     if (!this.tunnels.has(node)) await this.arrival(node, signal);
     const tunnel = this.tunnels.get(node);
     if (!tunnel) throw serviceUnavailable(`node ${node} is not connected to this API server`);

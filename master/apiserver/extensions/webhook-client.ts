@@ -11,7 +11,7 @@ import { connectionFault } from "#shared/http/connection-fault.ts";
 import { AnswerMissing, headerOf, requestOver } from "#shared/http/http-over-stream.ts";
 import { type Hop, mostHops, redirected } from "#shared/http/redirects.ts";
 import { trusting } from "#shared/pki/trusting.ts";
-import type { Dialer } from "../connect/board-dialer.ts";
+import { type Dialer, waysOf } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import { AnswerFault, reviewIn, type WebhookAnswer } from "./webhook-answer.ts";
@@ -105,7 +105,7 @@ export class WebhookClient implements WebhookCaller {
 
   async #callService(target: WebhookTarget, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
     const { namespace = "", name = "", port = 443 } = target.service ?? {};
-    const where = serviceTarget(this.#reader, namespace, `https:${name}:${port}`, this.#dialer.boards);
+    const where = serviceTarget(this.#reader, namespace, `https:${name}:${port}`, waysOf(this.#dialer));
     const raw = await this.#dialer.dial(where.node, where.target, signal);
     const end = (): void => void raw.destroy();
     signal.addEventListener("abort", end);

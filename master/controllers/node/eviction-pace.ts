@@ -8,7 +8,21 @@ export type FleetState =
   /** All of it. */
   | "disrupted";
 
-const unhealthyShare = 0.55;
+/** When and how fast; as upstream's flags of these names. */
+export interface EvictionRates {
+  readonly nodeEvictionRate: number;
+  readonly secondaryNodeEvictionRate: number;
+  /** A zone up to this size stops altogether when most of it is down. */
+  readonly largeClusterSizeThreshold: number;
+  readonly unhealthyZoneThreshold: number;
+}
+
+export const usualEvictionRates: EvictionRates = {
+  nodeEvictionRate: 0.1,
+  secondaryNodeEvictionRate: 0.01,
+  largeClusterSizeThreshold: 50,
+  unhealthyZoneThreshold: 0.55,
+};
 
 /** How many nodes a zone has, and how many of them are well. */
 export interface ZoneCount {
@@ -16,11 +30,14 @@ export interface ZoneCount {
   readonly well: number;
 }
 
-export function fleetState({ nodes, well }: ZoneCount): FleetState {
+export function fleetState(
+  { nodes, well }: ZoneCount,
+  { unhealthyZoneThreshold }: Pick<EvictionRates, "unhealthyZoneThreshold"> = usualEvictionRates,
+): FleetState {
   const notWell = nodes - well;
   if (notWell === 0) return "normal";
   if (well === 0) return "disrupted";
-  return notWell > 2 && notWell / nodes >= unhealthyShare ? "partly disrupted" : "normal";
+  return notWell > 2 && notWell / nodes >= unhealthyZoneThreshold ? "partly disrupted" : "normal";
 }
 
 export type EvictionPace =
@@ -29,22 +46,20 @@ export type EvictionPace =
   /** Every zone is down, so it is this master that is cut off: what was begun is undone. */
   | { readonly kind: "take back" };
 
-const usualRate = 0.1;
-const disruptedRate = 0.01;
-/** A zone up to this size stops altogether when most of it is down. */
-const largeZone = 50;
-
 /** The pace in a zone (pure). A zone that is down while others are well has failed by itself: its pods had better move.
  *  @param isAllDown every zone is down. */
-export function evictionPace(zone: ZoneCount, isAllDown: boolean): EvictionPace {
-  const state = fleetState(zone);
+export function evictionPace(zone: ZoneCount, isAllDown: boolean, rates = usualEvictionRates): EvictionPace {
+  const state = fleetState(zone, rates);
   switch (state) {
     case "normal":
-      return { kind: "rate", perSecond: usualRate };
+      return { kind: "rate", perSecond: rates.nodeEvictionRate };
     case "partly disrupted":
-      return { kind: "rate", perSecond: zone.nodes > largeZone ? disruptedRate : 0 };
+      return {
+        kind: "rate",
+        perSecond: zone.nodes > rates.largeClusterSizeThreshold ? rates.secondaryNodeEvictionRate : 0,
+      };
     case "disrupted":
-      return isAllDown ? { kind: "take back" } : { kind: "rate", perSecond: usualRate };
+      return isAllDown ? { kind: "take back" } : { kind: "rate", perSecond: rates.nodeEvictionRate };
   }
 }
 

@@ -1,4 +1,11 @@
-import { type EvictionPace, evictionPace, fleetState, type ZoneCount } from "./eviction-pace.ts";
+import {
+  type EvictionPace,
+  type EvictionRates,
+  evictionPace,
+  fleetState,
+  usualEvictionRates,
+  type ZoneCount,
+} from "./eviction-pace.ts";
 
 interface Counted {
   readonly zone: string;
@@ -11,6 +18,8 @@ export class FleetCensus {
   readonly #zones = new Map<string, ZoneCount>();
   /** Zones of which no node is well. */
   #down = 0;
+
+  constructor(private readonly rates: EvictionRates = usualEvictionRates) {}
 
   /** Counts a node as it is now; says whether the pace of any zone is another one since. */
   set(name: string, zone: string, isWell: boolean): boolean {
@@ -35,7 +44,7 @@ export class FleetCensus {
   }
 
   pace(zone: string): EvictionPace {
-    return evictionPace(this.#zones.get(zone) ?? { nodes: 0, well: 0 }, this.isAllDown);
+    return evictionPace(this.#zones.get(zone) ?? { nodes: 0, well: 0 }, this.isAllDown, this.rates);
   }
 
   #change(name: string, now: Counted | undefined): boolean {

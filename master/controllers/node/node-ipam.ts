@@ -2,6 +2,7 @@ import { isConflict, isNotFound } from "#shared/api/errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import { parseNetworks } from "#shared/config/networks.ts";
+import { ConfigError } from "#shared/config/option.ts";
 import type { IpFamily } from "#shared/net/ip-family.ts";
 import { formatAddress, parseRange } from "../../apiserver/resources/validation/addresses.ts";
 import { nodeReference } from "./node-reference.ts";
@@ -24,11 +25,11 @@ export class CidrPool {
     this.#partBits = partBits;
   }
 
-  /** The first part that nobody has, or undefined. */
-  free(taken: ReadonlySet<string>): string | undefined {
+  /** The first part that nobody has, and that has nothing in common with `reserved`, or undefined. */
+  free(taken: ReadonlySet<string>, reserved: readonly string[] = []): string | undefined {
     for (let index = 0; index < this.#parts; index++) {
       const cidr = this.#at(index);
-      if (!taken.has(cidr)) return cidr;
+      if (!taken.has(cidr) && !reserved.some((other) => overlap(cidr, other))) return cidr;
     }
     return undefined;
   }
@@ -39,18 +40,60 @@ export class CidrPool {
   }
 }
 
-/** A node's part of a cluster's range, as upstream's --node-cidr-mask-size-ipv4 and -ipv6. */
-const partBits: Readonly<Record<IpFamily, number>> = { IPv4: 24, IPv6: 64 };
+function overlap(one: string, other: string): boolean {
+  const [a, b] = [parseRange(one), parseRange(other)];
+  if (a === undefined || b === undefined || a.bits !== b.bits) return false;
+  const shift = BigInt(a.bits - Math.min(a.prefix, b.prefix));
+  return a.base >> shift === b.base >> shift;
+}
+
+export interface NodeRangeSettings {
+  readonly nodeCidrMaskSize?: number | undefined;
+  readonly nodeCidrMaskSizeIpv4?: number | undefined;
+  readonly nodeCidrMaskSizeIpv6?: number | undefined;
+  /** Of Services: no node's. */
+  readonly serviceClusterIpRange?: readonly string[] | undefined;
+}
+
+/** Throws ConfigError, worded as upstream. */
+function partBitsOf(families: readonly IpFamily[], settings: NodeRangeSettings): Readonly<Record<IpFamily, number>> {
+  const { nodeCidrMaskSize: one, nodeCidrMaskSizeIpv4: v4, nodeCidrMaskSizeIpv6: v6 } = settings;
+  const refused = (message: string): never => {
+    throw new ConfigError(message);
+  };
+  if (families.length > 1) {
+    if (one) refused("usage of --node-cidr-mask-size is not allowed with dual-stack clusters");
+    return { IPv4: v4 || usualPartBits.IPv4, IPv6: v6 || usualPartBits.IPv6 };
+  }
+  if (one && (v4 || v6))
+    refused(
+      "usage of --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6 is not allowed if --node-cidr-mask-size is set. For dual-stack clusters please unset it and use IPFamily specific flags",
+    );
+  const isIPv6 = families.includes("IPv6");
+  if (isIPv6 && v4) refused("usage of --node-cidr-mask-size-ipv4 is not allowed for a single-stack IPv6 cluster");
+  if (!isIPv6 && v6) refused("usage of --node-cidr-mask-size-ipv6 is not allowed for a single-stack IPv4 cluster");
+  return { IPv4: one || v4 || usualPartBits.IPv4, IPv6: one || v6 || usualPartBits.IPv6 };
+}
+
+/** A node's part of a cluster's range, as upstream's. */
+const usualPartBits: Readonly<Record<IpFamily, number>> = { IPv4: 24, IPv6: 64 };
 
 /**
  * Gives every node its range of pod addresses of each family, for good: a node from before the cluster got its second
  * family keeps one until it joins anew, as the API forbids a change.
  * @param clusterCidr one network, or one of each family with a comma between
  */
-export function nodeIpamController(clusterCidr = "10.42.0.0/16"): ControllerDefinition {
-  const pools = parseNetworks("cluster-cidr", clusterCidr).map(
-    ({ family, cidr }) => new CidrPool(cidr, partBits[family]),
+export function nodeIpamController(
+  clusterCidr = "10.42.0.0/16",
+  settings: NodeRangeSettings = {},
+): ControllerDefinition {
+  const networks = parseNetworks("cluster-cidr", clusterCidr);
+  const partBits = partBitsOf(
+    networks.map(({ family }) => family),
+    settings,
   );
+  const pools = networks.map(({ family, cidr }) => new CidrPool(cidr, partBits[family]));
+  const { serviceClusterIpRange: reserved = [] } = settings;
   /** Given and perhaps not yet seen in the cache, by node. */
   const given = new Map<string, readonly string[]>();
   return defineController({
@@ -74,7 +117,7 @@ export function nodeIpamController(clusterCidr = "10.42.0.0/16"): ControllerDefi
           .list()
           .flatMap(({ spec }) => spec?.podCIDRs ?? spec?.podCIDR ?? []),
       ]);
-      const cidrs = given.get(key) ?? pools.flatMap((pool) => pool.free(taken) ?? []);
+      const cidrs = given.get(key) ?? pools.flatMap((pool) => pool.free(taken, reserved) ?? []);
       const tell = (reason: string): void =>
         events.record(nodeReference(node), {
           type: "Normal",

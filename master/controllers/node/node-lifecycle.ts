@@ -2,6 +2,7 @@ import { leases, nodes, pods } from "#shared/api/resources.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import { isPodReady } from "../pod-condition.ts";
+import type { EvictionRates } from "./eviction-pace.ts";
 import { defaultHealthSettings, type HealthSettings } from "./health.ts";
 import { leaseScope, NodeMonitor } from "./node-monitor.ts";
 import { podsByNode } from "./pods-by-node.ts";
@@ -16,6 +17,7 @@ import { ZoneCounts } from "./zone-counts.ts";
 export function nodeLifecycleController(
   settings: HealthSettings = defaultHealthSettings,
   strained: StrainPolicy = "none",
+  rates?: EvictionRates,
 ): ControllerDefinition {
   const counts = new ZoneCounts();
   /** While the controller runs: what it has seen of nodes means nothing to a later run. */
@@ -32,7 +34,7 @@ export function nodeLifecycleController(
       }),
     ],
     start(context) {
-      const begun = new NodeMonitor(context, { settings, strained, counts });
+      const begun = new NodeMonitor(context, { settings, strained, counts, rates });
       const tellNoMore = tellAlso(() => counts.families(begun.zones));
       context.signal.addEventListener("abort", () => {
         begun.stop();

@@ -5,7 +5,7 @@ import { timestamp } from "#shared/client/clock.ts";
 import type { ControllerContext, ReconcileResult } from "#shared/client/controller.ts";
 import { ListeningClock } from "#shared/heartbeat/listening-clock.ts";
 import { nodeLeaseNamespace } from "#shared/heartbeat/messages.ts";
-import { EvictionTurns, type ZoneCount } from "./eviction-pace.ts";
+import { type EvictionRates, EvictionTurns, type ZoneCount } from "./eviction-pace.ts";
 import { judgeEviction } from "./eviction-verdict.ts";
 import { FleetCensus } from "./fleet-census.ts";
 import { type HealthSettings, judge, type Reachability, readyCondition, unknownConditions } from "./health.ts";
@@ -21,6 +21,7 @@ export interface NodeMonitorOptions {
   readonly settings: HealthSettings;
   readonly strained: StrainPolicy;
   readonly counts: ZoneCounts;
+  readonly rates?: EvictionRates | undefined;
 }
 
 /** Looks at one node after the other and writes what follows: conditions, taints, labels, and that its pods are not ready. */
@@ -28,7 +29,7 @@ export class NodeMonitor {
   readonly #context: ControllerContext;
   readonly #options: NodeMonitorOptions;
   readonly #records = new Map<string, NodeHealthRecord>();
-  readonly #census = new FleetCensus();
+  readonly #census: FleetCensus;
   readonly #turns = new EvictionTurns();
   readonly #unreadyPods = new UnreadyPods();
   /** Nobody was silent while this process could not listen. */
@@ -38,6 +39,7 @@ export class NodeMonitor {
   constructor(context: ControllerContext, options: NodeMonitorOptions) {
     this.#context = context;
     this.#options = options;
+    this.#census = new FleetCensus(options.rates);
     this.#listening = new ListeningClock(context.clock);
     this.#listening.start();
     for (const name of context.lister(nodes).keys()) this.count(name);

@@ -20,17 +20,22 @@ export interface NamespacePolicy {
 type Labels = Readonly<Record<string, string>>;
 
 const prefix = "pod-security.kubernetes.io/";
-const levels: readonly string[] = ["privileged", "baseline", "restricted"];
-const privileged: LevelVersion = { level: "privileged", version: "latest" };
+export const levelNames = ["privileged", "baseline", "restricted"] as const satisfies readonly Level[];
+const levels: readonly string[] = levelNames;
+export const privileged: LevelVersion = { level: "privileged", version: "latest" };
 
 export const describeLevel = ({ level, version }: LevelVersion): string =>
   `${level}:${version === "latest" ? version : `v1.${version}`}`;
 
 export const isStricter = (a: Level, b: Level): boolean => levels.indexOf(a) > levels.indexOf(b);
 
-/** The policy that a namespace's labels ask for; privileged where they say nothing. What cannot be read enforces the
+type Levels = Omit<NamespacePolicy, "errors">;
+
+const allPrivileged: Levels = { enforce: privileged, audit: privileged, warn: privileged };
+
+/** The policy that a namespace's labels ask for; `defaults` where they say nothing. What cannot be read enforces the
  *  strictest level, and is passed over for audit and warnings. */
-export function policyOf(labels: Labels = {}): NamespacePolicy {
+export function policyOf(labels: Labels = {}, defaults: Levels = allPrivileged): NamespacePolicy {
   const errors: FieldError[] = [];
   const read = (mode: "enforce" | "audit" | "warn"): LevelVersion => {
     const level = labels[`${prefix}${mode}`];
@@ -39,8 +44,9 @@ export function policyOf(labels: Labels = {}): NamespacePolicy {
     const fallback: Level = mode === "enforce" ? "restricted" : "privileged";
     if (!isLevel) errors.push(labelError(mode, level, "must be one of privileged, baseline, restricted"));
     return {
-      level: level === undefined ? privileged.level : isLevel ? (level as Level) : fallback,
-      version: version === undefined ? "latest" : (parseVersion(version) ?? unreadable(mode, version, errors)),
+      level: level === undefined ? defaults[mode].level : isLevel ? (level as Level) : fallback,
+      version:
+        version === undefined ? defaults[mode].version : (parseVersion(version) ?? unreadable(mode, version, errors)),
     };
   };
   const [enforce, audit, warn] = [read("enforce"), read("audit"), read("warn")];
@@ -51,10 +57,21 @@ export function policyOf(labels: Labels = {}): NamespacePolicy {
   return { enforce, audit, warn: follows ? { level: enforce.level, version: warnVersion } : warn, errors };
 }
 
-export const isFullyPrivileged = ({ enforce, audit, warn }: NamespacePolicy): boolean =>
+/** `enforce=baseline:latest, …`: what of a policy its labels set themselves, but for what forbids nothing. */
+export function describeLabels(policy: Levels, labels: Labels = {}): string {
+  const isSet = (mode: string): boolean =>
+    [`${prefix}${mode}`, `${prefix}${mode}-version`].some((label) => labels[label] !== undefined);
+  return (["enforce", "audit", "warn"] as const)
+    .filter((mode) => policy[mode].level !== "privileged" && isSet(mode))
+    .map((mode) => `${mode}=${describeLevel(policy[mode])}`)
+    .join(", ");
+}
+
+export const isFullyPrivileged = ({ enforce, audit, warn }: Levels): boolean =>
   [enforce, audit, warn].every(({ level }) => level === "privileged");
 
-function parseVersion(text: string): number | "latest" | undefined {
+/** `latest`, `v1.35`; undefined for what is neither. */
+export function parseVersion(text: string): number | "latest" | undefined {
   if (text === "latest") return text;
   const match = /^v1\.(0|[1-9][0-9]*)$/.exec(text);
   return match ? Number(match[1]) : undefined;

@@ -9,10 +9,20 @@ import { isWriteTo, refusal } from "../attributes.ts";
 import type { CheckedPod } from "./check.ts";
 import { describeViolations, violations } from "./checks.ts";
 import { countEvaluation, type PolicyMode } from "./evaluation-counts.ts";
-import { describeLevel, isFullyPrivileged, isStricter, type LevelVersion, policyOf } from "./levels.ts";
+import { exemptionOf, type PodSecurityRules, usualPodSecurity } from "./exemptions.ts";
+import {
+  describeLabels,
+  describeLevel,
+  isFullyPrivileged,
+  isStricter,
+  type LevelVersion,
+  type NamespacePolicy,
+  policyOf,
+} from "./levels.ts";
 import { containersOf } from "./wording.ts";
 
 const annotations = {
+  exempt: "pod-security.kubernetes.io/exempt",
   enforced: "pod-security.kubernetes.io/enforce-policy",
   violated: "pod-security.kubernetes.io/audit-violations",
   error: "pod-security.kubernetes.io/error",
@@ -38,7 +48,10 @@ const longestCheck = 3000;
 export class PodSecurity implements AdmissionPlugin {
   readonly name = "PodSecurity";
 
-  constructor(private readonly reader: ResourceReader) {}
+  constructor(
+    private readonly reader: ResourceReader,
+    private readonly rules: PodSecurityRules = usualPodSecurity,
+  ) {}
 
   validate(attributes: AdmissionAttributes): undefined {
     const { operation, object, declaration } = attributes;
@@ -54,6 +67,7 @@ export class PodSecurity implements AdmissionPlugin {
 
   #pod(attributes: AdmissionAttributes, pod: Pod): void {
     if (harmless.includes(attributes.subresource ?? "") || !pod.spec) return;
+    if (this.#isExempt(attributes, pod.spec)) return;
     const policy = this.#policyOf(attributes);
     if (policy.errors.length === 0 && isFullyPrivileged(policy)) {
       countEvaluation("allow", "enforce", policy.enforce, attributes);
@@ -74,7 +88,14 @@ export class PodSecurity implements AdmissionPlugin {
 
   #template(attributes: AdmissionAttributes, template: unknown): void {
     const { metadata, spec } = (template ?? {}) as { metadata?: ObjectMeta; spec?: PodSpec };
-    if (spec) this.#tell(attributes, { metadata: metadata ?? {}, spec });
+    if (spec && !this.#isExempt(attributes, spec)) this.#tell(attributes, { metadata: metadata ?? {}, spec });
+  }
+
+  #isExempt(attributes: AdmissionAttributes, { runtimeClassName: runtimeClass }: PodSpec): boolean {
+    const { namespace = "", user } = attributes;
+    const by = exemptionOf(this.rules.exemptions, { user: user.name, namespace, runtimeClass });
+    if (by) attributes.auditAnnotations[annotations.exempt] = by;
+    return by !== undefined;
   }
 
   /** Warnings and audit annotations. */
@@ -96,19 +117,35 @@ export class PodSecurity implements AdmissionPlugin {
   }
 
   #policyOf({ namespace = "" }: AdmissionAttributes) {
-    return policyOf(this.reader.get(namespaces, { name: namespace })?.metadata.labels);
+    return policyOf(this.reader.get(namespaces, { name: namespace })?.metadata.labels, this.rules.defaults);
   }
 
   #namespace(attributes: AdmissionAttributes, namespace: Namespace): void {
-    const policy = policyOf(namespace.metadata.labels);
-    const old = attributes.oldObject ? policyOf((attributes.oldObject as KubeObject).metadata.labels) : undefined;
+    const { defaults } = this.rules;
+    const policy = policyOf(namespace.metadata.labels, defaults);
+    const old = attributes.oldObject
+      ? policyOf((attributes.oldObject as KubeObject).metadata.labels, defaults)
+      : undefined;
     if (policy.errors.length > 0 && !Bun.deepEquals(policy.errors, old?.errors))
       throw invalid(namespaces, attributes.name, policy.errors);
+    const isExempt = this.rules.exemptions.namespaces.includes(attributes.name);
+    if (!old && isExempt) this.#warnOfExemption(attributes, namespace, policy);
     if (!old || Bun.deepEquals(policy.enforce, old.enforce)) return;
     const isRelaxed =
       policy.enforce.version === old.enforce.version && !isStricter(policy.enforce.level, old.enforce.level);
     if (policy.enforce.level === "privileged" || isRelaxed) return;
-    attributes.warnings.push(...this.#warningsAbout(attributes.name, policy.enforce));
+    if (isExempt) this.#warnOfExemption(attributes, namespace, policy);
+    else attributes.warnings.push(...this.#warningsAbout(attributes.name, policy.enforce));
+  }
+
+  /** Who labels a namespace that is held to nothing is to know. */
+  #warnOfExemption({ name, warnings }: AdmissionAttributes, namespace: Namespace, policy: NamespacePolicy): void {
+    const { enforce, audit, warn } = policy;
+    if (isFullyPrivileged(policy) || Bun.deepEquals({ enforce, audit, warn }, this.rules.defaults)) return;
+    const described = describeLabels(policy, namespace.metadata.labels);
+    warnings.push(
+      `namespace ${JSON.stringify(name)} is exempt from Pod Security, and the policy (${described}) will be ignored`,
+    );
   }
 
   /** Which of the pods that are there a new level would have refused. */

@@ -1,0 +1,142 @@
+/** Settings of admission plugins in a file (--admission-control-config-file): AdmissionConfiguration, and the form that each
+ *  plugin has for its own, in the file itself or in one that it names. */
+import { dirname, resolve } from "node:path";
+import type { Toleration } from "#shared/api/types/core-v1.generated.ts";
+import { configurationText, readDocument } from "#shared/config/document.ts";
+import type { Field } from "#shared/config/field.ts";
+import { type EventLimit, limitTypes } from "./optional/event-rate-limit.ts";
+import type { NodeSelectors } from "./optional/pod-node-selector.ts";
+import type { TolerationRules } from "./optional/pod-toleration-restriction.ts";
+import { type PodSecurityRules, usualPodSecurity } from "./pod-security/exemptions.ts";
+import { type Level, levelNames, parseVersion } from "./pod-security/levels.ts";
+
+/** Of plugins that have something set; absent: as usual. */
+export interface PluginConfigurations {
+  readonly podSecurity?: PodSecurityRules | undefined;
+  readonly eventLimits?: readonly EventLimit[] | undefined;
+  readonly tolerationRules?: TolerationRules | undefined;
+  readonly nodeSelectors?: NodeSelectors | undefined;
+}
+
+const readers: Readonly<
+  Record<string, { readonly kind: string; readonly read: (root: Field) => PluginConfigurations }>
+> = {
+  PodSecurity: { kind: "PodSecurityConfiguration", read: podSecurity },
+  EventRateLimit: { kind: "Configuration of EventRateLimit", read: eventLimits },
+  PodTolerationRestriction: { kind: "Configuration of PodTolerationRestriction", read: tolerationRules },
+  PodNodeSelector: { kind: "configuration of PodNodeSelector", read: nodeSelectors },
+};
+
+/** Throws ConfigError that names all faults of a file. */
+export function readAdmissionConfiguration(path: string): PluginConfigurations {
+  if (path === "") return {};
+  const text = configurationText(path);
+  const found: PluginConfigurations[] = [];
+  readDocument(text, path, "AdmissionConfiguration", (root) => {
+    const { apiVersion, kind, plugins } = root.fields(["apiVersion", "kind", "plugins"]);
+    apiVersion.choice("", ["apiserver.config.k8s.io/v1", "apiserver.k8s.io/v1alpha1"]);
+    kind.choice("", ["AdmissionConfiguration"]);
+    for (const plugin of plugins.items()) found.push(pluginConfiguration(plugin, path));
+  });
+  return Object.assign({}, ...found);
+}
+
+function pluginConfiguration(plugin: Field, path: string): PluginConfigurations {
+  const { name, path: file, configuration } = plugin.fields(["name", "path", "configuration"]);
+  const reader = readers[name.text()];
+  if (!reader) {
+    name.complain(`no settings are known for the plugin ${JSON.stringify(name.text())}`);
+    return {};
+  }
+  if (!configuration.isAbsent) return reader.read(configuration);
+  if (file.isAbsent) return {};
+  const named = resolve(dirname(path), file.text());
+  return readDocument(configurationText(named), named, reader.kind, reader.read);
+}
+
+function podSecurity(root: Field): PluginConfigurations {
+  const { apiVersion, kind, defaults, exemptions } = root.fields(["apiVersion", "kind", "defaults", "exemptions"]);
+  const group = "pod-security.admission.config.k8s.io";
+  apiVersion.choice("", [`${group}/v1`, `${group}/v1beta1`, `${group}/v1alpha1`]);
+  kind.choice("", ["PodSecurityConfiguration"]);
+  const modes = ["enforce", "audit", "warn"] as const;
+  const fields = defaults.fields([...modes, "enforce-version", "audit-version", "warn-version"]);
+  const levelOf = (mode: (typeof modes)[number]) => ({
+    level: fields[mode].choice<Level>("privileged", levelNames),
+    version: versionOf(fields[`${mode}-version`]),
+  });
+  const exempt = exemptions.fields(["usernames", "namespaces", "runtimeClasses"]);
+  const texts = (field: Field): readonly string[] => field.items().map((item) => item.text());
+  return {
+    podSecurity: {
+      ...usualPodSecurity,
+      defaults: { enforce: levelOf("enforce"), audit: levelOf("audit"), warn: levelOf("warn") },
+      exemptions: {
+        usernames: texts(exempt.usernames),
+        namespaces: texts(exempt.namespaces),
+        runtimeClasses: texts(exempt.runtimeClasses),
+      },
+    },
+  };
+}
+
+function versionOf(field: Field): number | "latest" {
+  const version = parseVersion(field.text("latest") || "latest");
+  if (version === undefined)
+    field.complain(`Invalid value: ${JSON.stringify(field.value)}: must be "latest" or "v1.x"`);
+  return version ?? "latest";
+}
+
+function eventLimits(root: Field): PluginConfigurations {
+  const { apiVersion, kind, limits } = root.fields(["apiVersion", "kind", "limits"]);
+  apiVersion.choice("", ["eventratelimit.admission.k8s.io/v1alpha1"]);
+  kind.choice("", ["Configuration"]);
+  const items = limits.items();
+  if (items.length === 0) limits.complain("Invalid value: must not be empty");
+  const positive = { min: 1, max: 2_147_483_647 };
+  return {
+    eventLimits: items.map((item) => {
+      const { type, qps, burst, cacheSize } = item.fields(["type", "qps", "burst", "cacheSize"]);
+      if (type.isAbsent) type.complain(`supported values: ${limitTypes.join(", ")}`);
+      for (const field of [qps, burst]) if (field.isAbsent) field.complain("Invalid value: 0: must be positive");
+      return {
+        type: type.choice<EventLimit["type"]>("Server", limitTypes),
+        qps: qps.integer(1, positive),
+        burst: burst.integer(1, positive),
+        cacheSize: cacheSize.integer(0, { ...positive, min: 0 }),
+      };
+    }),
+  };
+}
+
+function tolerationRules(root: Field): PluginConfigurations {
+  const fields = root.fields(["apiVersion", "kind", "default", "whitelist"]);
+  fields.apiVersion.choice("", ["podtolerationrestriction.admission.k8s.io/v1alpha1"]);
+  fields.kind.choice("", ["Configuration"]);
+  const tolerations = (field: Field): Toleration[] => field.items().map(toleration);
+  return { tolerationRules: { default: tolerations(fields.default), whitelist: tolerations(fields.whitelist) } };
+}
+
+function toleration(item: Field): Toleration {
+  const { key, operator, value, effect, tolerationSeconds } = item.fields([
+    ...["key", "operator", "value", "effect", "tolerationSeconds"],
+  ]) as Record<string, Field>;
+  const given = { key, operator, value, effect };
+  const texts = Object.entries(given).flatMap(([name, field]) =>
+    field?.isAbsent === false ? [[name, field.text()]] : [],
+  );
+  const seconds = tolerationSeconds?.isAbsent === false ? { tolerationSeconds: Number(tolerationSeconds.value) } : {};
+  return { ...Object.fromEntries(texts), ...seconds };
+}
+
+function nodeSelectors(root: Field): PluginConfigurations {
+  const { podNodeSelectorPluginConfig: selectors } = root.fields(["podNodeSelectorPluginConfig"]);
+  const content = selectors.isAbsent ? {} : selectors.value;
+  if (typeof content !== "object" || content === null || Array.isArray(content)) {
+    selectors.complain("expected a mapping");
+    return {};
+  }
+  return {
+    nodeSelectors: Object.fromEntries(Object.entries(content).map(([key, value]) => [key, String(value ?? "")])),
+  };
+}

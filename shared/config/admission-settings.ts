@@ -1,0 +1,17 @@
+/** What is asked of writes before they are let in: upstream's flags. */
+import { text, texts, under } from "./option.ts";
+
+export const admissionOptions = under("What writes have to be like (admission):", {
+  enableAdmissionPlugins: texts(
+    "enable-admission-plugins",
+    "PLUGIN",
+    "admission plugins to run beside the usual ones: AlwaysPullImages, DenyServiceExternalIPs, EventRateLimit, ExtendedResourceToleration, LimitPodHardAntiAffinityTopology, NamespaceExists, OwnerReferencesPermissionEnforcement, PodNodeSelector, PodTolerationRestriction",
+  ),
+  disableAdmissionPlugins: texts("disable-admission-plugins", "PLUGIN", "usual admission plugins that are not to run"),
+  admissionControlConfigFile: text(
+    "admission-control-config-file",
+    "FILE",
+    "AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity, EventRateLimit, PodNodeSelector, PodTolerationRestriction",
+    "",
+  ),
+} as const);
