@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
 import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { WebhookClient } from "./webhook-client.ts";
@@ -54,4 +54,21 @@ test("round in circles it is not followed for ever", async () => {
   expect(call("/a")).rejects.toThrow(`Post "/a": stopped after 10 redirects`);
   await call("/a").catch(() => undefined);
   expect(seen).toHaveLength(20);
+});
+
+test("one that leaves HTTP unasked has no more time than any other", async () => {
+  const closed = Promise.withResolvers<void>();
+  const strange = createTcpServer((socket) => {
+    socket.on("error", () => undefined).once("close", () => closed.resolve());
+    socket.once("data", () =>
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nmore"),
+    );
+  });
+  await new Promise<void>((resolve) => strange.listen(0, "127.0.0.1", resolve));
+  const { port } = strange.address() as AddressInfo;
+  const client = new WebhookClient(undefined as never, undefined as never);
+  const asked = client.call({ name: "w", url: `http://127.0.0.1:${port}/` }, {}, { timeout_ms: 100 });
+  await expect(asked).rejects.toThrow("context deadline exceeded");
+  await closed.promise;
+  strange.close();
 });

@@ -217,7 +217,8 @@ function callUrl(
   signal: AbortSignal,
   host?: string,
 ): Promise<Answer> {
-  return new Promise((resolve, reject) => {
+  // The engine tells nothing at all of a server that leaves HTTP unasked, its end neither.
+  const answer = new Promise<Answer>((resolve, reject) => {
     const headers = {
       host: url.host,
       accept: "application/json",
@@ -240,6 +241,7 @@ function callUrl(
     request.on("error", (error) => reject(new Error(connectionFault(error, place.host), { cause: error })));
     request.end(body);
   });
+  return untilAborted(signal, answer);
 }
 
 /** Throws AnswerFault where the body does not come whole. */
