@@ -140,11 +140,13 @@ async function bootstrap(nodeName: string, settings: KubeletSettings, log: Log, 
     }
   }
   const [server = ""] = servers;
+  const { ca = "", serverName } = credentials();
   await writeSecureFile(
     settings.kubeconfig,
     renderKubeconfig({
       server,
-      caCertificatePem: credentials().ca ?? "",
+      serverName,
+      caCertificatePem: ca,
       credentials: { files: { certificate: file, key: file } },
       clusterName: "default-cluster",
       userName: "default-auth",

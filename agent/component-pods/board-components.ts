@@ -7,6 +7,7 @@ import { dnsAddress } from "#shared/config/networks.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
+import { apiServerName } from "#shared/pki/join-protocol.ts";
 import { renderKubeconfig } from "#shared/pki/kubeconfig.ts";
 import type { Part } from "#shared/process/parts.ts";
 import type { ClusterAccess } from "../cluster-access.ts";
@@ -32,6 +33,7 @@ export async function startBoardComponents(
     const text = renderKubeconfig({
       server,
       furtherServers,
+      serverName: apiServerName,
       caCertificatePem: { file: join(identity, "ca.crt") },
       credentials: { files: { certificate: client, key: client } },
       userName: nodeName,

@@ -17,7 +17,13 @@ export async function loadImages(
   const unknown = options.node.filter((name) => !known.includes(name));
   if (unknown.length > 0)
     throw new UserError(`no board is named ${unknown.join(", ")}; there are: ${known.join(", ")}`);
-  const { ca, certificate, key } = config.credentials();
+  const { ca, certificate, key, serverName } = config.credentials();
+  const tls = {
+    ...(ca ? trusting(ca) : {}),
+    ...(certificate ? { cert: certificate } : {}),
+    ...(key ? { key } : {}),
+    ...(serverName ? { serverName } : {}),
+  };
   for (const board of options.node.length > 0 ? options.node : known) {
     for (const archive of archives) {
       process.stdout.write(`${board}: ${basename(archive)} … `);
@@ -26,7 +32,7 @@ export async function loadImages(
         // A stream: an archive may be larger than this board's memory.
         body: createReadStream(archive) as unknown as BodyInit,
         headers: { "content-type": "application/x-tar" },
-        tls: { ...(ca ? trusting(ca) : {}), ...(certificate ? { cert: certificate } : {}), ...(key ? { key } : {}) },
+        tls,
       });
       const text = await response.text();
       if (!response.ok) throw new UserError(`${board} refused ${archive}: ${text.trim()}`);

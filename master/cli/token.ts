@@ -36,7 +36,7 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   if (board !== undefined && board !== nodeNameFrom(board))
     throw new UserError(`--board: expected the name of a node, such as ${nodeNameFrom(board)}, got ${board}`);
   const { client, config, server } = adminAccess(options.kubeconfig);
-  const ca = config.credentials().ca;
+  const { ca, serverName } = config.credentials();
   if (ca === undefined)
     throw new UserError(`${options.kubeconfig} holds no CA certificate, so no token can be bound to it`);
   const token = createJoinToken(ca);
@@ -45,7 +45,7 @@ export async function createToken(options: CreateTokenOptions): Promise<void> {
   await client.create(secrets, bootstrapSecret(token, { purpose, board, description: options.description, expiresAt }));
   const text = formatJoinToken(token);
   const role = options.master ? " INSTALL_BRAMBLE_EXEC=master" : "";
-  console.log(options.printJoin ? await joinLine(server, text, ca, role) : text);
+  console.log(options.printJoin ? await joinLine({ server, serverName, ca }, text, role) : text);
 }
 
 /** `bramble token list`. */
@@ -91,21 +91,35 @@ export async function rotateToken(options: { readonly kubeconfig: string; readon
   console.log(formatJoinToken(token));
 }
 
+/** Where the line leads, and by what it proves itself before it is pinned. */
+interface Master {
+  readonly server: string;
+  readonly serverName: string | undefined;
+  readonly ca: string;
+}
+
 /**
  * curl cannot know the cluster's CA yet, so it pins the server's public key; the agent then checks the CA by the hash
  * in the token.
  */
-async function joinLine(server: string, token: string, ca: string, role: string): Promise<string> {
-  const pin = await serverPin(server, ca);
+async function joinLine(master: Master, token: string, role: string): Promise<string> {
+  const { server } = master;
+  const pin = await serverPin(master);
   return `curl -sSfk --pinnedpubkey 'sha256//${pin}' ${server}/install.sh | sudo BRAMBLE_URL=${server} BRAMBLE_PIN='${pin}' BRAMBLE_TOKEN=${token}${role} sh -`;
 }
 
 /** SHA-256 of the serving key, in curl's form. The certificate is checked against the CA first. */
-async function serverPin(server: string, ca: string): Promise<string> {
+async function serverPin({ server, serverName, ca }: Master): Promise<string> {
   const url = new URL(server);
   const host = outOfUrl(url.hostname);
   const der = await new Promise<Buffer>((resolve, reject) => {
-    const socket = connect({ host, port: Number(url.port || 443), ca, ALPNProtocols: ["http/1.1"] });
+    const socket = connect({
+      host,
+      port: Number(url.port || 443),
+      ca,
+      ALPNProtocols: ["http/1.1"],
+      ...(serverName ? { servername: serverName } : {}),
+    });
     socket.once("secureConnect", () => {
       resolve(socket.getPeerCertificate().raw);
       socket.destroy();

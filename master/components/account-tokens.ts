@@ -30,12 +30,16 @@ export class AccountTokens {
     this.#schedule(renewEvery_ms);
   }
 
-  /** The same object until the token changes. Throws for an account that was not prepared. */
-  credentials(account: string, ca: string | undefined): Credentials {
+  /**
+   * The same object until the token changes. Throws for an account that was not prepared.
+   * @param server by what it proves itself: a token is shown to nobody else.
+   */
+  credentials(account: string, server: Pick<Credentials, "ca" | "serverName">): Credentials {
     const present = this.#current.get(account);
     if (!present) throw new Error(`no token was asked for ${account}`);
-    if (present.ca === ca) return present;
-    const next = { ...present, ca };
+    const { ca, serverName } = server;
+    if (present.ca === ca && present.serverName === serverName) return present;
+    const next = { ...present, ca, serverName };
     this.#current.set(account, next);
     return next;
   }
@@ -54,7 +58,7 @@ export class AccountTokens {
       spec: { audiences: [], expirationSeconds: lifetime_s },
     };
     const { status } = await this.client.post(serviceAccounts, key, "token", request);
-    this.#current.set(account, { ca: this.#current.get(account)?.ca, token: status?.token ?? "" });
+    this.#current.set(account, { ...this.#current.get(account), token: status?.token ?? "" });
   }
 
   #schedule(after_ms: number): void {

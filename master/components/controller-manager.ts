@@ -40,7 +40,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
       if (!isByAccount) return client;
       return new HttpClient({
         servers,
-        credentials: () => tokens.credentials(account, credentials().ca),
+        credentials: () => tokens.credentials(account, credentials()),
         userAgent: agentOfUser(controllerUser(account).name),
       });
     };

@@ -5,6 +5,7 @@ import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { issueCertificate, leafLifetimeDays, lenientValidity } from "#shared/pki/certificate.ts";
 import { joinCertificates } from "#shared/pki/certificate-bundle.ts";
 import { extendedKeyUsages, isIssuedBy, renewalTime } from "#shared/pki/certificate-facts.ts";
+import { apiServerName } from "#shared/pki/join-protocol.ts";
 import {
   createJoinToken,
   formatJoinToken,
@@ -46,6 +47,8 @@ export async function ensureKubeconfig(
   );
   const kubeconfig = renderKubeconfig({
     server,
+    // Boards have certificates of the same CA for addresses, which may have been a master's once.
+    serverName: apiServerName,
     caCertificatePem: authorities.trusted,
     credentials,
     userName: identity.user,
@@ -56,13 +59,13 @@ export async function ensureKubeconfig(
 function serves(text: string, { ca, trusted }: ClusterAuthorities, server: string, now: Date): boolean {
   try {
     const config = parse(text) as {
-      clusters?: { cluster?: { server?: string; "certificate-authority-data"?: string } }[];
+      clusters?: { cluster?: { server?: string; "tls-server-name"?: string; "certificate-authority-data"?: string } }[];
       users?: { user?: { "client-certificate-data"?: string } }[];
     };
     const decode = (data = ""): string => Buffer.from(data, "base64").toString("utf8");
     const certificate = decode(config.users?.[0]?.user?.["client-certificate-data"]);
     const cluster = config.clusters?.[0]?.cluster;
-    if (!certificate || cluster?.server !== server) return false;
+    if (!certificate || cluster?.server !== server || cluster["tls-server-name"] !== apiServerName) return false;
     if (decode(cluster["certificate-authority-data"]) !== trusted) return false;
     return isIssuedBy(certificate, ca.certificatePem) && renewalTime(certificate) > now;
   } catch {

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtemp, readFile, rm, stat, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseKubeconfig } from "#shared/client/kubeconfig.ts";
 import { certificateSubject, isIssuedBy } from "#shared/pki/certificate-facts.ts";
 import { ensureMasterPki, type MasterPkiOptions } from "./master-pki.ts";
 
@@ -35,6 +36,13 @@ describe("the PKI of a master", () => {
     expect(ipAddresses).toEqual(expect.arrayContaining(["127.0.0.1", "10.43.0.1", "192.168.1.10", "203.0.113.7"]));
     for (const file of ["pki/ca.key", "pki/apiserver.pem", "pki/service-account.key", "token", "etc/kubeconfig.yaml"])
       await expect((await stat(join(folder, file))).mode & 0o777).toBe(0o600);
+  });
+
+  test("has clients ask for a name that no board has a certificate for, whoever is at the address", async () => {
+    const { certificates } = await ensureMasterPki(options());
+    const { credentials } = parseKubeconfig(await readFile(join(folder, "etc/kubeconfig.yaml"), "utf8"), "/");
+    expect(credentials().serverName).toBe("kubernetes");
+    expect(certificateSubject(certificates.serving.certificatePem).dnsNames).toContain("kubernetes");
   });
 
   test("takes in a new address, and keeps everything else", async () => {

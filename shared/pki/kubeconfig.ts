@@ -8,6 +8,8 @@ export interface KubeconfigParts {
   readonly server: string;
   /** More API servers of the same cluster, for clients that know the extension (client/kubeconfig.ts). */
   readonly furtherServers?: readonly string[] | undefined;
+  /** The name that the server's certificate must have, whatever the address is that it is asked at. */
+  readonly serverName?: string | undefined;
   /** Text, or the path of a file that may be renewed in place. */
   readonly caCertificatePem: string | { readonly file: string };
   /** A client certificate with its key, or a bearer token. */
@@ -51,11 +53,17 @@ export function renderKubeconfig(parts: KubeconfigParts): string {
   });
 }
 
-function clusterEntry({ server, furtherServers = [], caCertificatePem: ca }: KubeconfigParts): object {
+function clusterEntry(parts: KubeconfigParts): object {
+  const { server, serverName, furtherServers = [], caCertificatePem: ca } = parts;
   const authority =
     typeof ca === "string" ? { "certificate-authority-data": base64(ca) } : { "certificate-authority": ca.file };
   const extension = { name: serversExtension, extension: { servers: furtherServers } };
-  return { ...authority, server, ...(furtherServers.length > 0 ? { extensions: [extension] } : {}) };
+  return {
+    ...authority,
+    server,
+    ...(serverName ? { "tls-server-name": serverName } : {}),
+    ...(furtherServers.length > 0 ? { extensions: [extension] } : {}),
+  };
 }
 
 function userEntry(credentials: KubeconfigParts["credentials"]): object {
