@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { wholeValue } from "#shared/api/quantity.ts";
 import { endpointSlices } from "#shared/api/resources.ts";
 import type { AgentStart, RunningAgent } from "#shared/board/start-agent.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
@@ -14,9 +13,8 @@ import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
 import { withClusterSettings } from "./cluster-settings.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { forgetJoinToken } from "./join-token-files.ts";
-import { nothingReserved } from "./kubelet/node/node-status.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
-import { logFolderOf, podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
+import { boardReserved, logFolderOf, podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
 import { BoardUpgrade } from "./upgrade/board-upgrade.ts";
 import { InstalledProgram } from "./upgrade/program.ts";
@@ -87,7 +85,7 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
     logFolder: logFolderOf(settings.podLogsDir),
     staticPodsFolder: staticPodsFolder(settings),
     imagesFolder: join(settings.dataDir, "images"),
-    reserved: { ...nothingReserved, memory_bytes: wholeValue(settings.kubeReservedMemory) },
+    reserved: boardReserved(settings),
     cgroups: podCgroupSettings(settings),
     shutdown: gracePeriods(settings),
   };

@@ -10,11 +10,13 @@ import { boardRuntime, type RuntimeSettings } from "./board-runtime.ts";
 import { BoardTroubles } from "./board-troubles.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { linuxHost } from "./host/linux-host.ts";
+import { type PlacementSettings, placementOf, withReservedCpus } from "./kubelet/cpus/cpu-settings.ts";
 import type { CredentialProviders } from "./kubelet/images/credential-providers.ts";
 import { type ImageSettings, imageRulesOf, imageVerificationOf } from "./kubelet/images/image-settings.ts";
 import { Kubelet, type KubeletOptions } from "./kubelet/kubelet.ts";
 import { hasUnifiedGroups, type TuningSettings, tuningOf } from "./kubelet/kubelet-tuning.ts";
 import { type EvictionSettings, evictionRulesOf } from "./kubelet/node/eviction-rules.ts";
+import { nothingReserved } from "./kubelet/node/node-status.ts";
 import { openLocalDoor } from "./kubelet/server/doors.ts";
 import { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { servedBoard } from "./kubelet/server/served-board.ts";
@@ -50,6 +52,7 @@ export interface BoardPodsStart {
     > &
     ImageSettings &
     EvictionSettings &
+    PlacementSettings &
     TuningSettings;
   readonly disabled: AgentStart["disabled"];
   /** What differs between a board of Bramble's own and a kubelet alone. */
@@ -106,12 +109,14 @@ export async function startBoardPods(
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
     eviction: evictionRulesOf(settings),
+    placement: placementOf(settings),
     tuning: tuningOf(settings, hasUnifiedGroups()),
     imageRules: imageRulesOf(settings),
     imageVerification: imageVerificationOf(settings),
     credentialProviders: await credentialProviders(settings, client, log),
     troubles: () => troubles.list,
     ...given,
+    reserved: withReservedCpus(given.reserved ?? nothingReserved, settings),
   });
   const server = new KubeletServer(servedBoard(kubelet), log.named("server"));
   const kubeletSocket = join(settings.runDir, "kubelet.sock");

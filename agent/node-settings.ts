@@ -61,6 +61,16 @@ export function reservedOf(settings: Pick<KubeletSettings, "kubeReserved" | "sys
   };
 }
 
+/** The same for a board of Bramble's own, whose memory has a setting too. Throws ConfigError. */
+export function boardReserved(
+  settings: Pick<AgentSettings, "kubeReserved" | "systemReserved" | "kubeReservedMemory">,
+): Reserved {
+  const { kubeReserved, kubeReservedMemory } = settings;
+  const saysMemory = kubeReserved.some((text) => text.startsWith("memory="));
+  const own = saysMemory ? kubeReserved : [...kubeReserved, `memory=${kubeReservedMemory}`];
+  return reservedOf({ ...settings, kubeReserved: own });
+}
+
 /** How pods are grouped; undefined when they are not. Throws ConfigError. */
 export function podCgroupSettings({
   cgroupsPerQos,

@@ -7,6 +7,7 @@ import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
 import type { PodCgroupSettings } from "./cgroups/pod-cgroups.ts";
+import type { Placement } from "./cpus/cpu-settings.ts";
 import type { CredentialProviders } from "./images/credential-providers.ts";
 import type { ImageGarbageRules } from "./images/image-gc.ts";
 import type { ImageVerification } from "./images/pull-records.ts";
@@ -55,6 +56,8 @@ export interface KubeletOptions {
   readonly eviction?: EvictionRules | undefined;
   readonly resolvConf?: string | undefined;
   readonly tuning?: KubeletTuning | undefined;
+  /** On which CPUs containers run; on all when absent. */
+  readonly placement?: Placement | undefined;
   /** Which images go when; upstream's defaults when absent. */
   readonly imageRules?: ImageGarbageRules | undefined;
   /** Who may use images that are on the board; as by default when absent. */

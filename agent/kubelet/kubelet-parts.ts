@@ -12,6 +12,7 @@ import { BackOff } from "./back-off.ts";
 import { type PodCgroupSettings, PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { readHostDns } from "./container/host-dns.ts";
+import type { CpuManager } from "./cpus/cpu-manager.ts";
 import type { ImageFolder } from "./images/image-folder.ts";
 import { ImagePuller } from "./images/image-puller.ts";
 import type { PullRecords } from "./images/pull-records.ts";
@@ -46,6 +47,7 @@ export interface PartsInput {
   readonly board: BoardFacts;
   readonly volatileFolder: string;
   readonly pullRecords: PullRecords;
+  readonly cpus: CpuManager | undefined;
   readonly recorder: EventRecorder;
   readonly log: Log;
   readonly checkpoint: Checkpoint;
@@ -78,6 +80,7 @@ export function kubeletParts(input: PartsInput): KubeletParts {
     volumeStats: volumeStats(volumes, input, tuning),
     cgroups: options.cgroups && podCgroups(options.cgroups, input),
     devices: input.plugins?.devices,
+    cpus: input.cpus,
     claims: input.plugins,
     logs: new PodLogs(options.logFolder, log),
     images: new ImagePuller(runtime, options.credentialProviders, input.pullRecords, { pulls: tuning.pulls }),
@@ -143,6 +146,8 @@ function podAdmitter({ options, workers, registrar, ...input }: PartsInput): Pod
     readNode: () => options.client.get(nodes, { name: options.nodeName }),
     refuseAll: () => input.shutdown.refuse(),
     devices: input.plugins?.devices,
+    cpus: input.cpus,
+    fixed: options.placement?.fixed ?? { cpu: false, memory: false },
     hasAppArmor: hasAppArmor(options.hardwareRoot),
     allowedSysctls: (options.tuning ?? defaultTuning).allowedSysctls,
     counts: input.counts,
@@ -165,7 +170,10 @@ async function runtimeHandler(
   return handler ?? { name, recursiveReadOnlyMounts: false, userNamespaces: false };
 }
 
-function podCgroups(settings: PodCgroupSettings, { options, board, log, recorder, workers }: PartsInput): PodCgroups {
+function podCgroups(
+  settings: PodCgroupSettings,
+  { options, board, log, recorder, workers, cpus }: PartsInput,
+): PodCgroups {
   return new PodCgroups({
     ...settings,
     runtime: options.runtime,
@@ -173,6 +181,7 @@ function podCgroups(settings: PodCgroupSettings, { options, board, log, recorder
     recorder,
     board,
     reserved: options.reserved ?? nothingReserved,
+    hasOwnCpus: (uid) => cpus?.hasOwn(uid) ?? false,
     cpuQuota: (options.tuning ?? defaultTuning).cpuQuota,
     log: log.named("cgroups"),
     pods: () =>

@@ -17,6 +17,8 @@ import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { GroupUsage } from "./cgroups/pod-cgroups.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { ContainerGarbage } from "./container-garbage.ts";
+import type { CpuManager } from "./cpus/cpu-manager.ts";
+import { refuseOtherPolicy } from "./cpus/cpu-state.ts";
 import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
 import { PullRecords } from "./images/pull-records.ts";
@@ -26,6 +28,7 @@ import { defaultTuning } from "./kubelet-tuning.ts";
 import { defaultEvictionRules } from "./node/eviction-rules.ts";
 import { boardReference } from "./node/node-events.ts";
 import { NodeRegistrar } from "./node/node-registrar.ts";
+import { nothingReserved } from "./node/node-status.ts";
 import { PressureRelief } from "./node/pressure-relief.ts";
 import { BoardPlugins } from "./plugins/board-plugins.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -104,7 +107,8 @@ export class Kubelet {
       this.#log,
       options.imageVerification,
     );
-    const parts = this.#assemble({ board, volatileFolder, pullRecords });
+    const cpus = await this.#openCpus();
+    const parts = this.#assemble({ board, volatileFolder, pullRecords, cpus });
     this.#parts = parts;
     this.#imageFolder = await readImageFolder(options, parts, this.#log.named("images"), this.#stop.signal);
     await this.#plugins?.start();
@@ -225,7 +229,7 @@ export class Kubelet {
 
   // Inside
 
-  #assemble(found: Pick<PartsInput, "board" | "volatileFolder" | "pullRecords">): KubeletParts {
+  #assemble(found: Pick<PartsInput, "board" | "volatileFolder" | "pullRecords" | "cpus">): KubeletParts {
     const { options } = this;
     const { client, host, tuning = defaultTuning } = options;
     const log = this.#log;
@@ -275,6 +279,17 @@ export class Kubelet {
       plugins,
       shutdown,
     });
+  }
+
+  async #openCpus(): Promise<CpuManager | undefined> {
+    const { placement, dataDir: folder, reserved = nothingReserved, runtime } = this.#options;
+    if (!placement?.cpus) {
+      await refuseOtherPolicy(folder);
+      return undefined;
+    }
+    const { CpuManager } = await import("./cpus/cpu-manager.ts");
+    const log = this.#log.named("cpus");
+    return await CpuManager.open({ folder, policy: placement.cpus, reserved_m: reserved.cpu_m, runtime, log });
   }
 
   #newSources(parts: KubeletParts): PodSources {
@@ -330,6 +345,7 @@ export class Kubelet {
         for (const worker of this.#workers.all()) worker.prompt();
       },
       pods: () => this.#workers.pods(),
+      cpus: () => this.#parts?.cpus,
     });
   }
 

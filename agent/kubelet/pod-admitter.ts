@@ -1,5 +1,6 @@
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
+import type { CpuManager } from "./cpus/cpu-manager.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import { refuseDevices } from "./devices/refuse-devices.ts";
 import { Limiter, orAborted } from "./limiter.ts";
@@ -14,7 +15,7 @@ import {
   refuseOutright,
   refuseUnfit,
 } from "./node/pod-admission.ts";
-import { type ResizeRefusal, refuseResizeOutright } from "./node/pod-resize.ts";
+import { type ResizeRefusal, refuseFixed, refuseResizeOutright } from "./node/pod-resize.ts";
 import { podsToPreempt, shortageOf, shortageWithout } from "./node/preemption.ts";
 import type { SysctlPattern } from "./node/sysctls.ts";
 import { podUid } from "./pod-containers.ts";
@@ -32,6 +33,9 @@ export interface PodAdmitterOptions {
   /** Why no pod starts here any more. */
   refuseAll(): Refusal | undefined;
   readonly devices: DeviceManager | undefined;
+  readonly cpus: Pick<CpuManager, "allocate" | "release"> | undefined;
+  /** Of guaranteed pods: may it not be resized? */
+  readonly fixed: { readonly cpu: boolean; readonly memory: boolean };
   readonly hasAppArmor: boolean;
   /** Sysctls that pods may set beside the safe ones. */
   readonly allowedSysctls: readonly SysctlPattern[];
@@ -71,7 +75,10 @@ export class PodAdmitter {
       signal.throwIfAborted();
       const verdict = await this.#judge(pod);
       if ("waitFor" in verdict) taken();
-      else this.options.devices?.release(podUid(pod));
+      else {
+        this.options.devices?.release(podUid(pod));
+        this.options.cpus?.release(podUid(pod));
+      }
       return verdict;
     });
     if (!("waitFor" in verdict)) {
@@ -86,10 +93,10 @@ export class PodAdmitter {
    * May a pod that runs here have the resources of its spec, beside the others? A critical one for which there is no room has others
    * end, as when it is let in, and is refused until they have.
    */
-  refuseResize(pod: Pod): ResizeRefusal | undefined {
+  refuseResize(pod: Pod, granted: Pod): ResizeRefusal | undefined {
     const node = this.options.node();
     if (!node) return undefined;
-    const never = refuseResizeOutright(pod, node);
+    const never = refuseFixed(pod, granted, this.options.fixed) ?? refuseResizeOutright(pod, node);
     if (never) return never;
     const others = this.options.holders(pod).map(({ granted }) => granted);
     const unfit = refuseOutright(pod, node, this.options.allowedSysctls) ?? refuseUnfit(pod, node);
@@ -109,7 +116,7 @@ export class PodAdmitter {
     const node = options.node();
     const outright = node && refuseOutright(pod, node, options.allowedSysctls);
     if (outright) return outright;
-    const lacking = await refuseDevices(options.devices, pod);
+    const lacking = (await refuseDevices(options.devices, pod)) ?? options.cpus?.allocate(pod);
     if (lacking) return lacking;
     if (!node) return { waitFor: [] };
     const unfit = refuseUnfit(pod, node) ?? refuseAppArmor(pod, options.hasAppArmor);

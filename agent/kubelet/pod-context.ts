@@ -7,6 +7,7 @@ import type { BackOff } from "./back-off.ts";
 import type { PodCgroups } from "./cgroups/pod-cgroups.ts";
 import type { ResourceRules } from "./container/container-resources.ts";
 import type { ClusterDns, DnsConfig } from "./container/pod-dns.ts";
+import type { CpuManager } from "./cpus/cpu-manager.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import type { ImagePuller } from "./images/image-puller.ts";
 import type { Limiter } from "./limiter.ts";
@@ -34,6 +35,8 @@ export interface KubeletParts {
   readonly volumeStats: VolumeStatsReader;
   /** Devices that containers are given; none when absent. */
   readonly devices: DeviceManager | undefined;
+  /** CPUs of containers' own; undefined: all run on all. */
+  readonly cpus: CpuManager | undefined;
   /** ResourceClaims of pods; none when absent. */
   readonly claims: ClaimLoader | undefined;
   readonly logs: PodLogs;

@@ -95,12 +95,13 @@ export class PodStop {
   }
 }
 
-/** Gives back what a pod held that has stopped: claims, its control group, volumes, devices, the objects it used. */
+/** Gives back what a pod held that has stopped: claims, its control group, volumes, devices, CPUs, the objects it used. */
 export async function giveBack(parts: KubeletParts, uid: string): Promise<void> {
   await parts.claims?.loadedClaims?.unprepare(uid);
   await parts.cgroups?.remove(uid);
   await parts.volumes.unmount(uid);
   parts.devices?.release(uid);
+  parts.cpus?.release(uid);
   await parts.objects.release(uid);
 }
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { HostError } from "#agent/host/host.ts";
-import type { ImageStatus } from "#agent/runtime/runtime.ts";
+import type { ContainerResources, ImageStatus } from "#agent/runtime/runtime.ts";
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
 import { containerConfig, sandboxConfig, targetContainerId } from "./container/container-config.ts";
@@ -122,9 +122,9 @@ const executors: Executors = {
   },
 
   async resizeContainer({ container: name, containerId }, run) {
-    const { parts, pod } = run;
+    const { parts } = run;
     const container = containerOf(run, name);
-    const wanted = containerResources(pod, container, parts.resourceRules);
+    const wanted = resourcesOf(run, container);
     const { memoryLimit_bytes } = wanted;
     if (memoryLimit_bytes !== undefined) {
       const { memoryUsage_bytes } = await parts.runtime.stats(containerId);
@@ -198,6 +198,7 @@ const executors: Executors = {
       events.warning("Failed", `Error: ${message}`, container);
       throw new ContainerStartError("RunContainerError", message, { cause: error });
     }
+    await parts.cpus?.started(id, podUid(pod), name);
     run.started.set(name, id);
     events.normal("Started", "Container started", container);
   },
@@ -303,7 +304,7 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     image: run.images.get(container.name),
     seccompRoot: parts.seccompRoot,
     seccompDefault: parts.seccompDefault,
-    resourceRules: parts.resourceRules,
+    resources: resourcesOf(run, container),
     recursiveReadOnly: await canBeRecursive(run, container),
     targetContainerId: targetContainerId(container, run.observed),
   });
@@ -311,10 +312,18 @@ async function createContainer(run: PlanRun, container: Container, attempt: numb
     const own = (await parts.devices?.forStart(podUid(pod), container.name)) ?? [];
     const claims = container.resources?.claims?.length ? await parts.claims?.loadClaims() : undefined;
     const complete = withDevices(config, own, claims?.cdiDevices(pod, container));
-    return await parts.creations.run(() => parts.runtime.createContainer(sandboxId, complete));
+    const id = await parts.creations.run(() => parts.runtime.createContainer(sandboxId, complete));
+    parts.cpus?.created(id, complete.resources);
+    return id;
   } catch (error) {
     throw new ContainerStartError("CreateContainerError", (error as Error).message, { cause: error });
   }
+}
+
+/** What the container is held to, and on which CPUs. */
+function resourcesOf({ parts, pod }: PlanRun, container: Container): ContainerResources {
+  const resources = containerResources(pod, container, parts.resourceRules);
+  return parts.cpus?.held(resources, podUid(pod), container.name) ?? resources;
 }
 
 /** The images whose files the container mounts (KEP-4639): pulled by their own policy, mounted once for the whole pod. */

@@ -41,13 +41,18 @@ export class PodResizer {
    * Grants what the spec asks for now, if it may be had.
    * @returns whether the pod was granted other resources than it had
    */
-  consider(pod: Pod, refuse: (pod: Pod) => ResizeRefusal | undefined, events: PodEvents, now_ms: number): boolean {
+  consider(
+    pod: Pod,
+    refuse: (pod: Pod, granted: Pod) => ResizeRefusal | undefined,
+    events: PodEvents,
+    now_ms: number,
+  ): boolean {
     const wanted = allocationOf(pod);
     if (sameAllocation(wanted, this.#allocation)) {
       this.#pending = undefined;
       return false;
     }
-    const refusal = refuse(pod);
+    const refusal = refuse(pod, this.granted(pod));
     const { generation } = pod.metadata;
     if (!refusal) {
       this.#allocation = wanted;

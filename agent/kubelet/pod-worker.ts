@@ -267,7 +267,12 @@ export class PodWorker {
   #considerResize(): boolean {
     const { admitter, recorder, now_ms, onFreed } = this.parts;
     const events = new PodEvents(recorder, this.#pod);
-    const isGranted = this.#resizer.consider(this.#pod, (pod) => admitter.refuseResize(pod), events, now_ms());
+    const isGranted = this.#resizer.consider(
+      this.#pod,
+      (pod, granted) => admitter.refuseResize(pod, granted),
+      events,
+      now_ms(),
+    );
     if (isGranted) onFreed(this.uid);
     return isGranted;
   }

@@ -49,6 +49,7 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
   await stage("volumes", () => parts.volumes.sweep());
   await stage("cgroups", () => parts.cgroups?.sweep(isKnown));
   await stage("devices", () => parts.devices?.retain(isKnown));
+  await stage("CPUs", () => parts.cpus?.retain(isKnown));
   await stage("resource claims", () => parts.claims?.loadedClaims?.retain(isKnown));
   await stage("logs", () => parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)])));
   try {

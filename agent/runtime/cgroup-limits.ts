@@ -12,7 +12,7 @@ export interface CgroupSetting {
 
 /** What to write for these limits (pure). Order matters on v1, where memory and swap limits bound each other. */
 export function cgroupSettings(resources: ContainerResources, version: 1 | 2): CgroupSetting[] {
-  const { cpuShares, cpuQuota_us, cpuPeriod_us = 100_000, memoryLimit_bytes } = resources;
+  const { cpuShares, cpuQuota_us, cpuPeriod_us = 100_000, memoryLimit_bytes, cpuset } = resources;
   const set = (controller: string, file: string, value: number | string): CgroupSetting => ({
     controller: version === 1 ? controller : "",
     file,
@@ -28,6 +28,7 @@ export function cgroupSettings(resources: ContainerResources, version: 1 | 2): C
       ...(memoryLimit_bytes === undefined
         ? []
         : [set("memory", "memory.limit_in_bytes", unlimited ? -1 : memoryLimit_bytes)]),
+      ...(cpuset === undefined ? [] : [set("cpuset", "cpuset.cpus", cpuset)]),
     ];
   }
   return [
@@ -36,6 +37,7 @@ export function cgroupSettings(resources: ContainerResources, version: 1 | 2): C
       ? []
       : [set("", "cpu.max", `${cpuQuota_us > 0 ? cpuQuota_us : "max"} ${cpuPeriod_us}`)]),
     ...(memoryLimit_bytes === undefined ? [] : [set("", "memory.max", unlimited ? "max" : memoryLimit_bytes)]),
+    ...(cpuset === undefined ? [] : [set("", "cpuset.cpus", cpuset)]),
   ];
 }
 

@@ -127,6 +127,7 @@ export function resourceSettings(resources: ContainerResources): HostConfig {
     CpuShares: resources.cpuShares,
     CpuQuota: resources.cpuQuota_us,
     CpuPeriod: resources.cpuPeriod_us,
+    CpusetCpus: resources.cpuset,
     Memory: resources.memoryLimit_bytes,
     // Equal to Memory means no swap; Docker's own default would be twice the memory.
     MemorySwap: resources.memoryLimit_bytes === undefined ? undefined : resources.memoryLimit_bytes || -1,

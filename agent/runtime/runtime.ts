@@ -172,6 +172,8 @@ export interface ContainerResources {
   readonly cpuPeriod_us?: number | undefined;
   readonly memoryLimit_bytes?: number | undefined;
   readonly oomScoreAdj?: number | undefined;
+  /** CPUs that it may run on, as the kernel lists them: `0-3,5`. */
+  readonly cpuset?: string | undefined;
   readonly hugepageLimits?: Readonly<Record<string, number>> | undefined;
   /** Files of the container's control group, of version 2, and what they are to hold. */
   readonly unified?: Readonly<Record<string, string>> | undefined;

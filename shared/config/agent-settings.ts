@@ -1,6 +1,7 @@
 /** Settings of what runs on a board. */
 import { evictionOptions } from "./eviction-options.ts";
 import { choice, choices, duration, flag, integer, text, texts, toggle, under } from "./option.ts";
+import { placementOptions } from "./placement-options.ts";
 import { tuningOptions } from "./tuning-options.ts";
 
 /** What can be left out of a cluster, or of what a board does for it. */
@@ -135,6 +136,12 @@ const resourceOptions = under("What pods may take:", {
     "memory kept from pods for Bramble and the system",
     "128Mi",
   ),
+  kubeReserved: texts(
+    "kube-reserved",
+    "RESOURCE=QUANTITY",
+    "what is kept from pods for Kubernetes: cpu, memory (instead of kube-reserved-memory), ephemeral-storage",
+  ),
+  systemReserved: texts("system-reserved", "RESOURCE=QUANTITY", "what is kept from pods for the system, likewise"),
   cgroupsPerQos: toggle(
     "cgroups-per-qos",
     "give each pod a control group of its own, by its class of service; off by itself where the kernel lacks what it takes",
@@ -247,6 +254,7 @@ export const agentOptions = {
   ...imageOptions,
   ...evictionOptions,
   ...tuningOptions,
+  ...placementOptions,
   ...shutdownOptions,
   ...mqttOptions,
 } as const;

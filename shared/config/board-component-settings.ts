@@ -2,6 +2,7 @@
 import { evictionOptions } from "./eviction-options.ts";
 import { featureGates } from "./feature-gates.ts";
 import { choices, integer, text, texts, toggle, type ValuesOf, verbosity } from "./option.ts";
+import { placementOptions } from "./placement-options.ts";
 import { workerOptions } from "./settings.ts";
 import { tuningOptions } from "./tuning-options.ts";
 import { unheededOfProxy } from "./upstream-flags.ts";
@@ -98,6 +99,7 @@ export const kubeletOptions = {
   preloadedImagesVerificationAllowlist: workerOptions.preloadedImagesVerificationAllowlist,
   ...evictionOptions,
   ...tuningOptions,
+  ...placementOptions,
   shutdownGracePeriod: workerOptions.shutdownGracePeriod,
   shutdownGracePeriodCriticalPods: workerOptions.shutdownGracePeriodCriticalPods,
   shutdownGracePeriodByPodPriority: workerOptions.shutdownGracePeriodByPodPriority,

@@ -226,6 +226,12 @@ export const kubeletConfiguration: ComponentForm = {
     containerLogMonitorInterval: durationTo("container-log-monitor-interval"),
     featureGates: pairsTo("feature-gates"),
     logging,
+    cpuManagerPolicy: textTo("cpu-manager-policy"),
+    cpuManagerPolicyOptions: pairsTo("cpu-manager-policy-options"),
+    reservedSystemCPUs: textTo("reserved-cpus"),
+    memoryManagerPolicy: textTo("memory-manager-policy"),
+    topologyManagerPolicy: textTo("topology-manager-policy"),
+    topologyManagerScope: textTo("topology-manager-scope"),
     failCgroupV1: booleanTo("fail-cgroup-v1"),
     // Asked of the runtime, which has to be of the same mind anyway.
     cgroupDriver: (field) => {
@@ -248,7 +254,7 @@ export const kubeletConfiguration: ComponentForm = {
     },
   },
   others:
-    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader enableContentionProfiling kubeletCgroups systemCgroups cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved hairpinMode podCIDR runOnce contentType kubeAPIQPS kubeAPIBurst enableControllerAttachDetach makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit containerLogMaxWorkers configMapAndSecretChangeDetectionStrategy reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir kernelMemcgNotification enableSystemLogHandler enableSystemLogQuery reservedMemory enableProfilingHandler enableDebugFlagsHandler memoryThrottlingFactor tracing imageServiceEndpoint userNamespaces",
+    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader enableContentionProfiling kubeletCgroups systemCgroups cpuManagerReconcilePeriod topologyManagerPolicyOptions qosReserved hairpinMode podCIDR runOnce contentType kubeAPIQPS kubeAPIBurst enableControllerAttachDetach makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit containerLogMaxWorkers configMapAndSecretChangeDetectionStrategy showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir kernelMemcgNotification enableSystemLogHandler enableSystemLogQuery reservedMemory enableProfilingHandler enableDebugFlagsHandler memoryThrottlingFactor tracing imageServiceEndpoint userNamespaces",
 };
 
 /** KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1). */

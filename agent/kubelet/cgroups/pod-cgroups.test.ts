@@ -121,6 +121,7 @@ function groups(given: {
     podPidsLimit: given.podPidsLimit ?? -1,
     enforceNodeAllocatable: true,
     board,
+    hasOwnCpus: () => false,
     cpuQuota: { isEnforced: true, period_us: 100_000 },
     reserved: { ...nothingReserved, cpu_m: 1000, memory_bytes: 128 * MiB },
     runtime: { version: async () => ({ cgroupDriver: given.driver ?? "cgroupfs" }) as never },

@@ -36,6 +36,8 @@ export interface PodCgroupsOptions extends PodCgroupSettings {
   readonly board: BoardFacts;
   readonly reserved: Reserved;
   readonly cpuQuota: CpuQuota;
+  /** Has the pod CPUs of its own? Then it is not held to less time than these have. */
+  hasOwnCpus(uid: string): boolean;
   readonly log: Log;
   /** The board's Node, and where what happened to it is told. */
   readonly nodeName: string;
@@ -167,8 +169,9 @@ export class PodCgroups {
   }
 
   #limitsOf(pod: Pod): CgroupLimits {
-    const { podPidsLimit, cpuQuota } = this.options;
-    return { ...podCgroupLimits(pod, cpuQuota), ...(podPidsLimit > 0 ? { pidsLimit: podPidsLimit } : {}) };
+    const { podPidsLimit, cpuQuota, hasOwnCpus } = this.options;
+    const quota = hasOwnCpus(podUid(pod)) ? { ...cpuQuota, isEnforced: false } : cpuQuota;
+    return { ...podCgroupLimits(pod, quota), ...(podPidsLimit > 0 ? { pidsLimit: podPidsLimit } : {}) };
   }
 
   #pathOf(pod: Pod, { driver }: Opened): string {

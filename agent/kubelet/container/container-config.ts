@@ -1,11 +1,16 @@
-import type { ContainerConfig, ImageStatus, PodIdentity, SandboxConfig } from "#agent/runtime/runtime.ts";
+import type {
+  ContainerConfig,
+  ContainerResources,
+  ImageStatus,
+  PodIdentity,
+  SandboxConfig,
+} from "#agent/runtime/runtime.ts";
 import type { Container, EphemeralContainer, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { containerAnnotations, containerLabels } from "../container-identity.ts";
 import { latest, type ObservedPod } from "../planner/observed-pod.ts";
 import { podUid } from "../pod-containers.ts";
 import { configError } from "./container-error.ts";
 import { blockDevices, containerMounts, type MountInput } from "./container-mounts.ts";
-import { containerResources, type ResourceRules } from "./container-resources.ts";
 import { containerSecurity } from "./container-security.ts";
 import { containerEnvironment, type EnvironmentSources } from "./environment.ts";
 import { expand } from "./expansion.ts";
@@ -24,7 +29,7 @@ export interface ContainerConfigInput extends Omit<MountInput, "environment"> {
   readonly seccompRoot: string;
   /** What a container gets that names no profile. */
   readonly seccompDefault: boolean;
-  readonly resourceRules: ResourceRules;
+  readonly resources: ContainerResources;
   /** The container that an ephemeral one looks into. */
   readonly targetContainerId?: string | undefined;
 }
@@ -56,7 +61,7 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
-    resources: containerResources(pod, container, input.resourceRules),
+    resources: input.resources,
     security,
     stopSignal: container.lifecycle?.stopSignal,
     pidTargetContainerId: input.targetContainerId,

@@ -3,6 +3,7 @@ import type { Container, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import { type MessageOf, message, nested, optional, repeated, string } from "#shared/grpc/message.ts";
 import { GrpcServer } from "#shared/grpc/server.ts";
+import type { CpuManager } from "../cpus/cpu-manager.ts";
 import type { PreparedClaims } from "../dra/prepared-claims.ts";
 import { isTerminalPhase, podUid } from "../pod-containers.ts";
 import type { DeviceManager } from "./device-manager.ts";
@@ -28,6 +29,7 @@ const DynamicResource = message({
 const ContainerResources = message({
   name: string(1),
   devices: repeated(2, ContainerDevices),
+  cpuIds: repeated(3, "integer"),
   dynamicResources: repeated(5, DynamicResource),
 });
 const PodResources = message({
@@ -55,6 +57,8 @@ export interface PodResourcesSource {
   /** Undefined while no pod has had a claim. */
   claims(): PreparedClaims | undefined;
   pods(): readonly Pod[];
+  /** Undefined: no container has CPUs of its own. */
+  cpus(): Pick<CpuManager, "own" | "allocatable"> | undefined;
 }
 
 /** The server of /var/lib/kubelet/pod-resources/kubelet.sock. */
@@ -78,6 +82,7 @@ export function podResourcesServer(source: PodResourcesSource): GrpcServer {
           devices: source.manager
             .devices()
             .flatMap(({ resource, devices }) => devices.map((device) => deviceOf(resource, device))),
+          cpuIds: source.cpus()?.allocatable() ?? [],
         }),
     },
   });
@@ -91,7 +96,7 @@ const deviceOf = (resourceName: string, { id, topology }: Device): MessageOf<typ
 
 function resourcesOf(
   pod: Pod,
-  { manager: { allocations }, claims }: PodResourcesSource,
+  { manager: { allocations }, claims, cpus }: PodResourcesSource,
 ): MessageOf<typeof PodResources> {
   const { name = "", namespace = "" } = pod.metadata;
   const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
@@ -100,6 +105,7 @@ function resourcesOf(
     devices: allocations
       .of(podUid(pod), container.name)
       .map(({ resource, deviceIds }) => ({ resourceName: resource, deviceIds, topology: undefined })),
+    cpuIds: cpus()?.own(podUid(pod), container.name) ?? [],
     dynamicResources: dynamicResources(pod, container, claims()),
   }));
   return { name, namespace, containers };

@@ -1,7 +1,7 @@
 import { amountsOf, podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import type { Node, Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
 import { isStaticPod } from "../pod-containers.ts";
-import { podQosClass } from "../pod-qos.ts";
+import { milliOf, podQosClass } from "../pod-qos.ts";
 
 /** Why a pod does not get the resources it asks for: never on this node, or not now (KEP-1287). */
 export interface ResizeRefusal {
@@ -19,6 +19,32 @@ export function refuseResizeOutright(pod: Pod, node: Node): ResizeRefusal | unde
     const capacity = allocatable.get(name) ?? 0;
     if (requested <= capacity) continue;
     const message = `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`;
+    return { reason: "Infeasible", message };
+  }
+  return undefined;
+}
+
+/** Where guaranteed pods have CPUs or memory of their own, these stay as they were when it was let in. */
+export function refuseFixed(
+  pod: Pod,
+  granted: Pod,
+  fixed: { readonly cpu: boolean; readonly memory: boolean },
+): ResizeRefusal | undefined {
+  if (podQosClass(pod) !== "Guaranteed") return undefined;
+  const had = new Map(
+    [...(granted.spec.initContainers ?? []), ...granted.spec.containers].map((each) => [each.name, each]),
+  );
+  for (const [name, manager] of [
+    ["cpu", "CPU Manager"],
+    ["memory", "Memory Manager"],
+  ] as const) {
+    const isOther = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].some(
+      ({ name: container, resources }) =>
+        milliOf(resources?.requests, name) !== milliOf(had.get(container)?.resources?.requests, name),
+    );
+    if (!fixed[name] || !isOther) continue;
+    const policy = name === "cpu" ? "static" : "Static";
+    const message = `Resize is infeasible for Guaranteed Pods alongside ${manager} policy "${policy}"`;
     return { reason: "Infeasible", message };
   }
   return undefined;

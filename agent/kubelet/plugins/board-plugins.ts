@@ -10,6 +10,7 @@ import type { Log } from "#shared/client/log.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { GrpcDoor } from "#shared/grpc/door.ts";
 import type { Checkpoint } from "../checkpoint.ts";
+import type { CpuManager } from "../cpus/cpu-manager.ts";
 import type { CsiDrivers } from "../csi/csi-drivers.ts";
 import { CsiNodeInfo } from "../csi/csi-node.ts";
 import type { CsiVolumes } from "../csi/csi-volumes.ts";
@@ -46,6 +47,8 @@ export interface BoardPluginsOptions {
   readonly onProgress: () => void;
   /** Pods on this board, for those who ask what they have. */
   pods(): readonly Pod[];
+  /** Which CPUs they have to themselves; undefined: none. */
+  cpus(): CpuManager | undefined;
 }
 
 interface Csi {
@@ -114,7 +117,7 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
     this.#podResources = new GrpcDoor(async () => {
       const { podResourcesServer } = await import("../devices/pod-resources.ts");
       const claims = (): PreparedClaims | undefined => this.loadedClaims;
-      return podResourcesServer({ manager: this.devices, claims, pods: () => options.pods() });
+      return podResourcesServer({ manager: this.devices, claims, pods: () => options.pods(), cpus: options.cpus });
     }, onError);
   }
 

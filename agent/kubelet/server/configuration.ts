@@ -1,5 +1,6 @@
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import { formatQuantity, quantityOf } from "#shared/api/quantity.ts";
+import type { Placement } from "../cpus/cpu-settings.ts";
 import { defaultImageRules } from "../images/image-gc.ts";
 import { defaultVerification } from "../images/pull-records.ts";
 import type { Kubelet } from "../kubelet.ts";
@@ -70,6 +71,23 @@ function tuningFields(tuning: KubeletTuning): Record<string, unknown> {
   };
 }
 
+function placementFields(placement: Placement | undefined): Record<string, unknown> {
+  if (!placement) return {};
+  const { shown, cpus } = placement;
+  const chosen = { "full-pcpus-only": cpus?.wholeCores, "strict-cpu-reservation": cpus?.keepsReserved };
+  const options = Object.entries(chosen).filter(([, isChosen]) => isChosen);
+  return {
+    cpuManagerPolicy: shown.cpuManagerPolicy,
+    ...(options.length > 0
+      ? { cpuManagerPolicyOptions: Object.fromEntries(options.map(([name]) => [name, "true"])) }
+      : {}),
+    ...(shown.reservedCpus ? { reservedSystemCPUs: shown.reservedCpus } : {}),
+    memoryManagerPolicy: shown.memoryManagerPolicy,
+    topologyManagerPolicy: shown.topologyManagerPolicy,
+    topologyManagerScope: shown.topologyManagerScope,
+  };
+}
+
 /** What no option of ours changes. */
 const unchangeable = { enableControllerAttachDetach: true };
 
@@ -124,6 +142,7 @@ export function configurationOf({ options }: Kubelet): Readonly<Record<string, u
     imageMaximumGCAge: formatGoDuration_ms(oldest_ms),
     imageGCHighThresholdPercent: Math.round(high * 100),
     imageGCLowThresholdPercent: Math.round(low * 100),
+    ...placementFields(options.placement),
     ...evictionFields(options.eviction ?? defaultEvictionRules),
     ...tuningFields(options.tuning ?? defaultTuning),
     ...unchangeable,

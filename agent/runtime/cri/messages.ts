@@ -41,6 +41,7 @@ const Resources = message({
   cpuShares: integer(3),
   memoryLimit: integer(4),
   oomScoreAdj: integer(5),
+  cpusetCpus: string(6),
   hugepageLimits: repeated(8, message({ pageSize: string(1), limit: integer(2) })),
   unified: map(9, "string"),
 });

@@ -158,6 +158,7 @@ export function resources(given: ContainerResources): Resources {
     cpuPeriod: given.cpuPeriod_us ?? 0,
     memoryLimit: given.memoryLimit_bytes ?? 0,
     oomScoreAdj: given.oomScoreAdj ?? 0,
+    cpusetCpus: given.cpuset ?? "",
     hugepageLimits: Object.entries(given.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })),
     unified: given.unified ?? {},
   };
