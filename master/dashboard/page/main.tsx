@@ -1,4 +1,4 @@
-import { render } from "preact";
+import { type RefObject, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { currentToken, onSignOut, signOut } from "./api/session.ts";
 import { Icon, type IconName, Logo } from "./parts/icons.tsx";
@@ -56,17 +56,7 @@ function Frame() {
   const searchField = useRef<HTMLInputElement>(null);
   const content = useRef<HTMLElement>(null);
   useEffect(() => void whoIs().then(setUser, () => undefined), []);
-  useEffect(() => {
-    const focus = (event: KeyboardEvent): void => {
-      const isTyping =
-        event.target instanceof Element && event.target.closest("input, textarea, select, .terminal") !== null;
-      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return;
-      event.preventDefault();
-      searchField.current?.focus();
-    };
-    addEventListener("keydown", focus);
-    return () => removeEventListener("keydown", focus);
-  }, []);
+  useSlash(searchField);
   return (
     <div class="frame">
       <button type="button" class="skip" onClick={() => content.current?.focus()}>
@@ -113,6 +103,21 @@ function Frame() {
   );
 }
 
+/** A slash leads to the search field, but where somebody writes. */
+function useSlash(field: RefObject<HTMLInputElement>): void {
+  useEffect(() => {
+    const focus = (event: KeyboardEvent): void => {
+      const isTyping =
+        event.target instanceof Element && event.target.closest("input, textarea, select, .terminal") !== null;
+      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      field.current?.focus();
+    };
+    addEventListener("keydown", focus);
+    return () => removeEventListener("keydown", focus);
+  }, [field]);
+}
+
 function View({ route }: { readonly route: Route }) {
   switch (route.view) {
     case "fleet":
@@ -126,7 +131,7 @@ function View({ route }: { readonly route: Route }) {
     case "list":
       return <List {...route} />;
     case "object":
-      return <ObjectView place={route} />;
+      return <ObjectView key={`${route.group}/${route.plural}`} place={route} />;
   }
 }
 

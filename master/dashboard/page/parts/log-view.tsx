@@ -20,11 +20,60 @@ export function LogView({
   readonly container: string;
   readonly previous: boolean;
 }) {
-  const [lines, setLines] = useState<readonly string[]>([]);
-  const [state, setState] = useState("Waiting for the log…");
   const [search, setSearch] = useState("");
   const [follow, setFollow] = useState(true);
   const [times, setTimes] = useState(false);
+  const { lines, state } = useLog({ podPath, container, previous, times });
+  const wanted = search.toLowerCase();
+  const shown = wanted === "" ? lines : lines.filter((line) => line.toLowerCase().includes(wanted));
+  return (
+    <div class="log">
+      <div class="row wrap">
+        <label class="field inline">
+          <span class="hidden">Search in the log</span>
+          <input
+            type="search"
+            placeholder="Search in the log"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value)}
+          />
+        </label>
+        <label class="check">
+          <input type="checkbox" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />
+          Follow
+        </label>
+        <label class="check">
+          <input type="checkbox" checked={times} onChange={(event) => setTimes(event.currentTarget.checked)} />
+          Times
+        </label>
+        <button type="button" disabled={lines.length === 0} onClick={() => download(`${container}.log`, lines)}>
+          Download
+        </button>
+        <span class="faint push" role="status">
+          {wanted === "" ? state : `${shown.length} of ${lines.length} lines`}
+        </span>
+      </div>
+      <Lines lines={shown} follow={follow} onScrollUp={() => setFollow(false)} />
+    </div>
+  );
+}
+
+interface LogSource {
+  readonly podPath: string;
+  readonly container: string;
+  /** Of the container before its last restart, which does not grow. */
+  readonly previous: boolean;
+  /** Whether each line begins with its time. */
+  readonly times: boolean;
+}
+
+/** The last lines of a log, followed as long as they are shown, and in words what there is to say of it. */
+function useLog({ podPath, container, previous, times }: LogSource): {
+  readonly lines: readonly string[];
+  readonly state: string;
+} {
+  const [lines, setLines] = useState<readonly string[]>([]);
+  const [state, setState] = useState("");
   useEffect(() => {
     const aborter = new AbortController();
     const kept: string[] = [];
@@ -60,38 +109,7 @@ export function LogView({
       clearTimeout(timer);
     };
   }, [podPath, container, previous, times]);
-  const wanted = search.toLowerCase();
-  const shown = wanted === "" ? lines : lines.filter((line) => line.toLowerCase().includes(wanted));
-  return (
-    <div class="log">
-      <div class="row wrap">
-        <label class="field inline">
-          <span class="hidden">Search in the log</span>
-          <input
-            type="search"
-            placeholder="Search in the log"
-            value={search}
-            onInput={(event) => setSearch(event.currentTarget.value)}
-          />
-        </label>
-        <label class="check">
-          <input type="checkbox" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />
-          Follow
-        </label>
-        <label class="check">
-          <input type="checkbox" checked={times} onChange={(event) => setTimes(event.currentTarget.checked)} />
-          Times
-        </label>
-        <button type="button" disabled={lines.length === 0} onClick={() => download(`${container}.log`, lines)}>
-          Download
-        </button>
-        <span class="faint push" role="status">
-          {wanted === "" ? state : `${shown.length} of ${lines.length} lines`}
-        </span>
-      </div>
-      <Lines lines={shown} follow={follow} onScrollUp={() => setFollow(false)} />
-    </div>
-  );
+  return { lines, state };
 }
 
 interface LinesProps {

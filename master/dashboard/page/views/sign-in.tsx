@@ -13,26 +13,12 @@ export function SignIn({ reason, done }: { readonly reason: string | undefined; 
   const [fault, setFault] = useState(reason ?? "");
   const [busy, setBusy] = useState(false);
   const enter = async (given: string): Promise<void> => {
-    // It reads YAML, which is large.
-    const { readCredential } = await import("../api/kubeconfig.ts");
-    const credential = readCredential(given);
-    if (credential.kind === "unusable") {
-      setFault(credential.why);
-      return;
-    }
     setBusy(true);
     setFault("");
-    try {
-      await whoIs(credential.token);
-      signIn(credential.token);
-      done();
-    } catch (error) {
-      const isUnknown = error instanceof ApiError && error.code === 401;
-      setFault(
-        isUnknown ? "The master does not accept this token. It may have expired; get a new one." : explain(error),
-      );
-      setBusy(false);
-    }
+    const why = await faultOfEntry(given);
+    if (why === undefined) return done();
+    setFault(why);
+    setBusy(false);
   };
   const upload = async (input: HTMLInputElement): Promise<void> => {
     const file = input.files?.[0];
@@ -81,19 +67,43 @@ export function SignIn({ reason, done }: { readonly reason: string | undefined; 
             </label>
           </div>
         </form>
-        <hr />
-        <h2>How to get a token</h2>
-        <p>As administrator, on the master:</p>
-        <pre>sudo bramble token dashboard</pre>
-        <p>From anywhere with kubectl, for a ServiceAccount whose rights you choose:</p>
-        <pre>kubectl create token NAME --namespace NAMESPACE</pre>
-        <p class="faint">
-          A kubeconfig is read in this browser and sent nowhere. The token stays in this tab and is forgotten when you
-          close it.
-        </p>
+        <Hints />
       </div>
     </main>
   );
+}
+
+function Hints() {
+  return (
+    <>
+      <hr />
+      <h2>How to get a token</h2>
+      <p>As administrator, on the master:</p>
+      <pre>sudo bramble token dashboard</pre>
+      <p>From anywhere with kubectl, for a ServiceAccount whose rights you choose:</p>
+      <pre>kubectl create token NAME --namespace NAMESPACE</pre>
+      <p class="faint">
+        A kubeconfig is read in this browser and sent nowhere. The token stays in this tab and is forgotten when you
+        close it.
+      </p>
+    </>
+  );
+}
+
+/** Signs in by what somebody gave. Gives why that cannot be, in words; undefined once it is done. */
+async function faultOfEntry(given: string): Promise<string | undefined> {
+  try {
+    // It reads YAML, which is large.
+    const { readCredential } = await import("../api/kubeconfig.ts");
+    const credential = readCredential(given);
+    if (credential.kind === "unusable") return credential.why;
+    await whoIs(credential.token);
+    signIn(credential.token);
+    return undefined;
+  } catch (error) {
+    const isUnknown = error instanceof ApiError && error.code === 401;
+    return isUnknown ? "The master does not accept this token. It may have expired; get a new one." : explain(error);
+  }
 }
 
 /** The name behind a token. Throws ApiError. */
