@@ -1,7 +1,7 @@
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointPort, EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
-import { Turn } from "#shared/client/turn.ts";
 import type { IpFamily } from "#shared/net/ip-family.ts";
+import { Turn } from "#shared/process/turn.ts";
 import { isPortNumber, type Protocol, protocolOf, UsableValues } from "./usable-values.ts";
 
 export type { Protocol } from "./usable-values.ts";

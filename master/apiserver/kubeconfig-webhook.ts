@@ -1,6 +1,5 @@
 /** Webhooks that a kubeconfig names: where its server is, and by what this API server signs in there. */
 
-import { setTimeout as delay } from "node:timers/promises";
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
@@ -91,7 +90,7 @@ export class KubeconfigWebhook {
         return reviewIn<R>(answer.body, review.kind ?? "");
       const isWorthAnother = answer.wasReset || worthAnother.includes(answer.status ?? 0);
       if (!isWorthAnother || attempt === ATTEMPTS) throw new Error(answer.why ?? refusal(answer));
-      await delay(pause_ms);
+      await Bun.sleep(pause_ms);
     }
   }
 }

@@ -10,7 +10,7 @@ import {
   defineController,
   watching,
 } from "#shared/client/controller.ts";
-import { Turn } from "#shared/client/turn.ts";
+import { Turn } from "#shared/process/turn.ts";
 import { isTerminal } from "../scheduler/pod-phase.ts";
 import { podCollectionErrors, podCollections } from "./controller-counts.ts";
 import { readyCondition } from "./node/health.ts";

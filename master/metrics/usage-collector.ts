@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { type Counters, type Usage, type UsageSample, usageBetween } from "./usage-sample.ts";
 
 export interface UsageCollectorOptions {
@@ -98,7 +97,7 @@ export class UsageCollector {
     let now = await scrape(board);
     if (before === undefined) {
       known.before = now;
-      await delay(settle_ms);
+      await Bun.sleep(settle_ms);
       now = await scrape(board);
     } else known.before = before;
     known.now = now;

@@ -9,6 +9,7 @@ import { type Log, silentLog } from "#shared/client/log.ts";
 import { SeriesEventRecorder } from "#shared/client/series-event-recorder.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
+import { nextTurn } from "#shared/process/turn.ts";
 import { BindingCycle } from "./binding-cycle.ts";
 import { ClusterCache } from "./cluster-cache.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
@@ -189,7 +190,7 @@ export class Scheduler {
       }
       while (this.#inFlight.size >= bindingsAtOnce) await Promise.race(this.#inFlight);
       if (this.#clock.now_ms() - turnBegan_ms > turn_ms) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        await nextTurn();
         turnBegan_ms = this.#clock.now_ms();
       }
     }

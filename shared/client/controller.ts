@@ -1,6 +1,7 @@
 import { hasReason, isConflict } from "#shared/api/errors.ts";
 import { type KubeObject, keyOf } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import { Turn } from "../process/turn.ts";
 import type { Client, ReadScope } from "./client.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { EventRecorder } from "./event-recorder.ts";
@@ -8,7 +9,6 @@ import { Expectations } from "./expectations.ts";
 import type { IndexFunction, InformerEvent, InformerFactory, Lister } from "./informer.ts";
 import { type Log, silentLog } from "./log.ts";
 import { runQueueWorker } from "./queue-worker.ts";
-import { Turn } from "./turn.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 /*

@@ -156,7 +156,7 @@ export class SharedInformer<T extends KubeObject> implements Informer<T> {
     await this.#running;
   }
 
-  /** Until the cache may be read; who may not is told so by the log again and again, as over a socket. */
+  /** Until the cache may be read; that somebody may not is told by the log once it goes on, as over a socket. */
   async #open(): Promise<void> {
     const { clock = systemClock } = this.#options;
     const { signal } = this.#stop;

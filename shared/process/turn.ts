@@ -1,4 +1,8 @@
+/** A turn of the event loop should not be longer. */
 const longestTurn_ms = 10;
+
+/** Lets everybody else have a turn of the event loop. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Long work in pieces: asked between two of them, it lets the rest of the process run once enough time has gone by. */
 export class Turn {
@@ -16,7 +20,7 @@ export class Turn {
 
   /** Resolves in a later turn. */
   async end(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     this.#began_ms = performance.now();
   }
 }

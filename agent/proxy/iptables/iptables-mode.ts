@@ -8,7 +8,7 @@ import {
   runProgram,
 } from "node-iptables";
 import type { Log } from "#shared/client/log.ts";
-import { Turn } from "#shared/client/turn.ts";
+import { Turn } from "#shared/process/turn.ts";
 import { boardIps, type ProxyMode, type ProxyNetwork, withRanges } from "../proxy-mode.ts";
 import type { ServicePort } from "../service-ports.ts";
 import { ConnectionTracking, staleFlows, udpFacts } from "./conntrack.ts";

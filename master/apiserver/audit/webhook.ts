@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { KubeconfigWebhook } from "../kubeconfig-webhook.ts";
 
 const ATTEMPTS = 5;
@@ -21,7 +20,7 @@ export function webhookSender(
       if (status !== undefined && status >= 200 && status < 300) return;
       const isWorthAnother = status === undefined || status === 429 || status >= 500;
       if (!isWorthAnother || attempt === ATTEMPTS) throw new Error(why ?? `${collector.url}: answered ${status}`);
-      await delay(pause_ms);
+      await Bun.sleep(pause_ms);
     }
   };
 }

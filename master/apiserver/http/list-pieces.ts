@@ -1,4 +1,5 @@
 /** Lists whose members are made one by one: Tables, metadata alone, and what is indented for a person. */
+import { nextTurn } from "#shared/process/turn.ts";
 import type { ApiResponse, CachedObject } from "../request.ts";
 import { bareObject } from "../watch-cache/stored-text.ts";
 
@@ -61,7 +62,7 @@ export async function* inTurns(pieces: Iterable<string>): AsyncGenerator<string>
       parts = [];
       size = 0;
     }
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     until_ms = performance.now() + turn_ms;
   }
   if (size > 0) yield parts.join("");

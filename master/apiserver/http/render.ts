@@ -1,4 +1,5 @@
 /** Writes answers to a socket: JSON texts joined as they rest, in chunks, compressed where that pays. */
+
 import { pipeline, Readable } from "node:stream";
 import { promisify } from "node:util";
 import { createGzip, gzip } from "node:zlib";
@@ -6,6 +7,7 @@ import { stringify as stringifyYaml } from "yaml";
 import { encodeProtobuf, encodeWatchEvent, protobufContentType } from "#shared/api/codec/protobuf.ts";
 import { StatusError } from "#shared/api/errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
+import { nextTurn } from "#shared/process/turn.ts";
 import type { ApiResponse, WatchFrame } from "../request.ts";
 import type { HttpResponse } from "./arrival.ts";
 import {
@@ -191,7 +193,7 @@ async function* partsInTurns(list: ListParts, first: MemberText | undefined): As
     const part = from === 0 && first ? list.make(first) : list.partAt(from);
     yield part;
     from = part.next;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 }
 

@@ -124,7 +124,7 @@ export class HttpsTransport {
     this.#http2.goAway();
     const deadline_ms = performance.now() + STOP_WITHIN_MS;
     while (this.#requests.underWay > 0 && performance.now() < deadline_ms) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await Bun.sleep(20);
     }
     for (const socket of this.#connections.sockets) this.#end(socket);
     this.#http1.close();

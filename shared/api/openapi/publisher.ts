@@ -2,7 +2,9 @@
  * Serves /openapi/v2, /openapi/v3 and a document per group version and root path below it. Documents are made when they are asked for,
  * and kept compressed in a bounded cache; what is served to kubectl twice is seldom served to anyone again for hours.
  */
+
 import { type ContentResponse, serveContent } from "../../http/serve-content.ts";
+import { nextTurn } from "../../process/turn.ts";
 import { type Descriptions, loadDescriptions } from "./descriptions.ts";
 import {
   type AskedDocument,
@@ -74,8 +76,6 @@ const protobufSuffix = "+protobuf";
 const v2Key = (etag: string): string => `v2 ${etag}`;
 /** Work between two turns of the event loop. */
 const maxTurn_ms = 8;
-
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 export class OpenApiPublisher {
   private readonly source: OpenApiSource;
