@@ -104,7 +104,7 @@ function Frame() {
 }
 
 /** A slash leads to the search field, but where somebody writes. */
-function useSlash(field: RefObject<HTMLInputElement>): void {
+function useSlash(field: RefObject<HTMLInputElement | null>): void {
   useEffect(() => {
     const focus = (event: KeyboardEvent): void => {
       const isTyping =
