@@ -141,6 +141,14 @@ check_variables() {
   one_word INSTALL_BRAMBLE_VERSION "${INSTALL_BRAMBLE_VERSION:-}"
 }
 
+# As the program would say it, but before anything is downloaded or installed.
+check_token() {
+  [ -n "${BRAMBLE_TOKEN:-}" ] || return 0
+  printf '%s\n' "$BRAMBLE_TOKEN" | grep -Eqx 'BR1[0-9a-f]{64}::[a-z0-9]{6}\.[a-z0-9]{16}' ||
+    die "BRAMBLE_TOKEN is no join token, or a part of one: expected BR1<64 hex digits>::<id>.<secret>" \
+      "copy it whole, from bramble token create on the master or its /var/lib/bramble/token"
+}
+
 one_word() { # variable value
   case $2 in *[!]A-Za-z0-9.,:/_+=%@~[-]*) die "$1 holds a blank, a quote or another character that has no place there" ;; esac
 }
@@ -430,12 +438,13 @@ build() {
     say "there is no npm: taking what was built before, in $folder_source"
     return 0
   fi
-  say "building from $checkout (npm ci, then for $arch; the other processor if its runtime can be fetched)"
+  say "building from $checkout, which takes some minutes on a Pi"
   local owner other=arm64
   [ "$arch" != arm64 ] || other=x64
   owner=$(stat -c %U "$checkout")
   cd "$checkout"
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+    say "fetching what building needs (npm ci)"
     # Not every mirror has the packages of other platforms, on which `npm ci` insists; the versions are the lock file's.
     as_user "$owner" npm ci --no-audit --no-fund --loglevel=error ||
       as_user "$owner" npm install --no-save --no-audit --no-fund --loglevel=error ||
@@ -443,7 +452,9 @@ build() {
   fi
   # An old binary for the other processor must not be taken for one of this version.
   rm -f "dist/bramble-linux-$other"
+  say "building for $arch"
   as_user "$owner" node_modules/.bin/bun tools/build.ts "$arch" >/dev/null || die "the build failed" "look at what it says above"
+  say "building for $other too, if what that needs can be fetched"
   as_user "$owner" node_modules/.bin/bun tools/build.ts "$other" >/dev/null 2>&1 ||
     say "note: no binary for $other could be built, so this master hands none to such boards"
   cd /
@@ -493,7 +504,7 @@ trust_master() {
       wanted=${BRAMBLE_TOKEN#BR1}
       wanted=${wanted%%::*}
       for attempt in 1 2 3 4 5; do
-        curl -fsk --connect-timeout 15 -m 60 --max-filesize 65536 -o "$ca" "$master_url/cacerts" && break
+        curl -fsSk --connect-timeout 15 -m 60 --max-filesize 65536 -o "$ca" "$master_url/cacerts" && break
         [ "$attempt" != 5 ] || die "no master answers at $master_url" "is it running, is the address right with its port (6443 unless its master says otherwise), and does nothing block that?"
         say "no master answers at $master_url yet; trying again"
         sleep 3
@@ -525,14 +536,20 @@ know_by_name() {
   by_name=https://kubernetes/bramble/v1/dist
 }
 
+# Whoever sits before it sees how far a large file is.
+progress() { # name
+  case $1 in bramble-linux-* | images-*) if [ -t 2 ]; then echo --progress-bar && return 0; fi ;; esac
+  echo -s
+}
+
 # Goes on where a download was cut; gives up after five tries in a row that brought nothing.
 download() { # name file
   local part="$2.part" before after idle=0
   while :; do
     before=$(size_of "$part")
     status=0
-    # shellcheck disable=SC2086
-    curl -fsSL $trust --connect-timeout 15 --speed-limit 100 --speed-time 30 -C - -o "$part" "${by_name:-$url_source}/$1" || status=$?
+    # shellcheck disable=SC2046,SC2086
+    curl -fSL $(progress "$1") $trust --connect-timeout 15 --speed-limit 100 --speed-time 30 -C - -o "$part" "${by_name:-$url_source}/$1" || status=$?
     [ "$status" != 0 ] || break
     after=$(size_of "$part")
     # 33: the server cannot go on in the middle. 22: it has no such file, or the file is complete.
@@ -872,6 +889,7 @@ SaveIntervalSec=$INSTALL_BRAMBLE_CLOCK_SAVE" ;;
 }
 
 start_program() { # role, or etcd
+  started=$(date +%s)
   if has_systemd; then
     say "starting bramble-$1.service"
     systemctl restart "bramble-$1.service" || die "it does not start" "$(log_command "bramble-$1" "bramble-$1")"
@@ -890,6 +908,20 @@ log_command() { # [unit name-of-supervised]
 }
 
 # ---------------------------------------------------------------- waiting
+
+# What the program has said since it was started here, without the times.
+said() {
+  if has_systemd; then
+    journalctl -o cat --since "@$started" -u "bramble-$role.service"
+  else
+    awk -v since="$(date -u -d "@$started" +%FT%TZ)" '$1 >= since { sub(/^[^ ]* /, ""); print }' "/var/log/bramble/bramble-$role.log"
+  fi 2>/dev/null
+}
+
+# Why it ended last, in the words that it has for people.
+why_it_ended() { said | sed -n 's/^bramble: //p' | tail -n 1; }
+
+why_it_has_not_joined() { said | sed -n 's/^WARN .*waiting for the master.* error="\(.*\)".*/: \1/p' | tail -n 1; }
 
 # Asks the API as this board: nothing but what a kubelet may see.
 ask_api() { # path
@@ -912,7 +944,9 @@ node_name() { sed -n 's/.*"nodeName": *"\([^"]*\)".*/\1/p' "$data/agent/identity
 # What is still to wait for, in words; nothing when all is well.
 waiting_for() {
   if ! is_running; then
-    echo "the program to stay up ($(log_command))"
+    local why
+    why=$(why_it_ended)
+    echo "the program to stay up${why:+: $why}"
   elif [ -n "$etcd_unit" ] && ! is_running etcd; then
     echo "its member of etcd to stay up ($(log_command bramble-etcd bramble-etcd))"
   elif [ "$role" = master ] && { [ ! -s "$etc/kubeconfig.yaml" ] || ! curl -fsk -m 5 "$(server_url)/readyz" >/dev/null 2>&1; }; then
@@ -922,7 +956,7 @@ waiting_for() {
   elif [ "$role" = master ] && { grep -q -e --no-agent "$etc/master.env" || grep -qs '^no-agent: *true' "$etc/config.yaml"; }; then
     return 0
   elif [ -z "$(node_name)" ]; then
-    echo "this board to get its identity from the master"
+    echo "this board to get its identity from the master$(why_it_has_not_joined)"
   else
     local node condition
     node=$(ask_api "/api/v1/nodes/$(node_name)") || { echo "Node $(node_name)"; return 0; }
@@ -935,14 +969,20 @@ waiting_for() {
   fi
 }
 
+# A program that ends again and again for a reason that it has words for is waited for no longer than it takes to be sure.
+most_times_down=15
+
 wait_until_ready() {
-  local limit=${INSTALL_BRAMBLE_WAIT:-300} began now told='' left
+  local limit=${INSTALL_BRAMBLE_WAIT:-300} began now told='' left down=0
   [ "$limit" != 0 ] || return 0
   began=$(cut -d. -f1 /proc/uptime)
   while :; do
     left=$(waiting_for)
     [ -n "$left" ] || break
     now=$(cut -d. -f1 /proc/uptime)
+    case $left in "the program to stay up: "?*) down=$((down + 1)) ;; esac
+    [ "$down" -lt "$most_times_down" ] || die "bramble-$role ends again and again: $(why_it_ended)" \
+      "see to that and run this again; meanwhile it is tried on and on ($(log_command))"
     if [ "$left" != "$told" ]; then say "waiting for $left"; fi
     told=$left
     if [ $((now - began)) -ge "$limit" ]; then
@@ -977,7 +1017,7 @@ END
 }
 
 main() {
-  changed='' probe_files=''
+  changed='' probe_files='' started=$(date +%s)
   case ${1:-} in
     '') ;;
     # What `bramble store move etcd` needs of this script.
@@ -996,6 +1036,7 @@ main() {
   check_variables
   need_space "$(dirname "$bin_dir")" 300
   choose_role
+  check_token
   choose_source
   install_packages
   build

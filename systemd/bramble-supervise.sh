@@ -37,6 +37,8 @@ remember() { # pid file
 
 write_log() { # name
   local file=$logs/$1.log size line
+  # The Z after a time says so.
+  export TZ=UTC0
   size=$(stat -c %s "$file" 2>/dev/null || echo 0)
   while IFS= read -r line; do
     printf '%(%FT%TZ)T %s\n' -1 "$line" >>"$file"

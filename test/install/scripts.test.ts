@@ -53,6 +53,75 @@ test.each([
   expect([code, output]).toEqual([1, expect.stringContaining(`FAIL: ${name} `)]);
 });
 
+const goodToken = `BR1${"0f".repeat(32)}::abcdef.0123456789abcdef`;
+test.each([
+  ["as the master prints it", goodToken, 0],
+  ["cut short", goodToken.slice(0, -1), 1],
+  ["without the hash of its CA", "abcdef.0123456789abcdef", 1],
+  ["of something else", "K10b7c::server:secret", 1],
+])("a join token %s is judged before anything is done", (_, token, code) => {
+  const ran = withFunctions("install.sh", [], `BRAMBLE_TOKEN='${token}'; check_token`);
+  expect([ran.code, ran.output]).toEqual([
+    code,
+    code === 0 ? "" : expect.stringContaining("FAIL: BRAMBLE_TOKEN is no join token"),
+  ]);
+});
+
+describe("waiting for a program without systemd", () => {
+  const wait = (log: readonly string[], more: string): Ran => {
+    const lines = [
+      "has_systemd() { return 1; }",
+      "sleep() { :; }",
+      "role=worker etc=/mnt data=/mnt etcd_unit='' own_etcd='' started=$(date +%s)",
+      "now=$(date -u +%FT%TZ) before=2001-01-01T00:00:00Z",
+      ...log.map((line) => `printf '%s\\n' "${line}" >>/var/log/bramble/bramble-worker.log`),
+      more,
+    ];
+    return withFunctions("install.sh", ["/var/log/bramble", "/mnt"], lines.join("\n"));
+  };
+  const down = "is_running() { return 1; }";
+
+  test("that ends again and again ends with its reason", () => {
+    const { code, output } = wait(
+      [
+        "$before bramble: an old reason",
+        "$now INFO starting",
+        "$now bramble: the token has expired",
+        "$now supervise: again",
+      ],
+      `${down}; wait_until_ready`,
+    );
+    expect([code, output]).toEqual([
+      1,
+      [
+        "bramble: waiting for the program to stay up: the token has expired",
+        "bramble: FAIL: bramble-worker ends again and again: the token has expired",
+        "    mend: see to that and run this again; meanwhile it is tried on and on (tail -n 50 /var/log/bramble/bramble-worker.log)",
+        "",
+      ].join("\n"),
+    ]);
+  });
+
+  test("whose reason nobody knows is waited for", () => {
+    expect(wait(["$before bramble: an old reason"], `${down}; waiting_for`).output).toBe("the program to stay up\n");
+  });
+
+  test("that cannot join says why", () => {
+    const refused = "no master can be reached at https://a:6443: dial tcp 10.0.0.1:6443: connect: connection refused";
+    const line = `$now WARN agent: waiting for the master servers=https://a:6443 error=\\"${refused}\\"`;
+    expect(wait([line], "is_running() { :; }; waiting_for").output).toBe(
+      `this board to get its identity from the master: ${refused}\n`,
+    );
+  });
+});
+
+test("the supervisor's times are of UTC, as their Z says, wherever the board is", () => {
+  const supervise = join(root, "systemd/bramble-supervise.sh");
+  const lines = `echo line | TZ=EAST-5 ${supervise} log it; cut -d' ' -f1 /var/log/bramble/it.log`;
+  const { output } = withFunctions("install.sh", ["/var/log/bramble"], lines);
+  expect(Math.abs(Date.parse(output.trim()) - Date.now())).toBeLessThan(3_600_000);
+});
+
 test.each(["--help", "-h", "help"])("install.sh %s says what can be set, and installs nothing", (word) => {
   const { code, output } = run(["sh", join(root, "install.sh"), word]);
   expect(code).toBe(0);
