@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { hasReason, isNotFound } from "#shared/api/errors.ts";
+import { hasReason, isNotFound, StatusError } from "#shared/api/errors.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
@@ -53,15 +53,21 @@ export async function leave(options: {
   console.log(`${nodeName}: no new pods come here`);
 
   const deadline_ms = performance.now() + timeout_s * 1000;
+  let told = "";
   for (let left = await movable(client, nodeName); left.length > 0; left = await movable(client, nodeName)) {
-    if (performance.now() > deadline_ms) {
-      const names = left.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join(", ");
-      throw new LeaveError(
-        `these pods have not left within ${timeout_s} s: ${names}. Run the command again, with a longer --timeout, or delete them`,
-      );
+    const refusals = new Map<string, string>();
+    for (const pod of left) {
+      const refusal = await evict(client, pod);
+      if (refusal !== undefined) refusals.set(nameOf(pod), refusal);
     }
-    console.log(`${nodeName}: waiting for ${left.length} pods to move`);
-    for (const pod of left) await evict(client, pod);
+    const waiting = waitingText(left.map(nameOf), refusals);
+    if (performance.now() > deadline_ms)
+      throw new LeaveError(
+        `after ${timeout_s} s still ${waiting}. Run the command again, with a longer --timeout, or delete them; ` +
+          `\`kubectl uncordon ${nodeName}\` lets the board stay`,
+      );
+    if (waiting !== told) console.log(`${nodeName}: ${waiting}`);
+    told = waiting;
     await Bun.sleep(look_ms);
   }
   await endProgram(options.program, options.runDir);
@@ -79,6 +85,14 @@ export async function leave(options: {
   console.log(`${nodeName} has left the cluster. \`bramble-uninstall.sh\` removes Bramble from this board.`);
 }
 
+const nameOf = ({ metadata }: Pod): string => `${metadata.namespace}/${metadata.name}`;
+
+/** Names of pods that have not left, with why the API server refused to evict one, where it did. */
+export function waitingText(names: readonly string[], refusals: ReadonlyMap<string, string>): string {
+  const told = names.map((name) => (refusals.has(name) ? `${name} (${refusals.get(name)})` : name));
+  return `waiting for ${names.length} ${names.length === 1 ? "pod" : "pods"} to move: ${told.join(", ")}`;
+}
+
 /** Pods that run elsewhere when they are evicted: not those of DaemonSets, nor mirrors of static pods, nor ended ones. */
 async function movable(client: HttpClient, nodeName: string): Promise<Pod[]> {
   const { items } = await client.list(pods, { fieldSelector: `spec.nodeName=${nodeName}` });
@@ -90,11 +104,12 @@ async function movable(client: HttpClient, nodeName: string): Promise<Pod[]> {
   });
 }
 
+/** @returns why the pod may not go yet. */
 async function evict(
   client: HttpClient,
   { metadata: { namespace, name = "", deletionTimestamp } }: Pod,
-): Promise<void> {
-  if (deletionTimestamp) return;
+): Promise<string | undefined> {
+  if (deletionTimestamp) return undefined;
   try {
     await client.post(pods, { namespace, name }, "eviction", {
       apiVersion: "policy/v1",
@@ -103,6 +118,8 @@ async function evict(
     });
   } catch (error) {
     // A disruption budget says "not yet"; the next round asks again.
-    if (!hasReason(error, "TooManyRequests") && !isNotFound(error)) throw error;
+    if (error instanceof StatusError && error.reason === "TooManyRequests") return error.message;
+    if (!isNotFound(error)) throw error;
   }
+  return undefined;
 }
