@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { connect } from "node:net";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { version } from "#shared/version.ts";
@@ -63,7 +63,7 @@ export async function restore(given: MasterSettings, from: string): Promise<void
   const count =
     settings.store === "sqlite" ? await restoreFile(settings, after, state) : await fill(settings, after, state);
   console.log(
-    `${count} objects of ${header.madeAt} are in ${settings.store}. Start the master: boards and pods come back to it`,
+    `${count} objects of ${header.madeAt} are in ${settings.store}. Start the master (sudo systemctl start bramble-master): boards and pods come back to it`,
   );
 }
 
@@ -82,7 +82,8 @@ async function restoreFile(settings: MasterSettings, after: number, state: Async
   const path = databaseOf(settings);
   try {
     const store = await openStore(settings, stderrLog("warn"));
-    await assertEmpty(store).finally(() => store.close());
+    const mend = `to go back to the backup, move ${dirname(path)} away first`;
+    await assertEmpty(store, mend).finally(() => store.close());
   } catch (error) {
     if (!(error instanceof StoreDamagedError)) throw error;
   }

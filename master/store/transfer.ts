@@ -30,12 +30,12 @@ class StoreNotEmptyError extends Error {
   override readonly name = "UserError";
 }
 
-/** Throws StoreNotEmptyError. */
-export async function assertEmpty(store: Store): Promise<void> {
+/** Throws StoreNotEmptyError.
+ *  @param mend what a person can do about it. */
+export async function assertEmpty(store: Store, mend = "it must be empty"): Promise<void> {
   const { items } = await store.list(stateRoot, { limit: 1 });
   const [first] = items;
-  if (first)
-    throw new StoreNotEmptyError(`the store to fill holds a cluster's state already (${first.key}): it must be empty`);
+  if (first) throw new StoreNotEmptyError(`the store to fill holds a cluster's state already (${first.key}): ${mend}`);
 }
 
 /** Stands in a store while a cluster's state is written into it. */
