@@ -74,7 +74,7 @@ function tcpProbe(host: string, port: number, timeout_ms: number): Promise<Probe
     resolve(outcome);
   };
   const timer = setTimeout(
-    () => end({ result: "failure", output: `dial tcp ${host}:${port}: i/o timeout` }),
+    () => end({ result: "failure", output: `dial tcp ${hostPort(host, port)}: i/o timeout` }),
     timeout_ms,
   );
   socket.once("connect", () => end({ result: "success", output: "" }));
