@@ -33,7 +33,8 @@ export function nodeAddresses(
   };
 }
 
-function namedIn(nodeIp: string): string[] {
+/** The addresses in a `node-ip` that are to come first. Throws ConfigError for what upstream's kubelet does not take. */
+export function namedIn(nodeIp: string): string[] {
   const all = addressesIn(nodeIp);
   const refuse = (why: string): never => {
     throw new ConfigError(`bad --node-ip "${nodeIp}": ${why}`);

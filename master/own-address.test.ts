@@ -61,3 +61,13 @@ test("a board without an address of the cluster's family is told what to do", ()
     "no IPv4 address yet, only fd00::5: connect it, or name one with --advertise-address; or, for a new cluster that goes by that, give --cluster-cidr fd42::/56 --service-cidr fd43::/112",
   );
 });
+
+test.each(["127.0.0.1", "::1", "0.0.0.0", "169.254.1.2", "fe80::1", "pi.local", "10.0.0"])(
+  "%s is no address to advertise",
+  (advertiseAddress) => {
+    const settings = { advertiseAddress, nodeIp: "", clusterCidr: "10.42.0.0/16" };
+    expect(() => advertisedAddress(settings)).toThrow(
+      `advertise-address: expected an address at which other boards reach this one, got ${advertiseAddress}`,
+    );
+  },
+);

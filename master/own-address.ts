@@ -2,7 +2,7 @@
 
 import { isIPv4, isIPv6 } from "node:net";
 import { watchAddresses } from "#shared/board/address-watch.ts";
-import { boardAddresses } from "#shared/board/addresses.ts";
+import { boardAddresses, unfitForOthers } from "#shared/board/addresses.ts";
 import type { Log } from "#shared/client/log.ts";
 import { primaryFamily } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
@@ -17,7 +17,6 @@ type Found = { readonly address: string | undefined; readonly all: readonly stri
 function lookUp({ advertiseAddress, nodeIp, clusterCidr }: AddressSettings): Found {
   const family = primaryFamily({ clusterCidr });
   const all = boardAddresses({ preferred: nodeIp, family });
-  // A host name is of any family.
   const ofOther = family === "IPv6" ? isIPv4 : isIPv6;
   return { address: advertiseAddress || all.find((address) => !ofOther(address)), all };
 }
@@ -26,11 +25,20 @@ function lookUp({ advertiseAddress, nodeIp, clusterCidr }: AddressSettings): Fou
 export function advertisedAddress(settings: AddressSettings, look: typeof lookUp = lookUp): string {
   const { address, all } = look(settings);
   const family = primaryFamily(settings);
+  assertReachable(settings.advertiseAddress);
   if (address === undefined) throw new ConfigError(`this board has no ${family} address yet${adviceOn(family, all)}`);
   if (family === "IPv6" ? isIPv4(address) : isIPv6(address)) {
     throw new ConfigError(`advertise-address: expected an ${family} address as the cluster's first, got ${address}`);
   }
   return address;
+}
+
+const unspecified: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** No Service may lead to an address at which only this board reaches itself. */
+function assertReachable(given: string): void {
+  if (given !== "" && (unspecified.has(given) || unfitForOthers(given) !== undefined))
+    throw new ConfigError(`advertise-address: expected an address at which other boards reach this one, got ${given}`);
 }
 
 /** What a person may do about a board without an address of the family. @param all those that it has. */

@@ -23,6 +23,7 @@ export interface MachineFacts {
   readonly docker: DockerDaemonFacts | undefined;
   readonly journal: JournalFacts | undefined;
   readonly clockSaves: ClockSaves | undefined;
+  readonly settings: SettingsFacts;
   readonly missingPrograms: readonly MissingProgram[];
   readonly cni: { readonly folders: readonly string[]; readonly missingPlugins: readonly string[] };
   readonly ports: readonly PortFacts[];
@@ -57,6 +58,20 @@ export interface CgroupFacts {
   readonly bootArgumentsFile: string | undefined;
   /** That file switches the memory controller on, from the next boot on if it is off. */
   readonly isAskedFor: boolean;
+}
+
+export interface SettingsFacts {
+  /** What a person has to mend in them. */
+  readonly problem?: string;
+  /** Undefined where there is a problem. */
+  readonly networks?: NetworkFacts;
+}
+
+export interface NetworkFacts {
+  readonly pods: readonly string[];
+  readonly services: readonly string[];
+  /** Of the board's own links; empty where it is of a cluster already. */
+  readonly board: readonly { readonly name: string; readonly cidr: string }[];
 }
 
 export interface RuntimeFacts {

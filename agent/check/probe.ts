@@ -17,6 +17,7 @@ import { probeJournal } from "./journal.ts";
 import { tryKernelFeatures } from "./kernel-features.ts";
 import { probePorts, type WantedPort } from "./ports.ts";
 import { probeFilesOf } from "./probe-files.ts";
+import { probeSettings } from "./settings.ts";
 import type { Role } from "./verdict.ts";
 
 const neededPlugins = ["bridge", "host-local", "portmap"];
@@ -67,6 +68,7 @@ export async function probeMachine(settings: MasterSettings, role: Role): Promis
     hasZram: /^\/dev\/zram/m.test(swaps),
     hasDefaultRoute: (defaultRouteInterface(routes) ?? defaultRouteInterfaceV6(routesV6)) !== undefined,
     ...facts,
+    settings: probeSettings(settings, role),
     clock: { now_ms: Date.now(), builtAt_ms },
     undervoltage: { now: sensors.undervoltage, sinceBoot: sensors.undervoltageSeen },
   };

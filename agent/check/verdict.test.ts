@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
+import { loadSettings } from "#shared/config/load.ts";
+import { masterOptions } from "#shared/config/settings.ts";
 import { renderSummary, renderVerdict } from "./check.ts";
 import type { MachineFacts } from "./facts.ts";
+import { probeSettings } from "./settings.ts";
 import { judge, type Role, type Verdict } from "./verdict.ts";
 
 const GiB = 1024 ** 3;
@@ -29,6 +32,13 @@ const sound: MachineFacts = {
   docker: undefined,
   journal: undefined,
   clockSaves: undefined,
+  settings: {
+    networks: {
+      pods: ["10.42.0.0/16"],
+      services: ["10.43.0.0/16"],
+      board: [{ name: "eth0", cidr: "192.168.1.7/24" }],
+    },
+  },
   missingPrograms: [],
   cni: { folders: ["/opt/cni/bin", "/usr/lib/cni"], missingPlugins: [] },
   ports: [{ port: 6443, purpose: "the API server", holder: undefined }],
@@ -163,5 +173,34 @@ test("a folder that cannot be written is named with the setting that moves it", 
 test("a verdict is one line, and its mend another", () => {
   expect(renderVerdict({ level: "FAIL", subject: "disk", finding: "full", mend: "empty it" })).toBe(
     "FAIL  disk: full\n        mend: empty it",
+  );
+});
+
+test("networks of pods and Services that are another's are told before anything begins", () => {
+  const shared = { pods: ["10.43.0.0/16"], services: ["10.43.0.0/16"], board: [] };
+  expect(faults({ settings: { networks: shared } })).toMatchObject([
+    { level: "FAIL", subject: "networks", finding: "pods and Services share addresses of 10.43.0.0/16" },
+  ]);
+  // As NetworkManager has it for a link that it shares.
+  const board = [{ name: "wlan0", cidr: "10.42.0.1/24" }];
+  const networks = { pods: ["10.42.0.0/16"], services: ["10.43.0.0/16"], board };
+  const finding = "pods are to have addresses of 10.42.0.0/16, as this board's wlan0 has (10.42.0.1/24)";
+  expect(faults({ settings: { networks } })).toMatchObject([{ level: "FAIL", finding }]);
+  expect(faults({ settings: { networks } }, "worker")).toMatchObject([
+    { level: "note", finding: `unless the cluster has others, ${finding}` },
+  ]);
+  const wide = { ...networks, board: [{ name: "eth0", cidr: "10.1.2.3/8" }] };
+  expect(faults({ settings: { networks: wide } })).toMatchObject([{ level: "note", subject: "networks" }]);
+});
+
+test("a setting that the agent could not start with is told before anything begins", () => {
+  const settings = { ...loadSettings(masterOptions, {}, undefined), dataDir: "/nothing" };
+  const found = (more: object): string | undefined => probeSettings({ ...settings, ...more }, "master").problem;
+  expect(found({})).toBeUndefined();
+  expect(found({ nodeLabel: ["bad label"] })).toBe("node-label: expected KEY=VALUE, got bad label");
+  expect(found({ nodeTaint: ["a"] })).toBe("node-taint: expected KEY=VALUE:EFFECT, got a");
+  expect(found({ serviceCidr: "10.43.0.0/30" })).toStartWith("service-cidr: expected a network of more than 10");
+  expect(judge({ ...sound, settings: { problem: "node-label: no" } }, "worker")).toContainEqual(
+    expect.objectContaining({ level: "FAIL", subject: "settings", finding: "node-label: no" }),
   );
 });

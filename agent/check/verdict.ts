@@ -12,6 +12,7 @@ import type {
 } from "./facts.ts";
 import { judgeFolders } from "./folders.ts";
 import { judgeJournal } from "./journal.ts";
+import { judgeSettings } from "./settings.ts";
 
 /** ok: fine. note: works, but a person should know. FAIL: Bramble cannot run, and `mend` says what to do. */
 export interface Verdict {
@@ -62,6 +63,7 @@ export function judge(facts: MachineFacts, role: Role): Verdict[] {
     ...(facts.journal ? [judgeJournal(facts.journal)] : []),
     ...(facts.clockSaves === undefined ? [] : [judgeClockSaves(facts.clockSaves)]),
     routeVerdict(facts.hasDefaultRoute),
+    judgeSettings(facts.settings, role),
     ...facts.ports.map(portVerdict),
   ];
 }

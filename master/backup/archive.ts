@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
+import { errnoOf } from "#shared/files/if-present.ts";
 import type { StateItem } from "../store/transfer.ts";
 
 const format = "bramble-backup/1";
@@ -92,6 +93,8 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   try {
     yield* createInterface({ input: unzipped, crlfDelay: Number.POSITIVE_INFINITY });
   } catch (error) {
+    if (errnoOf(error) === "Z_DATA_ERROR")
+      throw new BackupError(`${path} is no backup, or is damaged`, { cause: error });
     throw new BackupError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
   } finally {
     source.destroy();

@@ -43,7 +43,9 @@ export function scheduleBackups(options: BackupSchedule): { stop(): void } {
     const job = new Cron(schedule, { timezone: "UTC", protect: true, unref: true }, run);
     return { stop: () => job.stop() };
   } catch (error) {
-    throw new ConfigError(`backup-schedule: ${(error as Error).message}: expected a line of cron, such as 17 3 * * *`);
+    throw new ConfigError(
+      `backup-schedule: expected a line of cron such as 17 3 * * *, got ${schedule} (${(error as Error).message})`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { errnoOf } from "../files/if-present.ts";
+import { faultText } from "./document.ts";
 import { ConfigError, type Options, type ValuesOf } from "./option.ts";
 
 /**
@@ -35,7 +36,7 @@ function readConfigFile(
   }
   const document = parseDocument(content, { uniqueKeys: true });
   const fault = document.errors[0];
-  if (fault) throw new ConfigError(`${file.path}: ${fault.message}`);
+  if (fault) throw new ConfigError(`${file.path}: ${faultText(fault)}`);
   const parsed: unknown = document.toJS() ?? {};
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
     throw new ConfigError(`${file.path}: expected a mapping of settings, such as "data-dir: /var/lib/bramble"`);

@@ -43,11 +43,13 @@ export function dnsAddress(settings: { readonly clusterDns: string; readonly ser
   return settings.clusterDns || nthAddress(primaryServiceCidr(settings), 10);
 }
 
-/** The n-th address of a network: `10.43.0.1`, `fd43::1` for n = 1. Throws ConfigError for what has not so many. */
+/** The n-th address of a network of Services: `10.43.0.1`, `fd43::1` for n = 1. Throws ConfigError for what has not so many. */
 export function nthAddress(cidr: string, n: number): string {
   const network = cidr.includes("/") ? parseCidr(cidr) : undefined;
   if (network === undefined || BigInt(n) >= 1n << BigInt(network.bits - network.prefix)) {
-    throw new ConfigError(`expected a network of more than ${n} addresses such as 10.43.0.0/16, got ${cidr}`);
+    throw new ConfigError(
+      `service-cidr: expected a network of more than ${n} addresses such as 10.43.0.0/16, got ${cidr}`,
+    );
   }
   return formatCidrAddress({ ...network, address: network.address + BigInt(n) });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { choices, duration, parseDuration_ms, seconds, toggle } from "./option.ts";
+import { choices, duration, hosts, parseDuration_ms, seconds, toggle } from "./option.ts";
 
 describe("durations as Go writes them", () => {
   test.each([
@@ -46,4 +46,14 @@ test("seconds are a number, or a duration as upstream's flags have it", () => {
   expect([option.parse(40), option.parse("40"), option.parse("40s"), option.parse("1m")]).toEqual([40, 40, 40, 60]);
   for (const wrong of ["1500ms", "1s", "long"])
     expect(() => option.parse(wrong)).toThrow("grace: expected a whole number");
+});
+
+test("a certificate's names are host names or addresses", () => {
+  const option = hosts("tls-san", "NAME", "");
+  const good = ["pi.local", "*.example.org", "10.0.0.7", "fd00::7", "Drawer"];
+  expect(option.parse(good)).toEqual(good);
+  for (const wrong of ["a b", "https://pi.local", "pi.local:6443", "-a"])
+    expect(() => option.parse(wrong)).toThrow(
+      `tls-san: expected host names or addresses, got ${JSON.stringify(wrong)}`,
+    );
 });

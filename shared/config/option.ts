@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { parseGoDuration_ms } from "../api/go-duration.ts";
 
 /** One setting: a flag on the command line and a key of the same name in the config file. */
@@ -204,6 +205,19 @@ export function texts(
       });
     },
   };
+}
+
+const hostName = /^(\*\.)?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*$/i;
+
+/** As `texts`, of host names and addresses alone, as a certificate may be for. */
+export function hosts(name: string, placeholder: string, description: string): Option<readonly string[]> {
+  const list = texts(name, placeholder, description);
+  const parse = (value: unknown): readonly string[] =>
+    list.parse(value).map((host) => {
+      if (isIP(host) === 0 && !hostName.test(host)) throw expected(name, "host names or addresses", host);
+      return host;
+    });
+  return { ...list, parse };
 }
 
 /** As `texts`, of these alone; they are listed in the description. */

@@ -8,6 +8,7 @@ import { controllerOptions } from "./controller-settings.ts";
 import {
   choice,
   flag,
+  hosts,
   integer,
   optionalInteger,
   seconds,
@@ -108,7 +109,7 @@ const serverOptions = under("API server:", {
   ),
   httpsPort: integer("https-port", "PORT", "port of the API server", 6443, { min: 1, max: 65535 }),
   allowPrivileged: toggle("allow-privileged", "take pods with privileged containers", true),
-  tlsSan: texts("tls-san", "NAME", "further host name or address for the API server's certificate"),
+  tlsSan: hosts("tls-san", "NAME", "further host name or address for the API server's certificate"),
   writeKubeconfig: text(
     "write-kubeconfig",
     "FILE",

@@ -12,6 +12,7 @@ describe("connectionFault", () => {
     [new Error("connect EHOSTUNREACH 10.0.0.7:443"), "dial tcp 10.0.0.7:443: connect: no route to host"],
     [coded("Failed to connect", "ECONNREFUSED"), "dial tcp name:8443: connect: connection refused"],
     [coded("getaddrinfo ENOTFOUND name", "ENOTFOUND"), "dial tcp: lookup name: no such host"],
+    [coded("getaddrinfo EAI_AGAIN name", "EAI_AGAIN"), "dial tcp: lookup name: Temporary failure in name resolution"],
     [new Error("read ECONNRESET"), "read: connection reset by peer"],
     [new AnswerMissing("the connection ended before the answer"), "EOF"],
     [coded("disconnected before secure TLS connection was established", "ECONNRESET"), "EOF"],

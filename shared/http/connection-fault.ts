@@ -9,6 +9,12 @@ const ofKernel: Readonly<Record<string, string>> = {
   ETIMEDOUT: "connection timed out",
 };
 
+/** As Go's resolver, and the system's, have it. */
+const ofResolver: Readonly<Record<string, string>> = {
+  ENOTFOUND: "no such host",
+  EAI_AGAIN: "Temporary failure in name resolution",
+};
+
 const isAddress = /^([\d.]+|\[[\da-f:]+\]):\d+$/;
 
 const unknownAuthority = new Set([
@@ -52,7 +58,8 @@ export function connectionFault(error: Error, authority: string): string {
     const [, found = authority] = new RegExp(`${kernel} (\\S+:\\d+)`).exec(message) ?? [];
     return `dial tcp ${isAddress.test(authority) ? authority : found}: connect: ${ofKernel[kernel]}`;
   }
-  if (message.includes("ENOTFOUND")) return `dial tcp: lookup ${authority.replace(/:\d+$/, "")}: no such host`;
+  const unresolved = Object.keys(ofResolver).find((name) => code === name || message.includes(name));
+  if (unresolved) return `dial tcp: lookup ${authority.replace(/:\d+$/, "")}: ${ofResolver[unresolved]}`;
   if (message.includes("ECONNRESET")) return "read: connection reset by peer";
   // TLS has this code where the other side ended the connection in the midst of the handshake.
   if (error instanceof AnswerMissing || code === "ECONNRESET") return "EOF";

@@ -53,3 +53,11 @@ describe("joining never shows the secret to", () => {
     server.close();
   });
 });
+
+test("a board that knows of no master says that none answered, and how to name one", async () => {
+  const { certificatePem } = await createCertificateAuthority("bramble-ca");
+  const token = formatJoinToken(createJoinToken(certificatePem));
+  await expect(joinCluster({ servers: [], token, hostName: "a", boardSerial: "s" })).rejects.toThrow(
+    "no master of this token's cluster answers by mDNS on this network, and none is named (--server https://ADDRESS:6443)",
+  );
+});

@@ -155,6 +155,10 @@ async function fetchAuthority(
     }
   }
   if (failure instanceof StatusError) throw failure;
+  if (servers.length === 0)
+    throw new ConnectionError(
+      "no master of this token's cluster answers by mDNS on this network, and none is named (--server https://ADDRESS:6443)",
+    );
   const last = servers.at(-1) ?? "";
   const why = failure instanceof Error ? connectionFault(failure, URL.parse(last)?.host ?? last) : String(failure);
   throw new ConnectionError(`no master can be reached at ${servers.join(", ")}: ${why}`, { cause: failure });

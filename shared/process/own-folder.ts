@@ -31,5 +31,6 @@ const reasons: Readonly<Record<string, string>> = {
     "is on a file system that is mounted read-only: mount it for writing (a card that wears out turns so: see dmesg)",
   ENOSPC: "is on a disk that is full: free some of it",
   EEXIST: "is no folder: move that file away",
+  ENOENT: "cannot be made there",
   ENOTDIR: "is below a file, not a folder: move that file away",
 };

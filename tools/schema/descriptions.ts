@@ -18,12 +18,15 @@ const comment = String.raw`/\*\*\n((?:\s*\*(?!/).*\n)+)\s*\*/\n`;
 
 const capitalized = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
-const textOf = (lines: string): string =>
-  lines
+const linesOf = (comment: string): string =>
+  comment
     .replace(/^\s*\* ?/gm, "")
-    .replace(/\\([*/'"\\])/g, "$1")
     .replace(/\n@deprecated\s*$/, "")
     .trim();
+
+const textOf = (comment: string): string => linesOf(comment).replace(/\\([*/'"\\])/g, "$1");
+/** In declarations only what would end the comment is quoted. */
+const declaredTextOf = (comment: string): string => linesOf(comment).replace(/\\([*/])/g, "$1");
 
 /**
  * kubernetes-models has them as upstream's documents do, those of fields that are models themselves too, but none of
@@ -61,8 +64,11 @@ const ofField = new RegExp(`${comment}\\s+"([^"]+)"\\??:`, "g");
 function descriptionsIn(declaration: string): Texts {
   const whole = ofInterface.exec(declaration);
   const own = whole?.[1] ?? ofType.exec(declaration)?.[1];
-  const fields = [...(whole?.[2] ?? "").matchAll(ofField)].map(([, lines = "", name = ""]) => [name, textOf(lines)]);
-  return { ...(own === undefined ? {} : { "": textOf(own) }), ...Object.fromEntries(fields) };
+  const fields = [...(whole?.[2] ?? "").matchAll(ofField)].map(([, lines = "", name = ""]) => [
+    name,
+    declaredTextOf(lines),
+  ]);
+  return { ...(own === undefined ? {} : { "": declaredTextOf(own) }), ...Object.fromEntries(fields) };
 }
 
 /** The client for Node has a class for each kind; fields that are models themselves have no description of their own. */
@@ -144,7 +150,11 @@ function descriptionsOf(path: string): Texts {
   return found;
 }
 
-const sources = [fromRequests(), fromClasses(), fromDeclarations()];
+const declarations = fromDeclarations();
+/** Of a version that the package has no more: of most fields the stable one says the same. */
+const ofStable = (model: string): Texts => declarations(model.replace(/\.v\d+(alpha|beta)\d+\./, ".v1."));
+// The later win.
+const sources = [fromRequests(), ofStable, fromClasses(), declarations];
 const furtherModels = ["apimachinery.pkg.version.Info", "apimachinery.pkg.apis.meta.v1.Patch"];
 const models = reachableModels([...[...builtInKinds()].map((kind) => kind.model), ...furtherModels]);
 let text = "\n";
