@@ -275,13 +275,15 @@ export class ApiServer {
     const prefixed = prefix === undefined ? undefined : guards.pathPrefixes?.[prefix];
     if (prefixed) return prefixed(context, exchange);
     if (path === "/" || path === "/index.html") return valueResponse({ paths: this.#paths(guards) }, 200, jsonInLines);
+    const elsewhere = guards.aggregator?.(context.info);
+    // Whoever was put in the place of a version that is served here tells what there is of it, as soon as it is registered.
+    if (elsewhere && this.#discovery.isReplaceable(path)) return elsewhere(context, exchange);
     const answer =
       this.#discovery.handle(context) ??
       this.health.handle(context) ??
       flowControlDump(context, this.gate) ??
       this.metrics.handle(context);
     if (answer) return answer;
-    const elsewhere = guards.aggregator?.(context.info);
     if (elsewhere) return elsewhere(context, exchange);
     throw this.#nothingAt(path);
   }

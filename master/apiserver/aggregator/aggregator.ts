@@ -73,7 +73,9 @@ export class Aggregator {
     this.#unlisten.push(
       reader.onChange(apiServices, (service) => {
         look(service);
-        if (service.metadata.labels?.[managedLabel]) this.#queue.add(LOCAL);
+        const { name = "", labels } = service.metadata;
+        // One that is gone leaves its place to ours, whoever's it was.
+        if (labels?.[managedLabel] || !reader.get(apiServices, { name })) this.#queue.add(LOCAL);
       }),
       reader.onChange(services, ({ metadata }) => this.#lookAt(metadata.namespace, metadata.name)),
       reader.onChange(endpointSlices, ({ metadata }) =>

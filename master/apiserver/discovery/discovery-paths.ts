@@ -40,6 +40,11 @@ export class DiscoveryPaths {
     return this.#groups.list;
   }
 
+  #ownVersion(group: string, version: string): DiscoveredGroup["versions"][number] | undefined {
+    const versions = this.#own().find((each) => each.group === group)?.versions;
+    return versions?.find((each) => each.version === version);
+  }
+
   #all(): readonly DiscoveredGroup[] {
     return withRemote(this.#own(), this.remoteVersions());
   }
@@ -47,6 +52,14 @@ export class DiscoveryPaths {
   /** Whether a group is one of this server's own, whose paths its router knows. */
   hasGroup(name: string): boolean {
     return this.#own().some(({ group, versions }) => group === name && versions.some(isBuiltIn));
+  }
+
+  /** Whether a path is that of a version of this server's own in whose place another server may be put. */
+  isReplaceable(path: string): boolean {
+    const [first, group = "", version = "", ...more] = partsOf(path);
+    if (first !== "apis" || more.length > 0) return false;
+    const { resources = [] } = this.#ownVersion(group, version) ?? {};
+    return resources.some(({ declaration }) => declaration.replaceable);
   }
 
   /** Of each document of groups and their versions. */
@@ -109,8 +122,7 @@ export class DiscoveryPaths {
   }
 
   #groupVersion(group: string, version: string): ApiResponse | undefined {
-    const versions = this.#own().find((each) => each.group === group)?.versions;
-    const found = versions?.find((each) => each.version === version);
+    const found = this.#ownVersion(group, version);
     if (!found) return undefined;
     return valueResponse({
       kind: "APIResourceList",

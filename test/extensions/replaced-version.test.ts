@@ -1,0 +1,101 @@
+/** Another server in the place of a group version that is served here, as metrics-server is where people install it. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { apiServices } from "#shared/api/resources.ts";
+import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
+import { metricsResources } from "../../master/metrics/metrics-resources.ts";
+import {
+  type BackingServer,
+  type ExtendedServer,
+  eventually,
+  startBacking,
+  startExtendedServer,
+} from "./extended-server.ts";
+
+setDefaultTimeout(300_000);
+
+const path = "/apis/metrics.k8s.io/v1beta1";
+const name = "v1beta1.metrics.k8s.io";
+
+/** What the other server serves. */
+const told = {
+  kind: "APIResourceList",
+  apiVersion: "v1",
+  groupVersion: "metrics.k8s.io/v1beta1",
+  resources: [
+    { name: "pods", singularName: "podmetrics", namespaced: true, kind: "PodMetrics", verbs: ["get", "list", "watch"] },
+  ],
+};
+
+let server: ExtendedServer;
+let backing: BackingServer;
+
+beforeAll(async () => {
+  server = await startExtendedServer(["aggregated"], {
+    more: ({ reader }) => ({
+      declarations: metricsResources({ reader, collector: { usage: async () => new Map() }, boards: () => [] }),
+    }),
+  });
+  backing = await startBacking(server, "aggregated", "metrics", (_served, response) => {
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify(told));
+  });
+});
+afterAll(async () => {
+  backing.stop();
+  await server.stop();
+});
+
+const kinds = async (): Promise<string[]> => {
+  const list = (await (await server.fetch(path)).json()) as typeof told;
+  return list.resources.map(({ kind }) => kind);
+};
+
+/** Puts the server behind a Service in the place of this one. */
+async function register(service: string): Promise<void> {
+  await server.client.patch(
+    apiServices,
+    { name },
+    {
+      type: "merge",
+      body: {
+        metadata: { labels: null },
+        spec: { service: { namespace: "aggregated", name: service }, insecureSkipTLSVerify: true },
+      },
+    },
+  );
+}
+
+const availability = async (): Promise<string | undefined> => {
+  const { status } = await server.client.get(apiServices, { name });
+  return status?.conditions?.find(({ type }) => type === "Available")?.reason;
+};
+const untilIs = (reason: string): Promise<true> =>
+  eventually(async () => ((await availability()) === reason ? true : undefined));
+
+test("what is served here is told of while nobody else is registered", async () => {
+  await eventually(() => server.client.get(apiServices, { name }).catch((): undefined => undefined));
+  expect(await kinds()).toEqual(["NodeMetrics", "PodMetrics"]);
+});
+
+test("a server that is away tells nothing, and nobody tells in its name", async () => {
+  await register("none");
+  await untilIs("ServiceNotFound");
+  expect((await server.fetch(path)).status).toBe(503);
+  expect((await server.fetch(`${path}/`)).status).toBe(503);
+  expect((await server.fetch(`${path}/nodes`)).status).toBe(503);
+});
+
+test("a server that answers tells what it serves", async () => {
+  await register("metrics");
+  await untilIs("Passed");
+  expect(await (await server.fetch(path)).json()).toEqual(told);
+});
+
+test("without it, what is served here is told of again", async () => {
+  await server.client.delete(apiServices, { name });
+  const service: APIService = await eventually(() =>
+    server.client.get(apiServices, { name }).catch((): undefined => undefined),
+  );
+  expect(service.spec.service).toBeUndefined();
+  expect(await kinds()).toEqual(["NodeMetrics", "PodMetrics"]);
+});
