@@ -21,7 +21,8 @@ describe("a board to which things happen", () => {
     board = it.cluster.host("worker-1");
     await it.until(/True/, "get", "node", "worker-1", "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}');
     // What the first pod and policy leave for the next, such as the bridge and chains that stay, is there before anything is
-    // counted.
+    // counted, and all else of them is gone.
+    const bare = holdings();
     it.apply(isolation("first"));
     await create("first", {
       containers: [{ ...sleeper(), ports: [{ containerPort: 80, hostPort: 19_999, protocol: "TCP" }] }],
@@ -29,7 +30,11 @@ describe("a board to which things happen", () => {
     await untilReady("first");
     await remove("first");
     it.kubectl("delete", "networkpolicy", "first");
-    await waitFor("no container", patience_s, () => holdings()["containers"] === 0 || undefined);
+    const givenBack = ["containers", "addresses", "attachments", "interfaces", "podFolders", "sets", "resolvers"];
+    await waitFor("the first pod's things to be given back", patience_s, () => {
+      const now = holdings();
+      return givenBack.every((what) => now[what] === bare[what]) || undefined;
+    });
   });
   afterAll(() => it?.stop());
   beforeEach(() => {

@@ -88,15 +88,17 @@ function describeCluster({ title, name, clusterCidr, serviceCidr, families }: Ki
       expect(field("service", "web", ".spec.ipFamilies[*]")).toBe("IPv6");
     });
 
-    test("pods of different boards reach each other through the tunnel, whole packets too, and the master", () => {
+    test("pods of different boards reach each other through the tunnel, whole packets too, and the master", async () => {
       const mtu = Number(inPod("one", "cat /sys/class/net/eth0/mtu"));
       expect(mtu).toBe(1430);
       const headers_bytes = { IPv6: 48, IPv4: 28 } as const;
       for (const [index, ip] of field("pod", "two", ".status.podIPs[*].ip").split(" ").entries()) {
         const family = families[index] ?? "IPv6";
-        const size = ["-s", mtu - headers_bytes[family]].join(" ");
+        const size = String(mtu - headers_bytes[family]);
         const flag = family === "IPv6" ? "-6" : "-4";
-        expect(inPod("one", `ping ${flag} -c 2 -W 5 ${size} ${ip}`)).toContain("2 packets received");
+        // A board hears of another when its pods may run already.
+        const ping = ["ping", flag, "-c", "2", "-W", "5", "-s", size, ip];
+        await it.until(/2 packets received/, "exec", "one", "--", ...ping);
       }
       // What leaves the cluster carries the board's address: the master knows no way to pods.
       expect(inPod("one", `ping -6 -c 1 -W 5 ${addressOf("master-1")}`)).toContain("1 packets received");

@@ -45,7 +45,8 @@ export class NamespaceBoard implements BoardHost {
   }
 
   startBramble(extra: readonly string[] = []): void {
-    if (this.bramblePid !== undefined) return;
+    // Also where it is only about to run.
+    if (this.wrapperPid !== undefined) return;
     const groups = ["--cgroup-root", this.cgroupRoot];
     this.writePid(
       "bramble",
@@ -58,10 +59,11 @@ export class NamespaceBoard implements BoardHost {
 
   /** Ends Bramble alone; containers go on. */
   async stopBramble(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const wrapper = this.pid("bramble");
-    if (wrapper === undefined) return;
-    // nsenter into a PID namespace forks: the program is its child.
-    const target = childOf(wrapper) ?? wrapper;
+    // nsenter into a PID namespace forks: the program is its child, once it has. Ended before, it might leave one behind.
+    const target = await waitFor(`${this.board.name}: bramble`, 180, () =>
+      this.wrapperPid === undefined ? null : this.bramblePid,
+    );
+    if (target === null) return;
     kill(target, signal);
     await waitFor(`${this.board.name}: end of bramble`, 180, () => !existsSync(`/proc/${target}`) || undefined);
     rmSync(join(this.dir, "bramble.pid"), { force: true });
@@ -90,8 +92,15 @@ export class NamespaceBoard implements BoardHost {
 
   /** PID of the Bramble process as this machine sees it. */
   get bramblePid(): number | undefined {
-    const wrapper = this.pid("bramble");
+    const wrapper = this.wrapperPid;
     return wrapper === undefined ? undefined : childOf(wrapper);
+  }
+
+  /** PID of what leads Bramble into the board's namespaces, and ends with it. */
+  private get wrapperPid(): number | undefined {
+    const pid = this.pid("bramble");
+    // PIDs come again.
+    return pid !== undefined && commandOf(pid).includes("nsenter") ? pid : undefined;
   }
 
   /** The command that runs `command` on the board. */
@@ -158,6 +167,16 @@ function childOf(pid: number): number | undefined {
     return children === "" ? undefined : Number(children.split(" ")[0]);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Empty for one that has ended. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return "";
     throw error;
   }
 }
