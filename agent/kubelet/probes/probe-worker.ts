@@ -48,7 +48,8 @@ export class ProbeWorker {
   #probed: ProbedContainer | undefined;
   /** Calls off the next run; undefined while none is to come. */
   #callOff: (() => void) | undefined;
-  #busy = false;
+  /** The run whose outcome is awaited. */
+  #running: symbol | undefined;
   #hold = false;
   #stopped = false;
   #last: ProbeResult | undefined;
@@ -69,12 +70,14 @@ export class ProbeWorker {
       this.#last = undefined;
       this.#run = 0;
       this.#cancel();
+      // A container that is gone may leave its probe without an answer until that has had its time: the next does not wait for it.
+      this.#running = undefined;
       if (probed.running && probed.startedAt_ms >= this.options.startedBefore_ms) {
         this.options.settle(probed.id, initialResult[this.options.type]);
       }
     }
     if (!this.#wanted(probed)) this.#cancel();
-    else if (this.#callOff === undefined && !this.#busy) {
+    else if (this.#callOff === undefined && !this.#running) {
       const delay_ms = timerOf_ms(this.options.probe.initialDelaySeconds, 0);
       // No longer than asked for, also when the clock has been put back since.
       this.#schedule(Math.min(delay_ms, Math.max(0, probed.startedAt_ms + delay_ms - this.#clock.wall_ms())));
@@ -107,14 +110,15 @@ export class ProbeWorker {
     if (!probed || !this.#wanted(probed)) return;
     const period_ms = timerOf_ms(this.options.probe.periodSeconds, 10);
     const begun_ms = this.#clock.now_ms();
-    this.#busy = true;
+    const run = Symbol("run");
+    this.#running = run;
     const outcome = await this.#attempt(probed);
-    this.#busy = false;
     this.options.count?.(outcome);
     const current = this.#probed;
-    if (this.#stopped || !current) return;
     // The container was replaced while its probe ran: the outcome is of no use.
-    if (current.id === probed.id) this.#judge(probed, outcome);
+    if (this.#stopped || !current || this.#running !== run) return;
+    this.#running = undefined;
+    this.#judge(probed, outcome);
     if (this.#wanted(current) && this.#callOff === undefined) {
       this.#schedule(Math.max(0, period_ms - (this.#clock.now_ms() - begun_ms)));
     }

@@ -217,6 +217,33 @@ describe("when a probe runs, and what comes of it", () => {
     expect(liveness.settled).toEqual(["success", "success", "failure"]);
   });
 
+  test("a probe that hangs on a container that is gone does not keep the next one waiting", async () => {
+    const clock = new ManualClock();
+    const hanging = Promise.withResolvers<ProbeOutcome>();
+    const settled: string[] = [];
+    const worker = new ProbeWorker({
+      type: "readiness",
+      probe: { periodSeconds: 1, timeoutSeconds: 60 },
+      container: { name: "c" },
+      startedBefore_ms: 0,
+      run: ({ id }) => (id === "gone" ? hanging.promise : Promise.resolve({ result: "success", output: "" })),
+      settle: (id, result) => settled.push(`${id} ${result}`),
+      tell: () => undefined,
+      clock,
+    });
+    const probed = { running: true, startedAt_ms: clock.wall_ms(), started: true, podIP: "" };
+    worker.update({ ...probed, id: "gone" });
+    await clock.advance(1_000);
+    worker.update({ ...probed, id: "next" });
+    await clock.advance(1_000);
+    expect(settled).toEqual(["gone failure", "next failure", "next success", "next success"]);
+    // What came of it is nobody's.
+    hanging.resolve({ result: "failure", output: "" });
+    await clock.advance(0);
+    expect(settled).toHaveLength(4);
+    worker.stop();
+  });
+
   test("a delay counts from the container's start", async () => {
     const { ranAt_s, clock } = probing("liveness", { initialDelaySeconds: 5, periodSeconds: 10 }, ["success"], 2);
     await clock.advance(15_000);
