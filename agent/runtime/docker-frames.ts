@@ -1,5 +1,3 @@
-import { Transform, type TransformCallback } from "node:stream";
-
 /** A piece of output and where it came from. */
 export interface OutputFrame {
   readonly stream: "stdout" | "stderr";
@@ -50,56 +48,5 @@ export class FrameParser {
       this.#begins = false;
     }
     return frames;
-  }
-}
-
-export interface LogFilter {
-  readonly stream: "stdout" | "stderr" | "all";
-  readonly timestamps: boolean;
-}
-
-/**
- * Docker's log frames as plain text. A line of more than 16 KiB is kept by Docker in pieces, each with its own time
- * stamp when stamps are asked for; only the first piece's is let through, as clients expect one a line.
- */
-export class LogText extends Transform {
-  readonly #parser = new FrameParser();
-  readonly #inLine = { stdout: false, stderr: false };
-  /** Bytes of a stamp to be dropped may be split over chunks: gathers until its space (at most 36 bytes). */
-  #stamp: Buffer | undefined;
-
-  readonly #filter: LogFilter;
-
-  constructor(filter: LogFilter) {
-    super();
-    this.#filter = filter;
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      for (const frame of this.#parser.push(chunk)) this.#take(frame);
-      done();
-    } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
-
-  #take({ stream, data, begins }: OutputFrame): void {
-    if (this.#filter.stream !== "all" && this.#filter.stream !== stream) return;
-    let text = data;
-    if (this.#filter.timestamps && begins && this.#inLine[stream]) this.#stamp = Buffer.alloc(0);
-    if (this.#stamp !== undefined) {
-      const gathered: Buffer = Buffer.concat([this.#stamp, text]);
-      const space = gathered.indexOf(0x20);
-      if (space < 0 && gathered.length <= 36) {
-        this.#stamp = gathered;
-        return;
-      }
-      this.#stamp = undefined;
-      text = gathered.subarray(space + 1);
-    }
-    if (text.length === 0) return;
-    this.#inLine[stream] = text[text.length - 1] !== 0x0a;
-    this.push(text);
   }
 }

@@ -1,7 +1,7 @@
 import { PassThrough, pipeline, Readable } from "node:stream";
 import type Docker from "dockerode";
 import { asRuntime } from "./docker-errors.ts";
-import { LogText } from "./docker-frames.ts";
+import { LogText, needsStamps } from "./docker-log-text.ts";
 import type { LogOptions } from "./runtime.ts";
 
 /**
@@ -14,14 +14,15 @@ export async function readLogs(docker: Docker, id: string, tty: boolean, options
     follow: options.follow,
     stdout: stream !== "stderr",
     stderr: stream !== "stdout",
-    timestamps: options.timestamps,
+    // A terminal's log has no frames that tell where a line begins.
+    timestamps: tty ? options.timestamps : needsStamps(options),
     tail: options.tailLines === undefined ? "all" : String(options.tailLines),
     ...(options.since_ms === undefined ? {} : { since: (options.since_ms / 1000).toFixed(3) }),
   };
   const source = await asRuntime(`logs of container ${id}`, () => openLogs(docker, id, query));
-  const { timestamps, limit_bytes } = options;
+  const { timestamps, follow, limit_bytes } = options;
   if (tty && limit_bytes === undefined) return source;
-  const text = tty ? new PassThrough() : new LogText({ stream, timestamps });
+  const text = tty ? new PassThrough() : new LogText({ stream, timestamps, follow });
   pipe(source, text);
   // bun-types' Transform is not assignable to its Readable under exactOptionalPropertyTypes; by nature it is one.
   const readable = text as unknown as Readable;

@@ -9,7 +9,8 @@ import {
   sandboxCreateOptions,
 } from "./docker-create.ts";
 import { dockerMessage, pullErrorKind } from "./docker-errors.ts";
-import { FrameParser, LogText } from "./docker-frames.ts";
+import { FrameParser } from "./docker-frames.ts";
+import { LogText } from "./docker-log-text.ts";
 import { attemptOf, containerLabels, containerName, parseLabels, sandboxName } from "./docker-names.ts";
 import { jsonLines } from "./json-lines.ts";
 import { pauseImageArchive } from "./pause/pause-image.ts";
@@ -53,13 +54,56 @@ describe("frames", () => {
     ];
     const bytes = Buffer.concat(pieces);
     for (let size = 1; size <= bytes.length; size += 7) {
-      const text = new LogText({ stream: "stdout", timestamps: true });
+      const text = new LogText({ stream: "stdout", timestamps: true, follow: false });
       for (let at = 0; at < bytes.length; at += size) text.write(bytes.subarray(at, at + size));
       text.end();
       let seen = "";
       for await (const chunk of text) seen += chunk;
       expect(seen).toBe(`${stamp}abc\n${stamp}next\n`);
     }
+  });
+
+  test.each([false, true])(
+    "lines that come twice while a log is followed are left out, with their stamps or without: %p",
+    async (timestamps) => {
+      const at = (digit: number): string => `2026-01-02T03:04:05.00000000${digit}Z `;
+      const lines = (...texts: readonly (readonly [1 | 2, string])[]) =>
+        Buffer.concat(texts.map(([to, text]) => frame(to, text)));
+      const bytes = lines(
+        [1, `${at(1)}one\n`],
+        [2, `${at(1)}another stream\n`],
+        // In two pieces.
+        [1, `${at(2)}tw`],
+        [1, `${at(2)}o\n`],
+        [1, `${at(1)}one\n`],
+        [1, `${at(2)}tw`],
+        [1, `${at(2)}o\n`],
+        [1, `${at(3)}three\n`],
+        // A clock that was put back.
+        [1, `${at(0)}four\n`],
+      );
+      for (let size = 1; size <= bytes.length; size++) {
+        const text = new LogText({ stream: "all", timestamps, follow: true });
+        for (let begin = 0; begin < bytes.length; begin += size) text.write(bytes.subarray(begin, begin + size));
+        text.end();
+        let seen = "";
+        for await (const chunk of text) seen += chunk;
+        const shown = (digit: number): string => (timestamps ? at(digit) : "");
+        expect(seen).toBe(
+          `${shown(1)}one\n${shown(1)}another stream\n${shown(2)}two\n${shown(3)}three\n${shown(0)}four\n`,
+        );
+      }
+    },
+  );
+
+  test("without digits of a second lines of one stamp are several; what Docker itself says has no stamp", async () => {
+    const text = new LogText({ stream: "all", timestamps: false, follow: true });
+    for (const line of ["a", "b", "b"]) text.write(frame(1, `2026-01-02T03:04:05Z ${line}\n`));
+    text.write(frame(1, "error grabbing logs\n"));
+    text.end();
+    let seen = "";
+    for await (const chunk of text) seen += chunk;
+    expect(seen).toBe("a\nb\nb\nerror grabbing logs\n");
   });
 });
 
