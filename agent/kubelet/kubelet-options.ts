@@ -29,6 +29,8 @@ export interface KubeletOptions {
   readonly runDir: string;
   /** Where CSI drivers and device plug-ins look for a kubelet: /var/lib/kubelet. The board takes none when absent. */
   readonly pluginDir?: string | undefined;
+  /** How long what a driver of dynamic resources offers stays when it has gone; upstream's half a minute when absent. */
+  readonly sliceGrace_ms?: number | undefined;
   /** Where /dev and /sys are, for what hangs on the board; "/" when absent. */
   readonly hardwareRoot?: string | undefined;
   readonly clusterDns: readonly string[];

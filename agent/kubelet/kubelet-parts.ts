@@ -209,6 +209,11 @@ export async function readImageFolder(
   return imageFolder;
 }
 
+/** What plug-ins take straight from the options. */
+export function pluginOptions({ hardwareRoot, nodeName, sliceGrace_ms, host, client }: KubeletOptions) {
+  return { hardwareRoot, nodeName, sliceGrace_ms, host, client };
+}
+
 /** What the registrar takes straight from the options. */
 export function registrarOptions(
   options: KubeletOptions,

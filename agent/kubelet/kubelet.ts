@@ -23,7 +23,7 @@ import type { ImageFolder } from "./images/image-folder.ts";
 import { ImageGarbage } from "./images/image-gc.ts";
 import { PullRecords } from "./images/pull-records.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
-import { kubeletParts, type PartsInput, readImageFolder, registrarOptions } from "./kubelet-parts.ts";
+import { kubeletParts, type PartsInput, pluginOptions, readImageFolder, registrarOptions } from "./kubelet-parts.ts";
 import { defaultTuning } from "./kubelet-tuning.ts";
 import { defaultEvictionRules } from "./node/eviction-rules.ts";
 import { boardReference } from "./node/node-events.ts";
@@ -323,14 +323,11 @@ export class Kubelet {
   }
 
   #newPlugins(tokens: ServiceAccountTokens, recorder: EventRecorder): BoardPlugins | undefined {
-    const { pluginDir, hardwareRoot, nodeName, host, client } = this.#options;
+    const { pluginDir } = this.#options;
     if (pluginDir === undefined) return undefined;
     return new BoardPlugins({
+      ...pluginOptions(this.#options),
       root: pluginDir,
-      hardwareRoot,
-      nodeName,
-      host,
-      client,
       checkpoint: this.#checkpoint,
       secret: async (namespace, name) => {
         if (!this.#parts) throw new Error("the kubelet has not been started");

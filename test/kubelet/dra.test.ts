@@ -82,7 +82,7 @@ describe.skipIf(!canRunDockerd())("ResourceClaims by drivers of dynamic resource
     JSON.parse(readFileSync(join(board.pluginDir, "dra_manager_state"), "utf8"));
 
   beforeAll(async () => {
-    board = await KubeletBoard.start();
+    board = await KubeletBoard.start(async () => ({ sliceGrace_ms: 500 }));
     await board.untilNode(() => true);
     driver = newDriver();
     await driver.start();

@@ -31,6 +31,8 @@ export interface BoardPluginsOptions {
   /** Where /dev and /sys are; "/" when absent. */
   readonly hardwareRoot?: string | undefined;
   readonly nodeName: string;
+  /** How long what a driver of dynamic resources offers stays when it has gone; upstream's half a minute when absent. */
+  readonly sliceGrace_ms?: number | undefined;
   readonly host: Host;
   readonly client: Client;
   readonly checkpoint: Checkpoint;
@@ -95,7 +97,7 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
     this.#options = options;
     const checkpoint = join(options.root, "device-plugins", "kubelet_internal_checkpoint");
     this.devices = new DeviceManager(new Allocations(checkpoint, options.log), options.log, options.onReport);
-    this.#slices = new ResourceSlices(options.client, options.nodeName, options.log);
+    this.#slices = new ResourceSlices(options.client, options.nodeName, options.log, options.sliceGrace_ms);
     this.#csiNode = new CsiNodeInfo(options.client, options.nodeName);
     this.#watcher = new PluginWatcher({
       folder: join(options.root, "plugins_registry"),

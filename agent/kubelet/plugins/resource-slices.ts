@@ -21,7 +21,7 @@ export class ResourceSlices {
     readonly client: Client,
     readonly nodeName: string,
     readonly log: Log,
-    readonly grace = grace_ms,
+    readonly grace: number = grace_ms,
   ) {}
 
   /** After the board's start no driver is usable before it has registered. */
