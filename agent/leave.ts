@@ -74,10 +74,10 @@ export async function leave(options: {
   try {
     await client.delete(nodes, { name: nodeName });
   } catch (error) {
-    // A board may not be rid of its taints in this way.
+    // A board may not be rid in this way of what others have put on it.
     if (hasReason(error, "Forbidden"))
       console.log(
-        `${nodeName}: its Node has taints and stays, until an administrator runs \`kubectl delete node ${nodeName}\``,
+        `${nodeName}: its Node has taints, or labels that are not its own to set, and stays until an administrator runs \`kubectl delete node ${nodeName}\``,
       );
     else if (!isNotFound(error)) throw error;
   }

@@ -23,9 +23,16 @@ export function forbiddenNodeLabels(labels: Labels, old: Labels): string[] {
   return [...changed].filter(isForbidden).sort();
 }
 
+/** Keys of labels by which somebody keeps pods to a node or away from it, sorted. */
+export const restrictedNodeLabels = (labels: Labels): string[] =>
+  Object.keys(labels)
+    .filter((key) => isWithin(domainOf(key), restricted))
+    .sort();
+
+const domainOf = (key: string): string => key.slice(0, Math.max(0, key.indexOf("/")));
+
 function isForbidden(key: string): boolean {
-  const slash = key.indexOf("/");
-  const namespace = slash < 0 ? "" : key.slice(0, slash);
+  const namespace = domainOf(key);
   if (isWithin(namespace, restricted)) return true;
   if (!isWithin(namespace, "kubernetes.io") && !isWithin(namespace, "k8s.io")) return false;
   return !kubeletLabels.has(key) && !kubeletNamespaces.some((allowed) => isWithin(namespace, allowed));

@@ -67,14 +67,19 @@ describe("NodeRestriction", () => {
     await expect(admit(plugin, update(other, other))).rejects.toThrow('node "a" is not allowed to modify node "b"');
   });
 
-  test("a node that leaves deletes itself, but not its taints with it", async () => {
+  test("a node that leaves deletes itself, but not its taints with it, nor labels that are not its own to set", async () => {
     const remove = (oldObject: Node): AdmissionAttributes =>
       writeOf(nodes, undefined, { ...asNode, operation: "DELETE", oldObject, name: "a" });
     const tainted = (key: string): Node => node({}, { spec: { taints: [{ key, effect: "NoExecute" }] } });
     await admit(plugin, remove(node()));
     await admit(plugin, remove(tainted("node.kubernetes.io/unschedulable")));
-    await expect(admit(plugin, remove(tainted("stolen")))).rejects.toThrow(
-      'node "a" is not allowed to delete itself while it has taints: stolen',
+    for (const key of ["stolen", "node.kubernetes.io/out-of-service"])
+      await expect(admit(plugin, remove(tainted(key)))).rejects.toThrow(
+        `node "a" is not allowed to delete itself while it has taints: ${key}`,
+      );
+    await admit(plugin, remove(node({ "node-role.kubernetes.io/worker": "", "example.org/room": "attic" })));
+    await expect(admit(plugin, remove(node({ "node-restriction.kubernetes.io/trusted": "false" })))).rejects.toThrow(
+      'node "a" is not allowed to delete itself while it has labels: node-restriction.kubernetes.io/trusted',
     );
   });
 

@@ -14,6 +14,7 @@ import {
   resourceSlices,
   serviceAccounts,
 } from "#shared/api/resources.ts";
+import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
 import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
 import type { Node, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
@@ -26,7 +27,7 @@ import type { ResourceReader } from "../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
 import { refusal } from "./attributes.ts";
 import { referencedApiObject } from "./mirror-pod.ts";
-import { forbiddenNodeLabels } from "./node-labels.ts";
+import { forbiddenNodeLabels, restrictedNodeLabels } from "./node-labels.ts";
 
 const mirror = "kubernetes.io/config.mirror";
 
@@ -209,7 +210,7 @@ function ownNode(name: string, attributes: AdmissionAttributes): void {
   if (requested !== name) throw refusal(attributes, `node "${name}" is not allowed to modify node "${requested}"`);
   const old = attributes.oldObject as Node | undefined;
   if (!node) {
-    assertUntainted(name, old, attributes);
+    assertUnmarked(name, old, attributes);
     return;
   }
   const labels = forbiddenNodeLabels(node.metadata.labels ?? {}, old?.metadata.labels ?? {}).join(", ");
@@ -231,16 +232,24 @@ function ownNode(name: string, attributes: AdmissionAttributes): void {
   if (labels) throw refusal(attributes, `is not allowed to modify labels: ${labels}`);
 }
 
-/** A board that leaves deletes its Node, which upstream's may not: they would be rid of their taints when they register anew. So one
- *  that somebody has tainted stays; what the control plane itself puts on a Node comes back by itself. */
-function assertUntainted(name: string, node: Node | undefined, attributes: AdmissionAttributes): void {
-  const keys = (node?.spec?.taints ?? []).map(({ key }) => key).filter((key) => !isControlPlanes(key));
-  if (keys.length === 0) return;
-  throw refusal(attributes, `node "${name}" is not allowed to delete itself while it has taints: ${keys.join(", ")}`);
+/** A board that leaves deletes its Node, which upstream's may not: they would be rid of what others have put on it when they register
+ *  anew. So one stays that somebody has tainted or given a restricted label; what the control plane itself puts on a Node comes back by
+ *  itself. */
+function assertUnmarked(name: string, node: Node | undefined, attributes: AdmissionAttributes): void {
+  const taints = (node?.spec?.taints ?? []).map(({ key }) => key).filter((key) => !isControlPlanes(key));
+  const labels = restrictedNodeLabels(node?.metadata.labels ?? {});
+  const marks = [
+    ...(taints.length > 0 ? [`taints: ${taints.join(", ")}`] : []),
+    ...(labels.length > 0 ? [`labels: ${labels.join(", ")}`] : []),
+  ];
+  if (marks.length === 0) return;
+  throw refusal(attributes, `node "${name}" is not allowed to delete itself while it has ${marks.join(" and ")}`);
 }
 
-const strainTaints: readonly string[] = strainTypes.map(strainTaint);
-const isControlPlanes = (key: string): boolean => key.startsWith("node.kubernetes.io/") || strainTaints.includes(key);
+/** Somebody says of a board that it is out of service: only that is not put on again by itself. */
+const { outOfService: _, ...ownTaints } = wellKnownTaints;
+const controlPlanesTaints = new Set<string>([...Object.values(ownTaints), ...strainTypes.map(strainTaint)]);
+const isControlPlanes = (key: string): boolean => controlPlanesTaints.has(key);
 
 function claimStatus(node: string, attributes: AdmissionAttributes): void {
   if (attributes.subresource !== "status") throw refusal(attributes, "may only update PVC status");
