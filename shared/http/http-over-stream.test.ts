@@ -56,6 +56,23 @@ describe("a request over a stream", () => {
     expect(String(stream.read())).toStartWith("M-SEARCH /\u00c3\u00a0?a=%20 HTTP/1.1\r\nX: a b\r\n");
   });
 
+  const chunkedHead = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const often = (text: string): string => text.repeat(Math.ceil(2 ** 20 / text.length));
+  test.each<[string, string]>([
+    ["the length of a chunk", `${chunkedHead}${often("0")}\r\n\r\n`],
+    ["trailers", `${chunkedHead}0\r\n${often("X: y\r\n")}\r\n`],
+  ])("is given up where %s would fill the memory", async (_what, answer) => {
+    const endless = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end(answer));
+    });
+    await new Promise<void>((done) => endless.listen(0, "127.0.0.1", done));
+    const stream = dial((endless.address() as AddressInfo).port);
+    const asked = requestOver(stream, { method: "GET", path: "/", headers: host });
+    await expect(asked.then(({ body }) => read(body))).rejects.toThrow("what frames the answer is too long");
+    endless.close();
+  });
+
   test("carries bodies of known and unknown length", async () => {
     const known = await requestOver(dial(), {
       method: "POST",

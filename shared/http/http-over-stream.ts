@@ -35,6 +35,9 @@ export class UnfitHead extends Error {
 
 const SWITCHED = 101;
 
+/** Of what is no part of a body, in a row. The parser bounds heads alone, and would keep the lengths of chunks and trailers without end. */
+const mostFraming_bytes = 256 * 1024;
+
 /** Headers of one hop only (RFC 9110, 7.6.1). */
 const hopByHop = new Set([
   "connection",
@@ -96,6 +99,7 @@ export function answerOver(
       return method === "HEAD" ? 1 : 0;
     };
     parser[HTTPParser.kOnBody] = (chunk, offset, length) => {
+      framing_bytes = 0;
       if (!body.push(Buffer.from(chunk.subarray(offset, offset + length)))) stream.pause();
     };
     parser[HTTPParser.kOnMessageComplete] = () => {
@@ -104,9 +108,12 @@ export function answerOver(
       body.push(null);
       stream.destroy();
     };
+    let framing_bytes = 0;
     stream.on("data", (chunk: Buffer) => {
+      framing_bytes += chunk.length;
       const result = parser.execute(chunk);
       if (result instanceof Error) fail(result);
+      else if (framing_bytes > mostFraming_bytes) fail(new Error("what frames the answer is too long"));
     });
     stream.on("error", fail);
     stream.once("end", () => {
