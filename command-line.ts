@@ -174,7 +174,7 @@ function addComponentCommands(program: Command): void {
       await (await import("./agent/kubelet-component.ts")).runKubelet(settings);
       process.exit();
     },
-    { document: documentOf(kubeletConfiguration) },
+    { document: documentOf(kubeletConfiguration, { hasDropIns: true }) },
   );
   withSettings(
     program.command("proxy").description("run this board's service proxy alone"),

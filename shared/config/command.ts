@@ -33,6 +33,11 @@ export function withSettings<O extends Options>(
 ): Command {
   const orDocument = document ? `, or a ${document.kind}` : "";
   command.option("--config <FILE>", `file of settings (default: ${configFile}, where it is there)${orDocument}`);
+  if (document?.hasDropIns)
+    command.option(
+      "--config-dir <DIR>",
+      "folder of files *.conf, each a KubeletConfiguration that changes some fields of it",
+    );
   for (const option of Object.values(options)) {
     const flag = new Flag(usageOf(option), describe(option));
     if (option.repeatable) flag.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
@@ -47,9 +52,12 @@ export function withSettings<O extends Options>(
       Object.values(options).map((option) => [option.name, givenValue(given, option.name)]),
     );
     let named = given["config"] as string | undefined;
-    if (document && named !== undefined && kindOfDocument(named) === document.kind) {
-      for (const [name, value] of Object.entries(document.read(named))) flags[name] ??= value;
-      named = undefined;
+    const dropIns = given["configDir"] as string | undefined;
+    const isDocument = named !== undefined && document !== undefined && kindOfDocument(named) === document.kind;
+    if (document && (isDocument || dropIns !== undefined)) {
+      const own = document.read(isDocument ? named : undefined, dropIns);
+      for (const [name, value] of Object.entries(own)) flags[name] ??= value;
+      if (isDocument) named = undefined;
     }
     // One file serves both roles, so a key of the other one is no mistake.
     const otherNames = Object.values({ ...masterOptions, ...workerOptions }).map(({ name }) => name);
@@ -96,16 +104,19 @@ export function wholeNumberFlag(usage: string, description: string, range: { fal
 export interface UpstreamDocument {
   readonly kind: string;
   /** The settings that it stands for, by their names; flags win. Throws ConfigError. */
-  readonly read: (path: string) => Readonly<Record<string, unknown>>;
+  readonly read: (path: string | undefined, dropIns?: string) => Readonly<Record<string, unknown>>;
+  /** May files of a folder change some of it? */
+  readonly hasDropIns?: boolean | undefined;
 }
 
-export function documentOf(form: ComponentForm): UpstreamDocument {
-  const read = (path: string): Readonly<Record<string, unknown>> => {
-    const { settings, withoutEffect } = readComponentConfiguration(path, form);
-    if (withoutEffect.length > 0) console.error(`bramble: ${path}: without effect here: ${withoutEffect.join(", ")}`);
+export function documentOf(form: ComponentForm, { hasDropIns = false } = {}): UpstreamDocument {
+  const read = (path: string | undefined, dropIns?: string): Readonly<Record<string, unknown>> => {
+    const { settings, withoutEffect } = readComponentConfiguration(path, form, dropIns);
+    if (withoutEffect.length > 0)
+      console.error(`bramble: ${path ?? dropIns}: without effect here: ${withoutEffect.join(", ")}`);
     return settings;
   };
-  return { kind: form.kind, read };
+  return { kind: form.kind, read, hasDropIns };
 }
 
 function usageOf({ name, placeholder, isValueOptional }: Option<unknown>): string {

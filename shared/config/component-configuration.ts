@@ -1,5 +1,6 @@
 /** Upstream's configuration files of kubelet and kube-proxy, as the settings that their fields stand for. */
 import { configurationText, readDocument } from "./document.ts";
+import { withDropIns } from "./drop-ins.ts";
 import type { Field } from "./field.ts";
 
 /** Settings by option name, and fields that have no effect here. */
@@ -17,9 +18,19 @@ export interface ComponentForm {
   readonly others: string;
 }
 
-/** Throws ConfigError that names everything that is wrong in the file. */
-export function readComponentConfiguration(path: string, form: ComponentForm): ComponentConfiguration {
-  return readDocument(configurationText(path), path, form.kind, (root) => decode(root, form));
+/**
+ * Throws ConfigError that names everything that is wrong in the file.
+ * @param path undefined: all is in the drop-ins
+ * @param dropIns folder of files that change some of its fields
+ */
+export function readComponentConfiguration(
+  path: string | undefined,
+  form: ComponentForm,
+  dropIns?: string,
+): ComponentConfiguration {
+  const content = dropIns === undefined ? configurationText(path ?? "") : withDropIns(path, dropIns, form);
+  const where = [path, dropIns].filter((each) => each !== undefined).join(" with ");
+  return readDocument(content, where, form.kind, (root) => decode(root, form));
 }
 
 function decode(root: Field, form: ComponentForm): ComponentConfiguration {
