@@ -14,7 +14,7 @@ import { withClusterSettings } from "./cluster-settings.ts";
 import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import { forgetJoinToken } from "./join-token-files.ts";
 import { gracePeriods } from "./kubelet/shutdown/grace-periods.ts";
-import { boardReserved, logFolderOf, podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
+import { boardKubeReserved, boardReserved, logFolderOf, podCgroupSettings, staticPodsFolder } from "./node-settings.ts";
 import { BoardEndpoints } from "./proxy/board-endpoints.ts";
 import { BoardUpgrade } from "./upgrade/board-upgrade.ts";
 import { InstalledProgram } from "./upgrade/program.ts";
@@ -86,7 +86,7 @@ function ownKubelet(settings: AgentSettings): BoardPodsStart["kubelet"] {
     staticPodsFolder: staticPodsFolder(settings),
     imagesFolder: join(settings.dataDir, "images"),
     reserved: boardReserved(settings),
-    cgroups: podCgroupSettings(settings),
+    cgroups: podCgroupSettings({ ...settings, kubeReserved: boardKubeReserved(settings) }),
     shutdown: gracePeriods(settings),
   };
 }

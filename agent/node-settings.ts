@@ -5,6 +5,7 @@ import type { Taint } from "#shared/api/types/core-v1.generated.ts";
 import type { KubeletSettings } from "#shared/config/board-component-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
+import { type EnforcementSettings, enforcedParts, reservedGroups } from "./enforced-groups.ts";
 import type { PodCgroupSettings } from "./kubelet/cgroups/pod-cgroups.ts";
 import type { Reserved } from "./kubelet/node/node-status.ts";
 import { milliOf, type ResourceList, wholeOf } from "./kubelet/pod-qos.ts";
@@ -65,28 +66,34 @@ export function reservedOf(settings: Pick<KubeletSettings, "kubeReserved" | "sys
 export function boardReserved(
   settings: Pick<AgentSettings, "kubeReserved" | "systemReserved" | "kubeReservedMemory">,
 ): Reserved {
-  const { kubeReserved, kubeReservedMemory } = settings;
+  return reservedOf({ ...settings, kubeReserved: boardKubeReserved(settings) });
+}
+
+/** What --kube-reserved and --kube-reserved-memory say together. */
+export function boardKubeReserved({
+  kubeReserved,
+  kubeReservedMemory,
+}: Pick<AgentSettings, "kubeReserved" | "kubeReservedMemory">): readonly string[] {
   const saysMemory = kubeReserved.some((text) => text.startsWith("memory="));
-  const own = saysMemory ? kubeReserved : [...kubeReserved, `memory=${kubeReservedMemory}`];
-  return reservedOf({ ...settings, kubeReserved: own });
+  return saysMemory ? kubeReserved : [...kubeReserved, `memory=${kubeReservedMemory}`];
 }
 
 /** How pods are grouped; undefined when they are not. Throws ConfigError. */
-export function podCgroupSettings({
-  cgroupsPerQos,
-  cgroupRoot,
-  podMaxPids,
-  enforceNodeAllocatable,
-}: Pick<AgentSettings, "cgroupsPerQos" | "cgroupRoot" | "podMaxPids" | "enforceNodeAllocatable">):
-  | PodCgroupSettings
-  | undefined {
-  const parts = enforceNodeAllocatable.filter((part) => part !== "none" && part !== "");
-  for (const part of parts) {
-    // The groups of Kubernetes and of the system are not made here, so nothing holds them to what is reserved.
-    if (part !== "pods") throw new ConfigError(`enforce-node-allocatable: expected pods or none, got ${part}`);
-  }
-  if (!cgroupsPerQos) return undefined;
-  return { root: cgroupRoot || "/", podPidsLimit: podMaxPids, enforceNodeAllocatable: parts.length > 0 };
+export function podCgroupSettings(
+  settings: EnforcementSettings & Pick<AgentSettings, "cgroupRoot" | "podMaxPids" | "kubeReserved" | "systemReserved">,
+): PodCgroupSettings | undefined {
+  const parts = enforcedParts(settings);
+  if (!settings.cgroupsPerQos) return undefined;
+  const reserved = {
+    kube: parseResources("kube-reserved", settings.kubeReserved),
+    system: parseResources("system-reserved", settings.systemReserved),
+  };
+  return {
+    root: settings.cgroupRoot || "/",
+    podPidsLimit: settings.podMaxPids,
+    enforceNodeAllocatable: parts.has("pods"),
+    reservedGroups: reservedGroups(settings, parts, reserved),
+  };
 }
 
 /** Process numbers are taken and not counted: a Node offers none. */

@@ -33,6 +33,7 @@ export interface KubeletTuning {
 
 export interface ServerTuning {
   readonly hasDebuggingHandlers: boolean;
+  readonly hasSystemLogs: boolean;
   /** 0: streams may rest for ever. */
   readonly streamIdle_ms: number;
 }
@@ -66,6 +67,7 @@ export function tuningOf(settings: TuningSettings, isUnified: boolean): KubeletT
     events: { perSecond: settings.eventQps, burst: settings.eventBurst },
     server: {
       hasDebuggingHandlers: settings.enableDebuggingHandlers,
+      hasSystemLogs: settings.enableSystemLogHandler,
       streamIdle_ms: settings.streamingConnectionIdleTimeout,
     },
     gates,

@@ -155,9 +155,16 @@ const resourceOptions = under("What pods may take:", {
   enforceNodeAllocatable: texts(
     "enforce-node-allocatable",
     "PART",
-    "pods: all pods together get no more than the board has without what is reserved; none: they do",
+    "pods: all pods together get no more than the board has without what is reserved; kube-reserved, system-reserved: these groups get what is reserved for them; the same with -compressible: of it only the CPU; none: no such bounds",
     ["pods"],
   ),
+  kubeReservedCgroup: text(
+    "kube-reserved-cgroup",
+    "GROUP",
+    "control group of what Kubernetes runs beside pods, which must be there",
+    "",
+  ),
+  systemReservedCgroup: text("system-reserved-cgroup", "GROUP", "control group of the system, likewise", ""),
 } as const);
 
 /** Which images stay on the board, and who may use them. */

@@ -91,6 +91,8 @@ export const kubeletOptions = {
   cgroupRoot: workerOptions.cgroupRoot,
   podMaxPids: workerOptions.podMaxPids,
   enforceNodeAllocatable: workerOptions.enforceNodeAllocatable,
+  kubeReservedCgroup: workerOptions.kubeReservedCgroup,
+  systemReservedCgroup: workerOptions.systemReservedCgroup,
   imageGcHighThreshold: workerOptions.imageGcHighThreshold,
   imageGcLowThreshold: workerOptions.imageGcLowThreshold,
   minimumImageTtlDuration: workerOptions.minimumImageTtlDuration,

@@ -171,6 +171,8 @@ export const kubeletConfiguration: ComponentForm = {
     cgroupsPerQOS: (field) => ({ "cgroups-per-qos": field.boolean(true) }),
     cgroupRoot: textTo("cgroup-root"),
     podPidsLimit: (field) => ({ "pod-max-pids": field.integer(-1, { min: -1, max: 4_194_304 }) }),
+    kubeReservedCgroup: textTo("kube-reserved-cgroup"),
+    systemReservedCgroup: textTo("system-reserved-cgroup"),
     enforceNodeAllocatable: textsTo("enforce-node-allocatable"),
     registerWithTaints: taints,
     imageGCHighThresholdPercent: (field) => ({
@@ -243,6 +245,26 @@ export const kubeletConfiguration: ComponentForm = {
     memoryManagerPolicy: textTo("memory-manager-policy"),
     topologyManagerPolicy: textTo("topology-manager-policy"),
     topologyManagerScope: textTo("topology-manager-scope"),
+    enableServer: (field) => (field.boolean(true) ? {} : { port: 0 }),
+    enableSystemLogHandler: booleanTo("enable-system-log-handler"),
+    enableControllerAttachDetach: (field) => {
+      only(field, (value) => value === true, "volumes are attached by the cluster: only true is possible");
+      return {};
+    },
+    runOnce: (field) => {
+      only(field, (value) => value === false, "Runonce mode has been deprecated and should not be set");
+      return {};
+    },
+    // Whichever it is: what pods use is watched while they use it.
+    configMapAndSecretChangeDetectionStrategy: (field) => {
+      field.choice("Watch", ["Watch", "Cache", "Get"]);
+      return {};
+    },
+    // One is enough: only logs that have grown too long are work.
+    containerLogMaxWorkers: (field) => {
+      field.integer(1, { min: 1, max: Number.POSITIVE_INFINITY });
+      return {};
+    },
     failCgroupV1: booleanTo("fail-cgroup-v1"),
     // Asked of the runtime, which has to be of the same mind anyway.
     cgroupDriver: (field) => {
@@ -265,7 +287,7 @@ export const kubeletConfiguration: ComponentForm = {
     },
   },
   others:
-    "enableServer syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader enableContentionProfiling kubeletCgroups systemCgroups cpuManagerReconcilePeriod topologyManagerPolicyOptions qosReserved hairpinMode podCIDR runOnce contentType kubeAPIQPS kubeAPIBurst enableControllerAttachDetach makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit containerLogMaxWorkers configMapAndSecretChangeDetectionStrategy showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup volumePluginDir kernelMemcgNotification enableSystemLogHandler enableSystemLogQuery reservedMemory enableProfilingHandler enableDebugFlagsHandler memoryThrottlingFactor tracing imageServiceEndpoint userNamespaces",
+    "syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader enableContentionProfiling kubeletCgroups systemCgroups cpuManagerReconcilePeriod topologyManagerPolicyOptions qosReserved hairpinMode podCIDR contentType kubeAPIQPS kubeAPIBurst makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit showHiddenMetricsForVersion volumePluginDir kernelMemcgNotification enableSystemLogQuery reservedMemory enableProfilingHandler enableDebugFlagsHandler memoryThrottlingFactor tracing imageServiceEndpoint userNamespaces",
 };
 
 /** KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1). */

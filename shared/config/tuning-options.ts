@@ -104,6 +104,11 @@ const serverOptions = under("The kubelet's own server:", {
     "VersionTLS12",
   ),
   enableDebuggingHandlers: toggle("enable-debugging-handlers", "serve logs, exec, attach, port-forward and run", true),
+  enableSystemLogHandler: toggle(
+    "enable-system-log-handler",
+    "show the board's /var/log at /logs (a field of KubeletConfiguration)",
+    true,
+  ),
   streamingConnectionIdleTimeout: duration(
     "streaming-connection-idle-timeout",
     "silence after which exec, attach and port-forward end; 0: never",

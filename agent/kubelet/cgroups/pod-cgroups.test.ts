@@ -11,7 +11,7 @@ import { ResizeError } from "../pod-resizer.ts";
 import { cgroupPath, PodCgroupNames, podUidOfFolder } from "./cgroup-name.ts";
 import { CgroupTree, pageSizeText } from "./cgroup-tree.ts";
 import { burstableShares, podCgroupLimits } from "./limits.ts";
-import { PodCgroups } from "./pod-cgroups.ts";
+import { PodCgroups, type ReservedGroup } from "./pod-cgroups.ts";
 
 const MiB = 2 ** 20;
 
@@ -113,6 +113,7 @@ function groups(given: {
   driver?: string;
   busPath?: string;
   told?: string[];
+  reservedGroups?: readonly ReservedGroup[];
 }): PodCgroups {
   return new PodCgroups({
     mount: given.mount,
@@ -120,6 +121,7 @@ function groups(given: {
     root: given.root ?? "/",
     podPidsLimit: given.podPidsLimit ?? -1,
     enforceNodeAllocatable: true,
+    reservedGroups: given.reservedGroups,
     board,
     hasOwnCpus: () => false,
     cpuQuota: { isEnforced: true, period_us: 100_000 },
@@ -209,6 +211,26 @@ describe("version 2, as files", () => {
     for (let sweep = 0; sweep < 2; sweep++) await cgroups.sweep(() => true);
     expect(told.slice(1)).toEqual([
       "Node pi-4 Normal NodeAllocatableEnforced: Updated Node Allocatable limit across pods",
+    ]);
+  });
+
+  test("what runs beside pods is held to what is reserved for it, where its group is there", async () => {
+    group("kube");
+    const told: string[] = [];
+    const reserved = { what: "Kube", cpu_m: 250, memory_bytes: 64 * MiB, pids: 100 } as const;
+    const reservedGroups = [
+      { ...reserved, group: "/kube" },
+      { ...reserved, what: "System", group: "/system" } as const,
+    ];
+    await groups({ mount, told, reservedGroups }).sweep(() => true);
+    expect([text("kube/cpu.weight"), text("kube/memory.max"), text("kube/pids.max")]).toEqual([
+      "10",
+      String(64 * MiB),
+      "100",
+    ]);
+    expect(told.slice(1)).toEqual([
+      "Node pi-4 Normal NodeAllocatableEnforced: Updated limits on kube reserved cgroup /kube",
+      `Node pi-4 Warning FailedNodeAllocatableEnforcement: Failed to enforce System Reserved Cgroup Limits on "/system": cgroup "/system" doesn't exist`,
     ]);
   });
 

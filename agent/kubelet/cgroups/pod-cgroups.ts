@@ -25,10 +25,23 @@ export interface PodCgroupSettings {
   readonly podPidsLimit: number;
   /** Keeps all pods together within what the board has for them. */
   readonly enforceNodeAllocatable: boolean;
+  /** Groups beside the pods' that are held to what is reserved for them; none when absent. */
+  readonly reservedGroups?: readonly ReservedGroup[] | undefined;
   /** Where the kernel shows control groups; /sys/fs/cgroup when absent. */
   readonly mount?: string | undefined;
   /** Socket of the bus that systemd is on; the system's own when absent. */
   readonly busPath?: string | undefined;
+}
+
+/** A group that is there, and what it may take. */
+export interface ReservedGroup {
+  readonly what: "Kube" | "System";
+  /** As the runtime's driver names it: `/kube`, or `/kube.slice`. */
+  readonly group: string;
+  readonly cpu_m: number;
+  /** Undefined: it is not bounded. */
+  readonly memory_bytes: number | undefined;
+  readonly pids: number | undefined;
 }
 
 export interface PodCgroupsOptions extends PodCgroupSettings {
@@ -230,6 +243,7 @@ export class PodCgroups {
       const opened: Opened = { driver: cgroupDriver, tree: this.times.timed(tree) };
       await this.#createClasses(opened);
       await this.#limitNode(opened);
+      for (const group of this.options.reservedGroups ?? []) await this.#limitReserved(opened, group);
       return opened;
     } catch (error) {
       log.warn("pods have no control groups of their own: only containers are limited", { error });
@@ -245,6 +259,24 @@ export class PodCgroups {
     const cpuShares = burstableShares(this.options.pods());
     await create(this.#names.burstable, { cpuShares });
     this.#burstableShares = cpuShares;
+  }
+
+  /** Of what runs beside pods. A group that is not there is told. */
+  async #limitReserved({ tree, driver }: Opened, reserved: ReservedGroup): Promise<void> {
+    const { log, nodeName, recorder } = this.options;
+    const { what, group, cpu_m, memory_bytes, pids } = reserved;
+    const path = cgroupPath(namesOf(group, driver), driver);
+    const node = boardReference(nodeName);
+    try {
+      if (!tree.exists(path)) throw new Error(`cgroup ${JSON.stringify(group)} doesn't exist`);
+      await tree.set(path, { cpuShares: cpuSharesOf(cpu_m), memoryLimit_bytes: memory_bytes, pidsLimit: pids });
+      const message = `Updated limits on ${what.toLowerCase()} reserved cgroup ${group}`;
+      recorder.record(node, { type: "Normal", reason: "NodeAllocatableEnforced", message });
+    } catch (error) {
+      log.error("a group is not held to what is reserved for it", { group, error });
+      const message = `Failed to enforce ${what} Reserved Cgroup Limits on ${JSON.stringify(group)}: ${(error as Error).message}`;
+      recorder.record(node, { type: "Warning", reason: "FailedNodeAllocatableEnforcement", message });
+    }
   }
 
   /** Pods that use more already end by eviction: until then the board goes without the limit. */
@@ -265,6 +297,13 @@ export class PodCgroups {
       recorder.record(node, { type: "Warning", reason: "FailedNodeAllocatableEnforcement", message });
     }
   }
+}
+
+/** The names of a group and those above it, in the path of either driver. */
+function namesOf(group: string, driver: CgroupDriver): CgroupName {
+  if (driver === "cgroupfs") return group.split("/").filter((part) => part !== "");
+  const slice = group.slice(group.lastIndexOf("/") + 1).replace(/\.slice$/, "");
+  return slice.split("-");
 }
 
 function textOf({ hugepages, ...limits }: CgroupLimits): string {

@@ -44,6 +44,7 @@ function tuningFields(tuning: KubeletTuning): Record<string, unknown> {
   const isBounded = Number.isFinite(pulls.parallel);
   return {
     enableDebuggingHandlers: server.hasDebuggingHandlers,
+    enableSystemLogHandler: server.hasSystemLogs,
     streamingConnectionIdleTimeout: formatGoDuration_ms(server.streamIdle_ms),
     nodeStatusUpdateFrequency: formatGoDuration_ms(tuning.look_ms),
     nodeStatusReportFrequency: formatGoDuration_ms(tuning.report_ms),

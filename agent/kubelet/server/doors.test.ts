@@ -37,7 +37,7 @@ const board = {
   runningContainer: async () => "id",
   sandboxId: async () => "sandbox",
   get tuning() {
-    return { hasDebuggingHandlers, streamIdle_ms };
+    return { hasDebuggingHandlers, hasSystemLogs: true, streamIdle_ms };
   },
   runtime: {
     logs: async () => {

@@ -141,6 +141,10 @@ export class KubeletServer {
         await this.serveLogs(rest, url.searchParams, response);
         return;
       case "logs":
+        if (!this.board.tuning.hasSystemLogs) {
+          response.writeHead(405).end("logs endpoint is disabled.\n");
+          return;
+        }
         if (this.board.logFolder === undefined) response.writeHead(404).end("404 page not found\n");
         else
           await serveSystemLogs(this.board.logFolder, decodeURIComponent(url.pathname).slice("/logs".length), response);
