@@ -1,8 +1,11 @@
 import { hostname } from "node:os";
 import { nodes } from "#shared/api/resources.ts";
-import { stderrLog } from "#shared/client/log.ts";
+import { boardAddresses } from "#shared/board/addresses.ts";
+import { parseCidr } from "#shared/board/cidr.ts";
+import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { ProxySettings } from "#shared/config/board-component-settings.ts";
 import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
+import { ConfigError } from "#shared/config/option.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
 import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
@@ -11,12 +14,17 @@ import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
 import { componentAccess } from "./component-access.ts";
+import { IptablesMode } from "./proxy/iptables/iptables-mode.ts";
+import { kernelSettings, setKernel } from "./proxy/kernel-settings.ts";
+import type { ProxyNetwork } from "./proxy/proxy-mode.ts";
 import { ServiceProxy } from "./proxy/service-proxy.ts";
 import { tellOfStart } from "./proxy/starting-event.ts";
 
 /** `bramble proxy`: this board's service proxy in a process of its own. Rules stay when it ends. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
   const log = stderrLog((settings.v ?? 0) >= 4 ? "debug" : settings.logLevel);
+  if (settings.cleanup) return cleanUp(log);
+  setKernel(kernelSettings(settings), log.named("proxy"));
   const parts = new Parts(log);
   const name = (settings.hostnameOverride || hostname()).trim().toLowerCase();
   const { client, informers } = await componentAccess("kube-proxy", settings, parts, log);
@@ -25,11 +33,7 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
   const proxy = new ServiceProxy({
     informers,
     mode: settings.proxyMode,
-    networks: proxyNetworks(
-      settings.clusterCidr,
-      settings.serviceCidr,
-      settings.disable.includes("dns") ? [] : [dnsAddress(settings)],
-    ),
+    networks: networksOf(settings),
     node: () => ({ name, zone: zone() }),
     log: log.named("proxy"),
   });
@@ -51,6 +55,43 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
   const signal = await ended;
   log.info("ending; rules stay", { signal });
   await parts.stop();
+}
+
+/** Where a family's program is missing there are no rules either. */
+async function cleanUp(log: Log): Promise<void> {
+  for (const family of ["IPv4", "IPv6"] as const) {
+    const network = { family, clusterCidr: "", serviceCidrs: [], ownClusterIps: new Set<string>() };
+    await new IptablesMode({ network, log }).remove().catch((error: unknown) => {
+      log.warn("rules of Services were not removed", { family, error });
+    });
+  }
+}
+
+function networksOf(settings: ProxySettings): ProxyNetwork[] {
+  const own = settings.disable.includes("dns") ? [] : [dnsAddress(settings)];
+  return proxyNetworks(settings.clusterCidr, settings.serviceCidr, own).map((network) => ({
+    ...network,
+    nodePortCidrs: nodePortCidrsOf(settings.nodeportAddresses, network.family),
+    sparesLoopback: !settings.iptablesLocalhostNodeports,
+    masqueradesAll: settings.masqueradeAll,
+  }));
+}
+
+/** Those of a family; undefined: all addresses. Throws ConfigError. */
+function nodePortCidrsOf(given: readonly string[], family: "IPv4" | "IPv6"): readonly string[] | undefined {
+  if (given.length === 0) return undefined;
+  const isOfFamily = (address: string): boolean => address.includes(":") === (family === "IPv6");
+  if (given.length === 1 && given[0] === "primary") {
+    const [own] = boardAddresses({ family }).filter(isOfFamily);
+    return own === undefined ? [] : [`${own}/${family === "IPv6" ? 128 : 32}`];
+  }
+  return given
+    .map((cidr) => {
+      const parsed = parseCidr(cidr);
+      if (parsed) return cidr;
+      throw new ConfigError(`nodeport-addresses: expected networks such as 192.168.1.0/24, got ${cidr}`);
+    })
+    .filter(isOfFamily);
 }
 
 /** As upstream's ProxyHealthServer: /healthz says also whether balancers should send here, /livez only that the proxy works. */

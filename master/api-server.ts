@@ -27,6 +27,8 @@ import { BoardDialer } from "./apiserver/connect/board-dialer.ts";
 import { connectHandlers } from "./apiserver/connect/handlers.ts";
 import { KubeletCalls } from "./apiserver/connect/kubelet-calls.ts";
 import { Extensions } from "./apiserver/extensions/extensions.ts";
+import { requestRulesOf } from "./apiserver/http/request-rules.ts";
+import { tlsRulesOf } from "./apiserver/http/tls-rules.ts";
 import { HttpsTransport, type TransportCertificates } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import type { ResourceReader } from "./apiserver/registry/reader.ts";
@@ -94,6 +96,8 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     auditor,
     report,
     declarations: servedDeclarations(settings.runtimeConfig),
+    eventLifetime_ms: settings.eventTtl,
+    seats: seatsOf(settings),
     guards: (parts) => {
       reader = parts.reader;
       built = guardPartsOf(setup, access, dialer, parts);
@@ -106,6 +110,8 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const transport = new HttpsTransport(server, {
     host: listenAddress(settings),
     port: settings.httpsPort,
+    rules: requestRulesOf(settings),
+    tls: tlsRulesOf(settings),
     ...transportCertificates(keys.current, frontProxies),
     log: report,
   });
@@ -121,6 +127,9 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     frontProxies,
     open: () => transport.listen(),
     async stop() {
+      // Balancers see meanwhile that it is not ready any more.
+      server.health.ready = false;
+      if (settings.shutdownDelayDuration > 0) await Bun.sleep(settings.shutdownDelayDuration);
       server.stop();
       dialer.close();
       await transport.stop();
@@ -188,7 +197,16 @@ async function accessOf({ settings, keys, log }: ApiServerSetup) {
   };
 }
 
-const externalAddressOf = ({ address, settings }: ApiServerSetup): string => hostPort(address(), settings.httpsPort);
+const externalAddressOf = ({ address, settings }: ApiServerSetup): string =>
+  hostPort(settings.externalHostname || address(), settings.httpsPort);
+
+/** As many at a time as upstream's two bounds allow together. Throws ConfigError; undefined where neither is given. */
+function seatsOf({ maxRequestsInflight, maxMutatingRequestsInflight }: MasterSettings): number | undefined {
+  if (maxRequestsInflight === undefined && maxMutatingRequestsInflight === undefined) return undefined;
+  const seats = (maxRequestsInflight ?? 400) + (maxMutatingRequestsInflight ?? 200);
+  if (seats > 0) return seats;
+  throw new ConfigError("max-requests-inflight and max-mutating-requests-inflight cannot both be 0");
+}
 
 interface GuardParts {
   readonly security: Security;

@@ -1,4 +1,5 @@
 import { networkInterfaces } from "node:os";
+import { contains, parseCidr } from "#shared/board/cidr.ts";
 import type { IpFamily } from "#shared/net/ip-family.ts";
 import type { ServicePort } from "./service-ports.ts";
 
@@ -10,6 +11,12 @@ export interface ProxyNetwork {
   readonly serviceCidrs: readonly string[];
   /** Cluster addresses that this board answers itself (its DNS): they get no rules. */
   readonly ownClusterIps: ReadonlySet<string>;
+  /** At which of the board's addresses node ports are answered; all unless given. */
+  readonly nodePortCidrs?: readonly string[] | undefined;
+  /** Node ports are not answered at 127.0.0.1. */
+  readonly sparesLoopback?: boolean | undefined;
+  /** Endpoints see the board as the client of whatever comes to a Service's address. */
+  readonly masqueradesAll?: boolean | undefined;
 }
 
 export const withRanges = (network: ProxyNetwork, serviceCidrs = network.serviceCidrs): ProxyNetwork => ({
@@ -33,6 +40,20 @@ export interface ProxyMode {
 
 /** An address of the board's own on `lo`, on which userspace relays listen; no other machine is asked to know it. */
 export const relayAddress: Readonly<Record<IpFamily, string>> = { IPv4: "169.254.43.1", IPv6: "fd43:b4a9::1" };
+
+/** The board's addresses at which a network's node ports are answered. */
+export function nodePortIps({ family, nodePortCidrs, sparesLoopback }: ProxyNetwork): string[] {
+  const isAmong = (ip: string): boolean => {
+    const address = parseCidr(ip);
+    return (
+      nodePortCidrs?.some((text) => {
+        const range = parseCidr(text);
+        return range !== undefined && address !== undefined && contains(range, address);
+      }) ?? true
+    );
+  };
+  return boardIps(family).filter((ip) => !(sparesLoopback && ip.startsWith("127.")) && isAmong(ip));
+}
 
 /** The board's addresses of a family, at which node ports are answered; 127.0.0.1 among them. */
 export function boardIps(family: IpFamily): string[] {

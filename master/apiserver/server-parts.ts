@@ -59,6 +59,10 @@ export interface ApiServerOptions {
   readonly guards: (parts: ServerParts) => Guards | Promise<Guards>;
   /** Records requests, of clients in this process too. */
   readonly auditor?: Auditor | undefined;
+  /** How long Events are kept; an hour unless given. */
+  readonly eventLifetime_ms?: number | undefined;
+  /** Requests that are served at a time, where not as many as usual. */
+  readonly seats?: number | undefined;
   /** Wall clock in ms since the epoch. */
   readonly now_ms?: (() => number) | undefined;
   /** Takes what is wrong and nobody who asked can be told; standard error unless given. */

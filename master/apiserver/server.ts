@@ -24,7 +24,7 @@ import { valueResponse } from "./registry/answer.ts";
 import { CacheReader } from "./registry/cache-reader.ts";
 import type { ResourceDeclaration } from "./registry/declaration.ts";
 import { ResourceEndpoint, type SubresourceHandlers } from "./registry/endpoint.ts";
-import { EventExpiry } from "./registry/event-expiry.ts";
+import { EventExpiry, upstreamTimes } from "./registry/event-expiry.ts";
 import type { ResourceReader } from "./registry/reader.ts";
 import { connectsBy, pageNotFound, pathNotFound } from "./registry/request-target.ts";
 import { ResourceTable } from "./registry/resource-table.ts";
@@ -45,8 +45,8 @@ export class ApiServer {
   readonly auditor: Auditor | undefined;
   /** Nobody behind the door sees these of a request. */
   identityHeaders = new IdentityHeaders();
-  readonly gate = new RequestGate();
-  readonly metrics = new ServerMetrics(this.gate);
+  readonly gate: RequestGate;
+  readonly metrics: ServerMetrics;
   readonly #options: ApiServerOptions;
   readonly #hub: CacheHub;
   readonly #discovery: DiscoveryPaths;
@@ -60,6 +60,8 @@ export class ApiServer {
     const storeMetrics = new StoreMetrics((key) => this.resources.ownerOf(key));
     const options = { ...given, store: storeMetrics.measured(given.store) };
     this.#options = options;
+    this.gate = new RequestGate(options.seats);
+    this.metrics = new ServerMetrics(this.gate);
     this.auditor = options.auditor;
     this.#hub = new CacheHub(options.store, options.report ?? console.error);
     this.resources = new ResourceTable(this.#hub);
@@ -72,7 +74,10 @@ export class ApiServer {
       "watch-cache": async () => this.#assertFollowing(),
     });
     const now_ms = options.now_ms ?? Date.now;
-    this.#events = new EventExpiry(options.store, this.resources, now_ms);
+    this.#events = new EventExpiry(options.store, this.resources, now_ms, {
+      ...upstreamTimes,
+      lifetime_ms: options.eventLifetime_ms ?? upstreamTimes.lifetime_ms,
+    });
     this.#inProcess = new InProcessCalls({
       resources: this.resources,
       auditor: options.auditor,

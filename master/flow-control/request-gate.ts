@@ -31,7 +31,7 @@ export class RequestGate {
   readonly #levels = new Map<string, PriorityLevel>();
   #schemas: readonly FlowSchema[] = [];
 
-  constructor() {
+  constructor(private readonly seats = serverSeats) {
     this.configure(bootstrapConfiguration.priorityLevels, bootstrapConfiguration.flowSchemas);
   }
 
@@ -43,7 +43,7 @@ export class RequestGate {
   configure(levels: readonly PriorityLevelConfiguration[], schemas: readonly FlowSchema[]): void {
     const { priorityLevels, flowSchemas } = bootstrapConfiguration;
     const wanted = withMandatory(levels, priorityLevels);
-    const limits = limitsOf(wanted, serverSeats);
+    const limits = limitsOf(wanted, this.seats);
     for (const configuration of wanted) {
       const name = configuration.metadata.name ?? "";
       const own = limits.get(name);

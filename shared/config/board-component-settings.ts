@@ -3,6 +3,7 @@ import { evictionOptions } from "./eviction-options.ts";
 import { featureGates } from "./feature-gates.ts";
 import { choices, integer, text, texts, toggle, type ValuesOf, verbosity } from "./option.ts";
 import { placementOptions } from "./placement-options.ts";
+import { proxyTuningOptions } from "./proxy-tuning.ts";
 import { workerOptions } from "./settings.ts";
 import { tuningOptions } from "./tuning-options.ts";
 import { unheededOfProxy } from "./upstream-flags.ts";
@@ -155,6 +156,7 @@ export const proxyOptions = {
   logLevel,
   v: verbosity,
   featureGates,
+  ...proxyTuningOptions,
   ...unheededOfProxy,
 } as const;
 

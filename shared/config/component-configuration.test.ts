@@ -192,6 +192,30 @@ test("a KubeProxyConfiguration as kubeadm writes it says nothing that has no eff
   });
 });
 
+test("a KubeProxyConfiguration says how Services work, and what is set in the kernel", () => {
+  const { settings, withoutEffect } = readComponentConfiguration(
+    fileOf({
+      apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
+      kind: "KubeProxyConfiguration",
+      iptables: { masqueradeAll: true, localhostNodePorts: false, minSyncPeriod: "1s" },
+      conntrack: { maxPerCore: 32_768, min: 131_072, tcpEstablishedTimeout: "24h0m0s", tcpBeLiberal: true },
+      nodePortAddresses: ["192.168.1.0/24"],
+      oomScoreAdj: -999,
+    }),
+    kubeProxyConfiguration,
+  );
+  expect(withoutEffect).toEqual([]);
+  expect(loadSettings(proxyOptions, settings, undefined)).toMatchObject({
+    masqueradeAll: true,
+    iptablesLocalhostNodeports: false,
+    conntrackMaxPerCore: 32_768,
+    conntrackTcpTimeoutEstablished: 86_400_000,
+    conntrackTcpBeLiberal: true,
+    nodeportAddresses: ["192.168.1.0/24"],
+    oomScoreAdj: -999,
+  });
+});
+
 /** The ConfigMap kube-proxy of a cluster that kubeadm 1.35 has made. */
 const kubeadmsProxy = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 bindAddress: 0.0.0.0

@@ -62,6 +62,11 @@ const textTo = (option: string) => (field: Field) => {
   const text = field.text();
   return text === "" ? {} : { [option]: text };
 };
+/** A duration that is as by default where it is none. */
+const unlessZeroTo = (option: string) => (field: Field) => (isSet(field.value) ? textTo(option)(field) : {});
+/** What a field says, if it says anything. */
+const given = (field: Field, read: (field: Field) => Record<string, unknown>): Record<string, unknown> =>
+  field.isAbsent ? {} : read(field);
 const booleanTo = (option: string) => (field: Field) => ({ [option]: field.boolean(false) });
 const integerTo =
   (option: string, min: number, max = Number.MAX_SAFE_INTEGER) =>
@@ -309,7 +314,45 @@ export const kubeProxyConfiguration: ComponentForm = {
     clusterCIDR: textTo("cluster-cidr"),
     // Where the proxy's own servers listen has flags of its own.
     bindAddress: textTo("bind-address"),
+    bindAddressHardFail: booleanTo("bind-address-hard-fail"),
+    configSyncPeriod: unlessZeroTo("config-sync-period"),
+    detectLocalMode: textTo("detect-local-mode"),
+    enableProfiling: booleanTo("profiling"),
+    nodePortAddresses: textsTo("nodeport-addresses"),
+    oomScoreAdj: (field) => ({ "oom-score-adj": field.integer(0, { min: -1000, max: 1000 }) }),
+    iptables: (field) => {
+      const fields = field.fields([
+        "masqueradeBit",
+        "masqueradeAll",
+        "localhostNodePorts",
+        "minSyncPeriod",
+        "syncPeriod",
+      ]);
+      return {
+        ...given(fields.masqueradeBit, (one) => ({ "iptables-masquerade-bit": one.integer(14, { min: 0, max: 31 }) })),
+        ...given(fields.masqueradeAll, booleanTo("masquerade-all")),
+        ...given(fields.localhostNodePorts, booleanTo("iptables-localhost-nodeports")),
+        ...given(fields.minSyncPeriod, unlessZeroTo("iptables-min-sync-period")),
+        ...given(fields.syncPeriod, unlessZeroTo("iptables-sync-period")),
+      };
+    },
+    conntrack: (field) => {
+      const counts = { min: 0, max: 2_147_483_647 };
+      const fields = field.fields([
+        ...(["maxPerCore", "min", "tcpEstablishedTimeout", "tcpCloseWaitTimeout"] as const),
+        ...(["tcpBeLiberal", "udpTimeout", "udpStreamTimeout"] as const),
+      ]);
+      return {
+        ...given(fields.maxPerCore, (one) => ({ "conntrack-max-per-core": one.integer(0, counts) })),
+        ...given(fields.min, (one) => ({ "conntrack-min": one.integer(0, counts) })),
+        ...given(fields.tcpEstablishedTimeout, textTo("conntrack-tcp-timeout-established")),
+        ...given(fields.tcpCloseWaitTimeout, textTo("conntrack-tcp-timeout-close-wait")),
+        ...given(fields.tcpBeLiberal, booleanTo("conntrack-tcp-be-liberal")),
+        ...given(fields.udpTimeout, textTo("conntrack-udp-timeout")),
+        ...given(fields.udpStreamTimeout, textTo("conntrack-udp-timeout-stream")),
+      };
+    },
   },
   others:
-    "featureGates logging bindAddressHardFail enableProfiling showHiddenMetricsForVersion iptables ipvs nftables winkernel detectLocalMode detectLocal nodePortAddresses oomScoreAdj conntrack configSyncPeriod portRange windowsRunAsService",
+    "featureGates logging showHiddenMetricsForVersion ipvs nftables winkernel detectLocal portRange windowsRunAsService",
 };

@@ -18,6 +18,7 @@ import {
   under,
   type ValuesOf,
 } from "./option.ts";
+import { requestOptions } from "./request-settings.ts";
 
 /** How this process works on its board. */
 const processOptions = {
@@ -191,6 +192,7 @@ export const masterOptions = {
   ...joinOptions,
   ...networkOptions,
   ...serverOptions,
+  ...requestOptions,
   ...accessOptions,
   ...admissionOptions,
   ...auditOptions,

@@ -88,4 +88,4 @@ export const unheededOfProxy = unheeded(`${everywhere} ${ofClients}
   iptables-masquerade-bit:int=14 iptables-min-sync-period:duration=1s iptables-sync-period:duration=30s
   ipvs-exclude-cidrs:strings= ipvs-min-sync-period:duration=1s ipvs-scheduler:string= ipvs-strict-arp:bool=
   ipvs-sync-period:duration=30s ipvs-tcp-timeout:duration= ipvs-tcpfin-timeout:duration= ipvs-udp-timeout:duration=
-  pod-bridge-interface:string= pod-interface-name-prefix:string=`);
+  detect-local-mode:string=ClusterCIDR pod-bridge-interface:string= pod-interface-name-prefix:string=`);

@@ -11,7 +11,7 @@ import { authenticatorChain } from "../../master/apiserver/authn/chain.ts";
 import { ClientIdentities } from "../../master/apiserver/authn/client-identity.ts";
 import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
-import { HttpsTransport } from "../../master/apiserver/http/transport.ts";
+import { HttpsTransport, type TransportOptions } from "../../master/apiserver/http/transport.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import type { User } from "../../master/apiserver/request.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
@@ -31,6 +31,8 @@ export interface TestServerOptions {
   readonly guards?: ((parts: ServerParts) => Partial<Guards>) | undefined;
   /** Of connections, other than the usual ones. */
   readonly limits?: Partial<ConnectionLimits> | undefined;
+  readonly rules?: TransportOptions["rules"];
+  readonly tls?: TransportOptions["tls"];
   /** Made at the start, beside `default` and `kube-system`. */
   readonly namespaces?: readonly string[] | undefined;
 }
@@ -88,6 +90,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ...own,
     authorities: { clients: authority.certificatePem, frontProxies: "" },
     limits: options.limits,
+    rules: options.rules,
+    tls: options.tls,
     log: (message) => console.error(message),
   });
   const url = `https://127.0.0.1:${await transport.listen()}`;

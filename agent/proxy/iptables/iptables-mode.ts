@@ -9,7 +9,7 @@ import {
 } from "node-iptables";
 import type { Log } from "#shared/client/log.ts";
 import { Turn } from "#shared/process/turn.ts";
-import { boardIps, type ProxyMode, type ProxyNetwork, withRanges } from "../proxy-mode.ts";
+import { nodePortIps, type ProxyMode, type ProxyNetwork, withRanges } from "../proxy-mode.ts";
 import type { ServicePort } from "../service-ports.ts";
 import { ConnectionTracking, staleFlows, udpFacts } from "./conntrack.ts";
 import { type PortRules, portRules } from "./port-rules.ts";
@@ -61,6 +61,13 @@ export class IptablesMode implements ProxyMode {
     else await this.replace(next);
     this.applied = next;
     await this.endStaleFlows(ports);
+  }
+
+  /** Takes away all rules of Services, of whichever mode. */
+  async remove(): Promise<void> {
+    await removeHooks(this.iptables, [...proxyHooks, ...userspaceHooks]);
+    await this.restore(await this.leftByEarlierRun(), {});
+    this.applied = undefined;
   }
 
   /** Rules work without the agent: nothing is to be ended. */
@@ -133,7 +140,7 @@ export class IptablesMode implements ProxyMode {
     const facts = udpFacts(ports);
     if (facts === this.udp) return;
     try {
-      for (const flow of staleFlows(await this.tracking.udpFlows(), ports, boardIps(this.options.network.family)))
+      for (const flow of staleFlows(await this.tracking.udpFlows(), ports, nodePortIps(this.options.network)))
         await this.tracking.delete(flow);
       this.udp = facts;
     } catch (error) {
@@ -155,7 +162,8 @@ export class IptablesMode implements ProxyMode {
 
   private async hookIn(hooks: readonly ProxyHook[]): Promise<void> {
     for (const { table, chain, rule } of hooks) await this.iptables.ensureRule(table, chain, rule, "first");
-    if (this.options.network.family === "IPv4") {
+    const { family, sparesLoopback } = this.options.network;
+    if (family === "IPv4" && !sparesLoopback) {
       // Lets 127.0.0.1:nodePort be translated; KUBE-FIREWALL keeps strangers off 127/8.
       const file = this.options.foundSettings ?? "/dev/null";
       await runProgram(this.options.commandPrefix ?? [], "sh", ["-c", allowLocalRoutes, "sh", file]);

@@ -132,9 +132,7 @@ function addBalancer(
   if (chain.startsWith("KUBE-SVC-")) {
     rules.push([
       ...comment(`${port.id} cluster IP`),
-      "!",
-      "-s",
-      network.clusterCidr,
+      ...(network.masqueradesAll ? [] : ["!", "-s", network.clusterCidr]),
       ...match(port.protocol, port.port),
       "-d",
       hostNetwork(port.clusterIp),

@@ -180,3 +180,33 @@ describe("the kernel", () => {
     }
   });
 });
+
+describe("settings of kube-proxy's", () => {
+  const rulesIn = (more: Partial<ProxyNetwork>): string => {
+    const set = { ...network, ...more };
+    const ports = view(service({ type: "NodePort" }), slice([here]));
+    return renderChanges(
+      {},
+      serviceRules(
+        ports.map((port) => portRules(port, set)),
+        set,
+      ),
+    );
+  };
+  const lines = (text: string, part: string): string[] => text.split("\n").filter((line) => line.includes(part));
+
+  test("nodePortAddresses narrow where node ports are answered", () => {
+    const found = lines(rulesIn({ nodePortCidrs: ["192.168.1.0/24", "10.0.0.1/32"] }), "-j KUBE-NODEPORTS");
+    expect(found.map((line) => /-d (\S+)/.exec(line)?.[1])).toEqual(["192.168.1.0/24", "10.0.0.1/32"]);
+  });
+
+  test("localhostNodePorts: false spares the loopback", () => {
+    expect(lines(rulesIn({}), "127.0.0.0/8 -j KUBE-NODEPORTS")).toEqual([]);
+    expect(lines(rulesIn({ sparesLoopback: true }), "! -d 127.0.0.0/8 -j KUBE-NODEPORTS")).toHaveLength(1);
+  });
+
+  test("masqueradeAll hides every client", () => {
+    expect(lines(rulesIn({}), "cluster IP")[0]).toContain("! -s 10.42.0.0/16");
+    expect(lines(rulesIn({ masqueradesAll: true }), "! -s 10.42.0.0/16")).toEqual([]);
+  });
+});

@@ -69,7 +69,7 @@ export function serviceRules(
       ["KUBE-MARK-MASQ", [["-j", "MARK", "--or-mark", serviceMark]]],
       ...[...withChainsOf].flatMap(({ chains }) => [...chains]),
       ["KUBE-NODEPORTS", ports.flatMap(({ nodePorts }) => nodePorts)],
-      ["KUBE-SERVICES", [...ports.flatMap(({ services }) => services), toNodePorts(network)]],
+      ["KUBE-SERVICES", [...ports.flatMap(({ services }) => services), ...toNodePorts(network)]],
       ["KUBE-POSTROUTING", postroutingRules()],
     ]),
     filter: new Map([
@@ -83,16 +83,16 @@ export function serviceRules(
 }
 
 /** The kernel leads nothing from ::1 elsewhere, so what listens there itself keeps being reached, as with kube-proxy. */
-const toNodePorts = ({ family }: ProxyNetwork): Rule => [
-  ...comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain"),
-  "-m",
-  "addrtype",
-  "--dst-type",
-  "LOCAL",
-  ...(family === "IPv6" ? ["!", "-d", "::1/128"] : []),
-  "-j",
-  "KUBE-NODEPORTS",
-];
+function toNodePorts({ family, nodePortCidrs, sparesLoopback }: ProxyNetwork): Rule[] {
+  const local = [
+    ...comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain"),
+    ...["-m", "addrtype", "--dst-type", "LOCAL"],
+  ];
+  const jump = ["-j", "KUBE-NODEPORTS"];
+  if (nodePortCidrs) return nodePortCidrs.map((cidr) => [...local, "-d", cidr, ...jump]);
+  const spared = family === "IPv6" ? ["::1/128"] : sparesLoopback ? ["127.0.0.0/8"] : [];
+  return [[...local, ...spared.flatMap((cidr) => ["!", "-d", cidr]), ...jump]];
+}
 
 /** What still goes to a service range after nat belongs to no Service: say so at once, send it nowhere. */
 const noSuchService = (network: ProxyNetwork): Rule[] =>

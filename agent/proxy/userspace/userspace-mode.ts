@@ -6,7 +6,7 @@ import type { Log } from "#shared/client/log.ts";
 import { hostNetwork, isIpv6 } from "#shared/net/ip-family.ts";
 import { proxyIptables } from "../iptables/iptables-mode.ts";
 import { isProxyChain, proxyHooks, removeHooks, userspaceHooks } from "../iptables/shared-rules.ts";
-import { boardIps, type ProxyMode, type ProxyNetwork, relayAddress, withRanges } from "../proxy-mode.ts";
+import { boardIps, nodePortIps, type ProxyMode, type ProxyNetwork, relayAddress, withRanges } from "../proxy-mode.ts";
 import type { ServicePort } from "../service-ports.ts";
 import { EndpointChoice } from "./endpoint-choice.ts";
 import { planPortals, portalRules, preferredPort, type RelayPlan } from "./portals.ts";
@@ -37,7 +37,7 @@ export class UserspaceMode implements ProxyMode {
   async apply(all: readonly ServicePort[], serviceCidrs?: readonly string[]): Promise<void> {
     const { network } = this.options;
     const ports = all.filter(({ clusterIp }) => !network.ownClusterIps.has(clusterIp));
-    const { relays, portals } = planPortals(ports, boardIps(network.family));
+    const { relays, portals } = planPortals(ports, nodePortIps(network));
     const before = this.applied;
     this.applied = undefined;
     if (!before) await this.putAddress();

@@ -11,6 +11,7 @@ import type { ApiRequest } from "../server-parts.ts";
 import type { HttpRequest } from "./arrival.ts";
 import { timeLimitOf } from "./request-deadline.ts";
 import { dropIdentity, headersOf } from "./request-headers.ts";
+import { usualRequestRules } from "./request-rules.ts";
 
 const UNAUTHORIZED = 401;
 
@@ -27,6 +28,8 @@ export interface Admitted {
 }
 
 export interface EntranceOptions {
+  /** For every request that does not last; a minute unless given. */
+  readonly longest_ms?: number | undefined;
   readonly server: ApiServer;
   readonly connections: Connections;
   readonly certificateOf: (connection: TLSSocket) => ClientCertificate | undefined;
@@ -51,7 +54,7 @@ export class Entrance {
   /** How long the request may take (ms). Throws BadRequest for a time that is none. */
   limited(caller: Caller, query: URLSearchParams, headers: ApiRequest["headers"], auditId: string): number {
     try {
-      return timeLimitOf(query);
+      return timeLimitOf(query, this.#options.longest_ms ?? usualRequestRules.longest_ms);
     } catch (error) {
       if (error instanceof StatusError) this.#refused(askedBy(caller, headers), auditId, error);
       throw error;

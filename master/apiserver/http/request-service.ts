@@ -15,6 +15,7 @@ import { negotiate } from "./negotiate.ts";
 import { render, sizeOfParts } from "./render.ts";
 import { ArrivingBody } from "./request-body.ts";
 import { requestInfoOf } from "./request-info.ts";
+import { type RequestRules, usualRequestRules } from "./request-rules.ts";
 import { splitUrl } from "./split-url.ts";
 import { isWebPath } from "./web-paths.ts";
 
@@ -39,7 +40,12 @@ export class RequestService {
   readonly #rush = new RushOfRequests();
   #underWay = 0;
 
-  constructor(server: ApiServer, connections: Connections, entrance: Entrance) {
+  constructor(
+    server: ApiServer,
+    connections: Connections,
+    entrance: Entrance,
+    private readonly rules: RequestRules = usualRequestRules,
+  ) {
     this.#server = server;
     this.#connections = connections;
     this.#entrance = entrance;
@@ -62,6 +68,11 @@ export class RequestService {
   async #serve(arrival: Arrival): Promise<void> {
     const { request, response, connection } = arrival;
     this.#connections.requestBegan(connection);
+    if (this.rules.tellBrowser?.(arrival)) {
+      this.#connections.requestEnded(connection);
+      return;
+    }
+    if (this.rules.goawayChance > 0 && Math.random() < this.rules.goawayChance) arrival.retire?.();
     const { info, query } = targetOf(request, response);
     const visit: Visit = { info, isLimited: !isLongRunning(info), gone: new AbortController(), audit: undefined };
     this.#endWithResponse(arrival, visit);

@@ -13,8 +13,10 @@ import type { ApiServer } from "../server.ts";
 import { Entrance } from "./entrance.ts";
 import { createHttp1Server } from "./http1.ts";
 import { Http2Server } from "./http2.ts";
+import { type RequestRules, usualRequestRules } from "./request-rules.ts";
 import { RequestService } from "./request-service.ts";
 import { shownChain } from "./shown-chain.ts";
+import { contextOf, type TlsRules, usualTlsRules } from "./tls-rules.ts";
 import { UpgradeService } from "./upgrade-service.ts";
 
 export interface TransportCertificates {
@@ -29,6 +31,9 @@ export interface TransportOptions extends TransportCertificates {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** How requests are served and TLS is spoken, where that is not as usual. */
+  readonly rules?: RequestRules | undefined;
+  readonly tls?: TlsRules | undefined;
   /** Other than the usual ones. */
   readonly limits?: Partial<ConnectionLimits> | undefined;
   /** What went wrong inside; a client only hears that something did. */
@@ -53,7 +58,7 @@ export class HttpsTransport {
 
   constructor(server: ApiServer, options: TransportOptions) {
     this.#options = options;
-    const { certificate, key, authorities, log } = options;
+    const { certificate, key, authorities, log, rules = usualRequestRules, tls = usualTlsRules } = options;
     this.#authorities = new ClientAuthorities(authorities);
     const limits = {
       ...connectionLimits,
@@ -62,9 +67,9 @@ export class HttpsTransport {
     };
     const connections = new Connections(limits);
     const certificateOf = (socket: TLSSocket): ClientCertificate | undefined => this.#certificates.get(socket);
-    const entrance = new Entrance({ server, connections, certificateOf, log });
+    const entrance = new Entrance({ server, connections, certificateOf, log, longest_ms: rules.longest_ms });
     this.#connections = connections;
-    this.#requests = new RequestService(server, connections, entrance);
+    this.#requests = new RequestService(server, connections, entrance, rules);
     const upgrades = new UpgradeService({ server, connections, entrance, log });
     const serve = this.#requests.serve.bind(this.#requests);
     this.#http1 = createHttp1Server({
@@ -85,10 +90,11 @@ export class HttpsTransport {
         // Who comes without a certificate may still bring a token; `authorized` says whether one counts.
         rejectUnauthorized: false,
         ALPNProtocols: ["h2", "http/1.1"],
-        minVersion: "TLSv1.2",
+        ...contextOf(tls),
       },
       (socket) => this.#accept(socket),
     );
+    this.#addNamed();
     this.#tls.on("connection", (socket: TLSSocket) => this.#connections.opened(socket));
     this.#tls.on("tlsClientError", () => server.metrics.handshakeErrors.add());
   }
@@ -108,7 +114,9 @@ export class HttpsTransport {
   /** Renewed certificates, for connections from now on. One whose client's certificate does not count any more is ended. */
   useCertificates({ certificate, key, authorities }: TransportCertificates): void {
     this.#authorities = new ClientAuthorities(authorities);
-    this.#tls.setSecureContext({ cert: certificate, key, ca: this.#authorities.all });
+    const { tls = usualTlsRules } = this.#options;
+    this.#tls.setSecureContext({ cert: certificate, key, ca: this.#authorities.all, ...contextOf(tls) });
+    this.#addNamed();
     for (const socket of this.#connections.sockets) {
       const chain = this.#chains.get(socket);
       if (!chain) continue;
@@ -128,6 +136,13 @@ export class HttpsTransport {
     }
     for (const socket of this.#connections.sockets) this.#end(socket);
     this.#http1.close();
+  }
+
+  /** Certificates for clients that ask for a name. */
+  #addNamed(): void {
+    const { tls = usualTlsRules } = this.#options;
+    for (const { names, cert, key } of tls.named())
+      for (const name of names) this.#tls.addContext(name, { cert, key, ca: this.#authorities.all, ...contextOf(tls) });
   }
 
   #accept(socket: TLSSocket): void {

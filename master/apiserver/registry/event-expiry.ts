@@ -1,4 +1,4 @@
-/** Events go an hour after they were last written, as upstream's TTL has it. Sleeps while there are none. */
+/** Events go some time after they were last written, as upstream's TTL has it. Sleeps while there are none. */
 import { events } from "#shared/api/resources.ts";
 import { RevisionMismatchError, type Store } from "../../store/store.ts";
 import type { ResourceTable } from "./resource-table.ts";
@@ -9,7 +9,8 @@ export interface ExpiryTimes {
   readonly sweepEvery_ms: number;
 }
 
-const upstreamTimes: ExpiryTimes = { lifetime_ms: 60 * 60_000, sweepEvery_ms: 5 * 60_000 };
+/** Unless the settings say otherwise (--event-ttl). */
+export const upstreamTimes: ExpiryTimes = { lifetime_ms: 60 * 60_000, sweepEvery_ms: 5 * 60_000 };
 
 export class EventExpiry {
   readonly #store: Pick<Store, "delete">;
