@@ -4,11 +4,12 @@
  */
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
-import { encryptedPrefixes, encryptionKeysIn } from "./encryption-keys.ts";
+import { encryptedPrefixes } from "./encryption-keys.ts";
+import { restingTransformer } from "./resting-values.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import type { SqliteOptions } from "./sqlite-messages.ts";
 import type { Store, StoredValue } from "./store.ts";
-import { aesGcmTransformer, plainText } from "./value-transformer.ts";
+import { plainText } from "./value-transformer.ts";
 
 export interface StoreQuery {
   readonly key: string;
@@ -180,10 +181,7 @@ async function* readFile({ path, encryption }: StoreFiles, query: StoreQuery): A
     throw new StoreAwayError(
       `no master runs here, and there is no store at ${path}: run this on a master as root (of a stopped master whose state is in etcd, etcdctl shows it)`,
     );
-  const transformer =
-    encryption && existsSync(encryption.keyFile)
-      ? aesGcmTransformer(encryptionKeysIn(encryption.keyFile), encryption.prefixes)
-      : plainText;
+  const transformer = encryption && existsSync(encryption.keyFile) ? await restingTransformer(encryption) : plainText;
   const engine = SqliteEngine.openReadOnly(path, transformer);
   try {
     const batched = engine.batched();

@@ -2,6 +2,7 @@
 import type { LogLimits } from "./checkpoints.ts";
 import type { Outcome, Write } from "./engine.ts";
 import type { ReadFailure, ReadRequest } from "./engine-store.ts";
+import type { Encryption } from "./resting-values.ts";
 import type { Routes } from "./routed-engine.ts";
 import type { Salvage } from "./sqlite-salvage.ts";
 import type { Revision } from "./store.ts";
@@ -10,8 +11,8 @@ export interface SqliteOptions {
   /** The database file; its folder is made when absent. */
   readonly path: string;
   readonly routes: Routes;
-  /** Encrypts the values under these prefixes with the key in this file, made on first use. */
-  readonly encryption?: { readonly keyFile: string; readonly prefixes: readonly string[] } | undefined;
+  /** Absent: values rest as they are. */
+  readonly encryption?: Encryption | undefined;
   /** Revisions begin after this one, when the file has not come so far by itself. */
   readonly after?: Revision | undefined;
   /** How long history is kept; what a client may have missed and still resume. */

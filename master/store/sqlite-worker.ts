@@ -7,10 +7,10 @@ import { dirname } from "node:path";
 import { stderrLog } from "#shared/client/log.ts";
 import { promptThread } from "#shared/process/prompt-thread.ts";
 import { isDiskFull, StoreDamagedError } from "./database-file.ts";
-import { encryptionKeysIn } from "./encryption-keys.ts";
 import type { Write } from "./engine.ts";
 import { answerRead, failureOf } from "./engine-store.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { restingTransformer } from "./resting-values.ts";
 import { RoutedEngine } from "./routed-engine.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import {
@@ -23,7 +23,7 @@ import {
 } from "./sqlite-messages.ts";
 import { salvage } from "./sqlite-salvage.ts";
 import type { Revision } from "./store.ts";
-import { aesGcmTransformer, plainText } from "./value-transformer.ts";
+import { plainText } from "./value-transformer.ts";
 
 declare const self: Worker & { close(): void };
 
@@ -139,12 +139,10 @@ class StoreThread {
   }
 }
 
-function open(options: SqliteOptions): StoreThread {
+async function open(options: SqliteOptions): Promise<StoreThread> {
   mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
   const { encryption } = options;
-  const transformer = encryption
-    ? aesGcmTransformer(encryptionKeysIn(encryption.keyFile), encryption.prefixes)
-    : plainText;
+  const transformer = encryption ? await restingTransformer(encryption) : plainText;
   return new StoreThread(options, SqliteEngine.open(options.path, transformer, options.log));
 }
 
@@ -168,12 +166,10 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
   }
   switch (message.type) {
     case "open":
-      try {
-        thread = open(message.options);
+      open(message.options).then((opened) => {
+        thread = opened;
         say({ type: "opened" });
-      } catch (error) {
-        tell(error);
-      }
+      }, tell);
       return;
     case "salvage":
       try {

@@ -4,11 +4,11 @@ import type { Log } from "#shared/client/log.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { etcdPaths, knownMembers } from "../etcd/files.ts";
-import { encryptedPrefixes, encryptionKeysIn } from "./encryption-keys.ts";
+import { encryptedPrefixes } from "./encryption-keys.ts";
+import { providersOf, restingTransformer } from "./resting-values.ts";
 import { ShiftedStore } from "./shifted-store.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 import { type Revision, type Store, StoreUnavailableError } from "./store.ts";
-import { aesGcmTransformer } from "./value-transformer.ts";
 
 /** Does Bramble itself run the etcd that this names? */
 export function isOwnEtcd(text: string): boolean {
@@ -46,6 +46,8 @@ export interface StoreSettings {
   readonly etcdCafile: string;
   readonly etcdCertfile: string;
   readonly etcdKeyfile: string;
+  readonly encryptionProviderConfig?: string | undefined;
+  readonly encryptionProviderConfigAutomaticReload?: boolean | undefined;
 }
 
 const retry_ms = 3_000;
@@ -91,9 +93,9 @@ export const databaseOf = ({ dataDir }: Pick<StoreSettings, "dataDir">): string 
 export async function openStore(settings: StoreSettings, log: Log, options: OpenOptions = {}): Promise<Store> {
   const choice = parseStoreChoice(settings.store);
   const keyFile = join(settings.dataDir, encryptionKeyFile);
+  const encryption = { keyFile, prefixes: encryptedPrefixes, providers: providersOf(settings) };
   if (choice.kind === "sqlite") {
     const path = options.path ?? databaseOf(settings);
-    const encryption = { keyFile, prefixes: encryptedPrefixes };
     return openSqliteStore({ path, encryption, after: options.after }, (error) => {
       // As etcd does: whoever starts it anew is answered from what the disk really has.
       log.error("ending, since the store cannot go on: look at the disk", { path, error });
@@ -107,7 +109,7 @@ export async function openStore(settings: StoreSettings, log: Log, options: Open
   // A missing file is told before anything waits for etcd.
   credentials();
   const { openEtcdStore } = await import("./etcd/etcd-store.ts");
-  const transformer = aesGcmTransformer(encryptionKeysIn(keyFile), encryptedPrefixes);
+  const transformer = await restingTransformer(encryption);
   // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.
   const trouble = new StandingTrouble(log, { wrong: "waiting for etcd", over: "etcd answers" });
   for (;;) {

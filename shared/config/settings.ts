@@ -63,6 +63,17 @@ const storeOptions = under("The cluster's state:", {
   etcdCafile: text("etcd-cafile", "FILE", "the CA of the certificates of an etcd that you run", ""),
   etcdCertfile: text("etcd-certfile", "FILE", "certificate that etcd knows this master by", ""),
   etcdKeyfile: text("etcd-keyfile", "FILE", "the key of that certificate", ""),
+  encryptionProviderConfig: text(
+    "encryption-provider-config",
+    "FILE",
+    "EncryptionConfiguration (apiserver.config.k8s.io/v1): your own keys for what rests in the store (aescbc, aesgcm, secretbox, identity); every master has the same (default: Secrets by the cluster's own key)",
+    "",
+  ),
+  encryptionProviderConfigAutomaticReload: toggle(
+    "encryption-provider-config-automatic-reload",
+    "look at it again when it has changed",
+    true,
+  ),
   backupSchedule: text(
     "backup-schedule",
     "CRON",
