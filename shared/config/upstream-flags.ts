@@ -66,7 +66,8 @@ export const unheededOfApiServer = unheeded(`${everywhere} ${ofServers}
   enable-logs-handler:bool= kubelet-timeout:duration=5s kubernetes-service-node-port:int=0
   max-connection-bytes-per-sec:int=0 peer-advertise-ip:string= peer-advertise-port:string= peer-ca-file:string=`);
 
-export const unheededOfScheduler = unheeded(ofElected);
+export const unheededOfScheduler = unheeded(`${ofElected}
+  kube-api-qps:float=50 kube-api-burst:int=100 pod-max-in-unschedulable-pods-duration:duration=5m`);
 
 export const unheededOfControllerManager = unheeded(`${ofElected}
   enable-leader-migration:bool= leader-migration-config:string= cidr-allocator-type:string=RangeAllocator
@@ -80,9 +81,14 @@ export const unheededOfControllerManager = unheeded(`${ofElected}
   pv-recycler-increment-timeout-nfs:int=30 pv-recycler-minimum-timeout-hostpath:int=60
   pv-recycler-minimum-timeout-nfs:int=300 pv-recycler-pod-template-filepath-hostpath:string=
   pv-recycler-pod-template-filepath-nfs:string= pv-recycler-timeout-increment-hostpath:int=30
+  kube-api-qps:float=20 kube-api-burst:int=30 enable-garbage-collector:bool=true concurrent-gc-syncs:int=20
+  enable-dynamic-provisioning:bool=true disable-force-detach-on-timeout:bool= node-startup-grace-period:duration=1m
+  endpoint-updates-batch-period:duration= endpointslice-updates-batch-period:duration= max-endpoints-per-slice:int=100
+  mirroring-endpointslice-updates-batch-period:duration= mirroring-max-endpoints-per-subset:int=1000
+  resource-quota-sync-period:duration=5m
   pvclaimbinder-sync-period:duration=15s concurrent-validating-admission-policy-status-syncs:int=5`);
 
-export const unheededOfProxy = unheeded(`${everywhere} ${ofClients}
+export const unheededOfProxy = unheeded(`${everywhere} ${ofClients} kube-api-qps:float=5 kube-api-burst:int=10
   bind-address:string=0.0.0.0 bind-address-hard-fail:bool= boot-id-file:string=/proc/sys/kernel/random/boot_id
   machine-id-file:string=/etc/machine-id config-sync-period:duration=15m init-only:bool=
   iptables-masquerade-bit:int=14 iptables-min-sync-period:duration=1s iptables-sync-period:duration=30s

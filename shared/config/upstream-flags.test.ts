@@ -1,0 +1,20 @@
+import { expect, test } from "bun:test";
+import { proxyOptions } from "./board-component-settings.ts";
+import { apiServerOptions, controllerManagerOptions, schedulerOptions } from "./component-settings.ts";
+import type { Options } from "./option.ts";
+
+const all: Readonly<Record<string, Options>> = {
+  apiServerOptions,
+  controllerManagerOptions,
+  schedulerOptions,
+  proxyOptions,
+};
+
+test("no flag is there twice, and each reads its own default", () => {
+  for (const [component, options] of Object.entries(all)) {
+    const names = Object.values(options).map(({ name }) => name);
+    expect([component, names.filter((name, index) => names.indexOf(name) !== index)]).toEqual([component, []]);
+  }
+  const { "kube-api-qps": qps, "min-resync-period": resync } = controllerManagerOptions as unknown as Options;
+  expect([qps?.parse("20"), resync?.parse("12h0m0s")]).toEqual([qps?.fallback, resync?.fallback]);
+});
