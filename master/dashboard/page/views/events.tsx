@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
-import { events, findResource, type KubeObject } from "../api/objects.ts";
+import { events, type KubeObject } from "../api/objects.ts";
 import { useClock, useObjects, useTitle } from "../parts/hooks.ts";
 import { useFilter } from "../parts/namespace.tsx";
-import { Empty, Fault, tellFault } from "../parts/notes.tsx";
+import { Empty, Fault } from "../parts/notes.tsx";
+import { type About, ObjectButton } from "../parts/object-button.tsx";
 import { Pill } from "../parts/status.tsx";
 import { type TableColumn, VirtualTable } from "../parts/virtual-table.tsx";
 import { ageOf } from "../parts/words.ts";
-import { go, objectLink } from "../route.ts";
 
 interface Event extends KubeObject {
   readonly type?: string;
@@ -17,12 +17,7 @@ interface Event extends KubeObject {
   readonly lastTimestamp?: string;
   readonly eventTime?: string;
   readonly series?: { readonly count?: number; readonly lastObservedTime?: string };
-  readonly involvedObject?: {
-    readonly apiVersion?: string;
-    readonly kind?: string;
-    readonly namespace?: string;
-    readonly name?: string;
-  };
+  readonly involvedObject?: About;
 }
 
 const timeOf = ({ series, lastTimestamp, eventTime, metadata }: Event): string | undefined =>
@@ -88,11 +83,7 @@ function columnsOf(about: boolean, now_ms: number): TableColumn<Event>[] {
           id: "object",
           title: "About",
           place: "sub",
-          cell: ({ involvedObject = {} }) => (
-            <button type="button" class="link" onClick={() => open(involvedObject)}>
-              {involvedObject.kind} {involvedObject.name}
-            </button>
-          ),
+          cell: ({ involvedObject = {} }) => <ObjectButton about={involvedObject} />,
           sort: ({ involvedObject }) => involvedObject?.name ?? "",
         },
       ]
@@ -124,18 +115,4 @@ function columnsOf(about: boolean, now_ms: number): TableColumn<Event>[] {
       sort: (event) => -Date.parse(timeOf(event) ?? ""),
     },
   ];
-}
-
-async function open({
-  apiVersion = "v1",
-  kind = "",
-  namespace,
-  name = "",
-}: NonNullable<Event["involvedObject"]>): Promise<void> {
-  try {
-    const resource = await findResource(apiVersion, kind);
-    go(objectLink(resource, { namespace: resource.namespaced ? namespace : undefined, name }));
-  } catch (error) {
-    tellFault(error);
-  }
 }

@@ -1,13 +1,15 @@
-import { type KubeObject, nodes, pods, type Resource } from "../api/objects.ts";
+import { type KubeObject, pods, type Resource } from "../api/objects.ts";
 import type { Pod } from "../api/pod.ts";
-import { amountOf, historyOf } from "../api/usage.ts";
+import { historyOf } from "../api/usage.ts";
+import { faultsOf } from "../parts/conditions.ts";
 import { useClock, useTable, useUsage } from "../parts/hooks.ts";
+import { ObjectButton } from "../parts/object-button.tsx";
 import { ResourceTable } from "../parts/resource-table.tsx";
-import { Meter, Pill } from "../parts/status.tsx";
-import { BoardUsageCard, PodUsageCard } from "../parts/usage-card.tsx";
-import { ageOf, bytesOf } from "../parts/words.ts";
-import { objectLink } from "../route.ts";
+import { Pill } from "../parts/status.tsx";
+import { BoardUsageCard } from "../parts/usage-card.tsx";
+import { ageOf } from "../parts/words.ts";
 import { AmountMeter, type Node, PowerNotes, useBoards } from "./fleet.tsx";
+import { PodOverview } from "./pod-overview.tsx";
 
 interface Selecting extends KubeObject {
   readonly spec?: { readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> } };
@@ -19,8 +21,20 @@ export function Overview({ resource, object }: { readonly resource: Resource; re
   const { plural, group } = resource;
   const selector =
     group === "apps" || group === "batch" ? (object as Selecting).spec?.selector?.matchLabels : undefined;
+  const labels = Object.entries(object.metadata.labels ?? {});
+  const faults = faultsOf(object);
   return (
     <>
+      {faults.length > 0 && (
+        <section class="card">
+          <h2>What is wrong</h2>
+          {faults.map((text) => (
+            <p key={text} class="fault-line">
+              {text}
+            </p>
+          ))}
+        </section>
+      )}
       {group === "" && plural === "nodes" && <NodeOverview node={object as Node} />}
       {group === "" && plural === "pods" && <PodOverview pod={object as Pod} />}
       {selector && (
@@ -36,17 +50,18 @@ export function Overview({ resource, object }: { readonly resource: Resource; re
         <dl class="facts-list">
           <dt>Age</dt>
           <dd>{ageOf(object.metadata.creationTimestamp)}</dd>
-          {object.metadata.ownerReferences?.map(({ kind, name }) => (
+          {object.metadata.ownerReferences?.map(({ apiVersion, kind, name }) => (
             <>
               <dt>Owner</dt>
               <dd>
-                {kind} {name}
+                <ObjectButton about={{ apiVersion, kind, name, namespace: object.metadata.namespace }} />
               </dd>
             </>
           ))}
           <dt>Labels</dt>
           <dd class="labels">
-            {Object.entries(object.metadata.labels ?? {}).map(([key, value]) => (
+            {labels.length === 0 && <span class="faint">none</span>}
+            {labels.map(([key, value]) => (
               <code key={key}>
                 {key}={value}
               </code>
@@ -121,57 +136,6 @@ function NodeOverview({ node }: { readonly node: Node }) {
       </div>
       <BoardUsageCard name={name} fallback={historyOf(`nodes/${name}`)} />
       <PodsOf fieldSelector={`spec.nodeName=${name}`} />
-    </>
-  );
-}
-
-function PodOverview({ pod }: { readonly pod: Pod }) {
-  const { name, namespace } = pod.metadata;
-  const usage = useUsage(`namespaces/${namespace}/pods/${name}`);
-  const now = usage?.get(`pods/${namespace}/${name}`);
-  const limit = amountOf(
-    (pod.spec?.containers[0] as { resources?: { limits?: { memory?: string } } } | undefined)?.resources?.limits
-      ?.memory,
-  );
-  return (
-    <>
-      <section class="card">
-        <h2>Containers</h2>
-        <ul class="plain">
-          {pod.spec?.containers.map(({ name: container, image }) => {
-            const status = pod.status?.containerStatuses?.find((each) => each.name === container);
-            const { waiting, running, terminated } = status?.state ?? {};
-            const word = waiting?.reason ?? terminated?.reason ?? (running ? "Running" : "Pending");
-            return (
-              <li key={container} class="row wrap">
-                <strong>{container}</strong> <Pill word={word} /> <span class="faint">{image}</span>
-                <span class="faint">{status?.restartCount ? `${status.restartCount} restarts` : ""}</span>
-                {waiting?.message && <span class="fault-line">{waiting.message}</span>}
-              </li>
-            );
-          })}
-        </ul>
-        {now && pod.spec?.containers.length === 1 && limit > 0 && (
-          <Meter
-            label="Memory of its limit"
-            part={now.memory_bytes / limit}
-            text={`${bytesOf(now.memory_bytes)} of ${bytesOf(limit)}`}
-          />
-        )}
-        <dl class="facts-list">
-          <dt>Board</dt>
-          <dd>
-            {pod.spec?.nodeName ? (
-              <a href={objectLink(nodes, { name: pod.spec.nodeName })}>{pod.spec.nodeName}</a>
-            ) : (
-              "none yet"
-            )}
-          </dd>
-          <dt>Address</dt>
-          <dd>{pod.status?.podIP ?? "–"}</dd>
-        </dl>
-      </section>
-      <PodUsageCard name={name} points={historyOf(`pods/${namespace}/${name}`)} />
     </>
   );
 }
