@@ -1,4 +1,4 @@
-import { choice, integer, text, under } from "./option.ts";
+import { choice, integer, seconds, text, under } from "./option.ts";
 
 const upTo = (max: number): { min: number; max: number } => ({ min: 0, max });
 
@@ -16,9 +16,8 @@ export const auditOptions = under("Record of requests (audit):", {
     upTo(36_500),
   ),
   auditLogMaxbackup: integer("audit-log-maxbackup", "N", "how many older files are kept; 0: all", 0, upTo(10_000)),
-  auditLogBatchMaxWait: integer(
+  auditLogBatchMaxWait: seconds(
     "audit-log-batch-max-wait",
-    "SECONDS",
     "how long events are gathered before a write, which spares the card; a crash loses them. 0: each at once",
     10,
     upTo(3600),
@@ -43,9 +42,8 @@ export const auditOptions = under("Record of requests (audit):", {
     "kubeconfig of a collector that events are sent to",
     "",
   ),
-  auditWebhookBatchMaxWait: integer(
+  auditWebhookBatchMaxWait: seconds(
     "audit-webhook-batch-max-wait",
-    "SECONDS",
     "how long events are gathered before they are sent",
     30,
     upTo(3600),
@@ -64,9 +62,8 @@ export const auditOptions = under("Record of requests (audit):", {
     10_000,
     upTo(1_000_000),
   ),
-  auditWebhookInitialBackoff: integer(
+  auditWebhookInitialBackoff: seconds(
     "audit-webhook-initial-backoff",
-    "SECONDS",
     "pause before events that could not be sent are sent again",
     10,
     upTo(3600),

@@ -18,3 +18,8 @@ test("no flag is there twice, and each reads its own default", () => {
   const { "kube-api-qps": qps, "min-resync-period": resync } = controllerManagerOptions as unknown as Options;
   expect([qps?.parse("20"), resync?.parse("12h0m0s")]).toEqual([qps?.fallback, resync?.fallback]);
 });
+
+test("waits of the audit's are seconds, or durations as upstream has them", () => {
+  const { auditLogBatchMaxWait: log, auditWebhookBatchMaxWait: webhook } = apiServerOptions;
+  expect([log.parse("5"), log.parse("1m0s"), webhook.parse("30s"), webhook.fallback]).toEqual([5, 60, 30, 30]);
+});
