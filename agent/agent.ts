@@ -6,7 +6,7 @@ import { dnsAddress } from "#shared/config/networks.ts";
 import type { AgentSettings } from "#shared/config/settings.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { startBoardLinks } from "./board-links.ts";
-import { type BoardPodsStart, startBoardPods } from "./board-pods.ts";
+import { type BoardPodsStart, boardRules, startBoardPods } from "./board-pods.ts";
 import { startBoardDns, startBoardServices } from "./board-services.ts";
 import { keepCertificates } from "./certificate-keeping.ts";
 import { type ClusterAccess, enterCluster } from "./cluster-access.ts";
@@ -24,6 +24,7 @@ import { UpgradeFile } from "./upgrade/upgrade-state.ts";
  *  mend (ConfigError, JoinTokenError, BoardIdentityError); a master that is away is waited for. */
 export async function startAgent(own: AgentStart): Promise<RunningAgent> {
   const log = stderrLog(own.settings.logLevel).named("agent");
+  boardRules(own.settings);
   const ending = new AbortController();
   const { signal } = ending;
   const access = await enterCluster(own, log, signal);

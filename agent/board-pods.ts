@@ -108,9 +108,7 @@ export async function startBoardPods(
     nodeTaints: settings.nodeTaint.map(parseTaint),
     maxPods: settings.maxPods,
     kubeletPort: settings.kubeletPort,
-    eviction: evictionRulesOf(settings),
-    placement: placementOf(settings),
-    tuning: tuningOf(settings, hasUnifiedGroups()),
+    ...boardRules(settings),
     imageRules: imageRulesOf(settings),
     imageVerification: imageVerificationOf(settings),
     credentialProviders: await credentialProviders(settings, client, log),
@@ -136,6 +134,17 @@ export async function startBoardPods(
   const report = (): void => kubelet.reportNode();
   parts.add("troubles", troubles.watch(networkTrouble, report));
   return { kubelet, server, kubeletSocket };
+}
+
+/** What the settings say of how pods are kept. Throws ConfigError: to be asked before anything is asked of the cluster. */
+export function boardRules(
+  settings: EvictionSettings & PlacementSettings & TuningSettings,
+): Pick<KubeletOptions, "eviction" | "placement" | "tuning"> {
+  return {
+    eviction: evictionRulesOf(settings),
+    placement: placementOf(settings),
+    tuning: tuningOf(settings, hasUnifiedGroups()),
+  };
 }
 
 /** The board's part of the pods' network, in step with the Nodes. */

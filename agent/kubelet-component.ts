@@ -13,7 +13,7 @@ import { tellAlso } from "#shared/metrics/process-families.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
-import { type BoardPods, startBoardPods } from "./board-pods.ts";
+import { type BoardPods, boardRules, startBoardPods } from "./board-pods.ts";
 import { addressesOf, ServingDoor } from "./certificate-keeping.ts";
 import { CertificateTimes } from "./certificate-times.ts";
 import { openCacheFiles } from "./checkpoint/cache-files.ts";
@@ -57,6 +57,7 @@ export async function runKubelet(settings: KubeletSettings): Promise<void> {
 }
 
 async function startKubelet(settings: KubeletSettings, parts: Parts, log: Log, signal: AbortSignal): Promise<Running> {
+  boardRules(settings);
   const tls = tlsChoiceOf(settings);
   const nodeName = (settings.hostnameOverride || hostname()).trim().toLowerCase();
   const identity = await KubeconfigIdentity.open(nodeName, settings, log, signal);
