@@ -137,6 +137,24 @@ describe("a worker", () => {
     expect(output).toContain("is not the cluster that the token was made for");
   });
 
+  test("whose token was revoked is told so soon, and joins when it is run again with a good one", async () => {
+    const board = await InstallBoard.start(lan, "box-3", `${lan.prefix}.13`);
+    try {
+      const token = expectSuccess(await master.run("bramble token create")).trim();
+      expectSuccess(await master.run(`bramble token revoke ${token.replace(/.*::|\..*/g, "")}`));
+      const at = { BRAMBLE_URL: `https://${masterAddress}:6443` };
+      const { code, output } = await board.run(`${release}/install.sh`, { ...at, BRAMBLE_TOKEN: token });
+      expect([code, output]).toEqual([1, expect.stringContaining("FAIL: bramble-worker ends again and again: ")]);
+      expect(output).toContain("the cluster does not accept this token: it has expired or was revoked");
+      const good = expectSuccess(await master.run("bramble token create")).trim();
+      const joined = expectSuccess(await board.run(`${release}/install.sh`, { ...at, BRAMBLE_TOKEN: good }));
+      expect(joined).toContain("this board is Node box-3 and Ready");
+      expectSuccess(await board.run("bramble worker leave && bramble-uninstall.sh"));
+    } finally {
+      board.stop();
+    }
+  });
+
   test("joins by the line that the master prints, with what the master hands out", async () => {
     const line = expectSuccess(await master.run("bramble token create --print-join")).trim();
     expect(line).toContain("| sudo ");
