@@ -49,6 +49,6 @@ const digestOf = (token: string): string => createHash("sha256").update(token).d
 
 /** Of a line of CSV (RFC 4180). */
 function fieldsOf(line: string): string[] {
-  const fields = [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)];
+  const fields = [...`,${line}`.matchAll(/,(?:"((?:[^"]|"")*)"|([^,]*))/g)];
   return fields.map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? "");
 }
