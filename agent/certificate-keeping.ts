@@ -13,6 +13,7 @@ import { WorkQueue } from "#shared/client/work-queue.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { outsideBrokerOf } from "#shared/heartbeat/outside-broker.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
+import { type TlsChoice, tlsChoiceOf } from "#shared/net/tls-choice.ts";
 import { authoritiesSaid, authorityAnnotations, isBehindAuthorities } from "#shared/pki/authority-annotations.ts";
 import type { BoardIdentity } from "#shared/pki/board-identity.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
@@ -23,7 +24,6 @@ import type { Heartbeat } from "./heartbeat/heartbeat.ts";
 import type { Kubelet } from "./kubelet/kubelet.ts";
 import { openTlsDoor, type TlsDoor } from "./kubelet/server/doors.ts";
 import type { KubeletServer } from "./kubelet/server/kubelet-server.ts";
-import { type TlsChoice, tlsChoiceOf } from "./kubelet/server/tls-choice.ts";
 
 /** The longest time between two looks: finds what an event missed, and what a leap of the clock has made due. */
 const look_ms = 3_600_000;

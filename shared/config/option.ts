@@ -255,7 +255,3 @@ export function choice<const C extends string>(
     },
   };
 }
-
-/** Of TLS, by the names that upstream's flags have for them. Older ones are not safe, and not spoken. */
-export const tlsVersions = (name: string, description: string): Option<"VersionTLS12" | "VersionTLS13"> =>
-  choice(name, description, ["VersionTLS12", "VersionTLS13"], "VersionTLS12");

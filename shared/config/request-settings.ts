@@ -1,5 +1,6 @@
 /** How the API server serves requests, and what it tells browsers: upstream's flags. */
-import { decimal, duration, type Option, optionalInteger, text, texts, tlsVersions, under } from "./option.ts";
+import { decimal, duration, type Option, optionalInteger, text, texts, under } from "./option.ts";
+import { tlsOptions } from "./tls-options.ts";
 
 const count = { min: 0, max: 2_147_483_647 };
 
@@ -10,8 +11,7 @@ function pairs(name: string, placeholder: string, description: string): Option<r
 }
 
 export const requestOptions = under("How requests are served:", {
-  tlsMinVersion: tlsVersions("tls-min-version", "oldest version of TLS that is spoken"),
-  tlsCipherSuites: texts("tls-cipher-suites", "SUITE", "what TLS 1.2 may encrypt with, by Go's names (default: Bun's)"),
+  ...tlsOptions,
   tlsSniCertKey: pairs(
     "tls-sni-cert-key",
     "CERT,KEY[:NAME,…]",

@@ -1,5 +1,6 @@
 /** What else a kubelet can be told, under upstream's names: flags where upstream has them, and fields of KubeletConfiguration. */
 import { choice, duration, integer, optionalInteger, text, texts, toggle, under } from "./option.ts";
+import { tlsOptions } from "./tls-options.ts";
 
 const manyMillions = 1_000_000_000;
 
@@ -96,13 +97,7 @@ const nodeOptions = under("What a board tells of itself:", {
 } as const);
 
 const serverOptions = under("The kubelet's own server:", {
-  tlsCipherSuites: texts("tls-cipher-suites", "SUITE", "cipher suites for TLS 1.2 (default: those of the platform)"),
-  tlsMinVersion: choice(
-    "tls-min-version",
-    "oldest version of TLS that is spoken",
-    ["VersionTLS12", "VersionTLS13"],
-    "VersionTLS12",
-  ),
+  ...tlsOptions,
   enableDebuggingHandlers: toggle("enable-debugging-handlers", "serve logs, exec, attach, port-forward and run", true),
   enableSystemLogHandler: toggle(
     "enable-system-log-handler",

@@ -5,10 +5,10 @@ import { StatusError, unauthorized } from "#shared/api/errors.ts";
 import type { Client } from "#shared/client/client.ts";
 import { Connections, connectionLimits } from "#shared/http/connections.ts";
 import { DelegatedAccess } from "#shared/http/delegated-access.ts";
+import { type TlsChoice, usualTls } from "#shared/net/tls-choice.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { nodeAttributes } from "./authorization.ts";
 import type { Gate, KubeletServer } from "./kubelet-server.ts";
-import { type TlsChoice, usualTls } from "./tls-choice.ts";
 
 /** A listener of the kubelet's server. */
 export interface Door {

@@ -1,8 +1,8 @@
 import type { SecureVersion } from "node:tls";
 import { ConfigError, type ValuesOf } from "#shared/config/option.ts";
-import type { tuningOptions } from "#shared/config/tuning-options.ts";
+import type { tlsOptions } from "#shared/config/tls-options.ts";
 
-/** Which TLS a door speaks. */
+/** Which TLS a server speaks. */
 export interface TlsChoice {
   readonly minVersion: SecureVersion;
   /** Of TLS 1.2, as OpenSSL lists them; undefined: its own choice. */
@@ -41,10 +41,7 @@ const always: ReadonlySet<string> = new Set([
 ]);
 
 /** Throws ConfigError, in upstream's words, for a suite that is not known. */
-export function tlsChoiceOf({
-  tlsMinVersion,
-  tlsCipherSuites,
-}: Pick<ValuesOf<typeof tuningOptions>, "tlsMinVersion" | "tlsCipherSuites">): TlsChoice {
+export function tlsChoiceOf({ tlsMinVersion, tlsCipherSuites }: ValuesOf<typeof tlsOptions>): TlsChoice {
   const names = tlsCipherSuites.flatMap((suite) => {
     if (always.has(suite)) return [];
     const name = Object.hasOwn(suites, suite) ? suites[suite] : undefined;
