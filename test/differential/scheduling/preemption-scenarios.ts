@@ -176,6 +176,10 @@ export const preemptionScenarios: readonly Scenario[] = [
       await nominated(world, "high-1");
       await deleting(world, "low-1");
       await world.patch("v1", "Node", "up-a", { spec: { taints: [{ key: "k", effect: "NoSchedule" }] } });
+      // Told while that is the only node, whoever is quicker.
+      const alone =
+        "0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
+      await world.told("Pod", "high-1", "FailedScheduling", alone);
       await node(world, "up-b", { allocatable: { cpu: "1", memory: "1Gi", pods: "10" } });
       await pod(world, "small", of("low", "500m"));
       await bound(world, "small");
