@@ -11,8 +11,8 @@ export type EnforcementSettings = Pick<
 >;
 
 const owners = [
-  { key: "system-reserved", what: "System", cgroup: "systemReservedCgroup", field: "systemReservedCgroup" },
-  { key: "kube-reserved", what: "Kube", cgroup: "kubeReservedCgroup", field: "kubeReservedCgroup" },
+  { key: "system-reserved", what: "System", cgroup: "systemReservedCgroup" },
+  { key: "kube-reserved", what: "Kube", cgroup: "kubeReservedCgroup" },
 ] as const;
 
 const known = owners.flatMap(({ key }) => [key, `${key}-compressible`]);
@@ -36,12 +36,12 @@ export function enforcedParts(settings: EnforcementSettings): ReadonlySet<string
   for (const part of parts)
     if (part !== "pods" && !known.includes(part))
       refuse(`option "${part}" specified. Valid options are ${["pods", ...known, "none"].join(", ")}`);
-  for (const { key, cgroup, field } of owners) {
+  for (const { key, cgroup } of owners) {
     const isAsked = parts.has(key) || parts.has(`${key}-compressible`);
     if (parts.has(key) && parts.has(`${key}-compressible`))
       refuse(`both "${key}" and "${key}-compressible" cannot be specified together`);
     if (isAsked && settings[cgroup] === "")
-      refuse(`${field} (--${key}-cgroup) must be specified when "${key}" or "${key}-compressible" included`);
+      refuse(`${cgroup} (--${key}-cgroup) must be specified when "${key}" or "${key}-compressible" included`);
   }
   if (!settings.cgroupsPerQos && [...parts].some((part) => part !== "pods"))
     refuse("cgroupsPerQOS (--cgroups-per-qos) must be set to true");

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { tuningOptions } from "#shared/config/tuning-options.ts";
+import { TokenBucket } from "#shared/process/token-bucket.ts";
 import { BackOff } from "./back-off.ts";
 import { type TuningSettings, tuningOf } from "./kubelet-tuning.ts";
 import { allowedSysctls, refuseSysctls } from "./node/sysctls.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 const fallbacks = Object.fromEntries(
   Object.entries(tuningOptions).map(([key, { fallback }]) => [key, fallback]),

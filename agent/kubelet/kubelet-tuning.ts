@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { switchedGates } from "#shared/config/feature-gates.ts";
 import { ConfigError, type ValuesOf } from "#shared/config/option.ts";
 import { tuningOptions } from "#shared/config/tuning-options.ts";
+import type { Rate } from "#shared/process/token-bucket.ts";
 import type { CpuQuota, MemoryEnd } from "./container/container-resources.ts";
 import { allowedSysctls, type SysctlPattern } from "./node/sysctls.ts";
-import type { Rate } from "./token-bucket.ts";
 
 export type TuningSettings = ValuesOf<typeof tuningOptions>;
 

@@ -7,27 +7,31 @@ import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import { agentOfUser } from "#shared/client/user-agent.ts";
 import { type ControllerManagerSettings, logLevelOf } from "#shared/config/component-settings.ts";
+import { readNamedFile } from "#shared/config/named-file.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { startControllerManager } from "../control-loops.ts";
 import { controllerUser } from "../controllers/manager.ts";
 import { AccountTokens } from "./account-tokens.ts";
 import { runElected } from "./elected.ts";
-import { readFileOf, signingAuthority } from "./signing-files.ts";
+import { signingAuthority } from "./signing-files.ts";
 
 /** `bramble controller-manager`: all controllers in a process of their own, each by the token of its service account. */
 export async function runControllerManager(settings: ControllerManagerSettings): Promise<void> {
   const log = stderrLog(logLevelOf(settings));
   const ca = signingAuthority(settings);
   const rootCaFile = settings.rootCaFile || settings.clusterSigningCertFile;
-  const rootCa = (): string => readFileOf("root-ca-file", rootCaFile);
+  const rootCa = (): string => readNamedFile("root-ca-file", rootCaFile);
   // What is missing is said before anything runs.
   rootCa();
   const { serviceAccountPrivateKeyFile: keyFile, clusterDomain } = settings;
   const issuer =
     keyFile === ""
       ? undefined
-      : clusterIssuer(clusterDomain, parseServiceAccountKeys(readFileOf("service-account-private-key-file", keyFile)));
+      : clusterIssuer(
+          clusterDomain,
+          parseServiceAccountKeys(readNamedFile("service-account-private-key-file", keyFile)),
+        );
   const configuration = (): Record<string, unknown> => ({
     "kubecontrollermanager.config.k8s.io": shownConfiguration(settings),
   });

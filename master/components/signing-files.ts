@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
+import { readNamedFile } from "#shared/config/named-file.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { type SignerName, signerNames } from "#shared/pki/signers.ts";
@@ -74,17 +74,7 @@ const filesOfSigners = (settings: ControllerManagerSettings): ReadonlyMap<Signer
 function pairIn({ name, certificate, key }: Files): KeyAndCertificate {
   const setting = name === "" ? "cluster-signing" : `cluster-signing-${name}`;
   return {
-    certificatePem: readFileOf(`${setting}-cert-file`, certificate),
-    keyPem: readFileOf(`${setting}-key-file`, key),
+    certificatePem: readNamedFile(`${setting}-cert-file`, certificate),
+    keyPem: readNamedFile(`${setting}-key-file`, key),
   };
-}
-
-/** Throws ConfigError that names the setting. */
-export function readFileOf(setting: string, path: string): string {
-  if (path === "") throw new ConfigError(`${setting}: name the file`);
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`${setting}: ${(error as Error).message}`);
-  }
 }

@@ -1,7 +1,7 @@
 /** Certificates and keys that a person made elsewhere, in the place of those that a master makes for itself. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { GivenCredentials } from "#shared/config/given-credentials.ts";
+import { readNamedFile } from "#shared/config/named-file.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { joinCertificates, splitCertificates } from "#shared/pki/certificate-bundle.ts";
@@ -121,7 +121,3 @@ function parsed<T>(setting: string, path: string, parse: () => T): T {
     throw new ConfigError(`${setting}: ${path}: ${(error as Error).message}`);
   }
 }
-
-/** Throws ConfigError that names the setting. */
-export const readNamedFile = (setting: string, path: string): string =>
-  parsed(setting, path, () => readFileSync(path, "utf8"));

@@ -1,11 +1,24 @@
 /** What is asked of writes before they are let in: upstream's flags. */
 import { text, texts, under } from "./option.ts";
 
+/** Those that run where they are enabled. */
+export const optionalAdmissionPlugins = [
+  "AlwaysPullImages",
+  "DenyServiceExternalIPs",
+  "EventRateLimit",
+  "ExtendedResourceToleration",
+  "LimitPodHardAntiAffinityTopology",
+  "NamespaceExists",
+  "OwnerReferencesPermissionEnforcement",
+  "PodNodeSelector",
+  "PodTolerationRestriction",
+] as const;
+
 export const admissionOptions = under("What writes have to be like (admission):", {
   enableAdmissionPlugins: texts(
     "enable-admission-plugins",
     "PLUGIN",
-    "admission plugins to run beside the usual ones: AlwaysPullImages, DenyServiceExternalIPs, EventRateLimit, ExtendedResourceToleration, LimitPodHardAntiAffinityTopology, NamespaceExists, OwnerReferencesPermissionEnforcement, PodNodeSelector, PodTolerationRestriction",
+    `admission plugins to run beside the usual ones: ${optionalAdmissionPlugins.join(", ")}`,
   ),
   disableAdmissionPlugins: texts("disable-admission-plugins", "PLUGIN", "usual admission plugins that are not to run"),
   admissionControlConfigFile: text(

@@ -62,8 +62,6 @@ const textTo = (option: string) => (field: Field) => {
   const text = field.text();
   return text === "" ? {} : { [option]: text };
 };
-/** A duration that is as by default where it is none. */
-const unlessZeroTo = (option: string) => (field: Field) => (isSet(field.value) ? textTo(option)(field) : {});
 /** What a field says, if it says anything. */
 const given = (field: Field, read: (field: Field) => Record<string, unknown>): Record<string, unknown> =>
   field.isAbsent ? {} : read(field);
@@ -77,7 +75,7 @@ const portTo = (option: string) => (field: Field) => ({ [option]: field.integer(
 /** A duration of zero says nothing: upstream's defaults take its place. */
 const durationTo = (option: string) => (field: Field) => {
   const text = field.text();
-  return text === "" || zero.test(text) ? {} : { [option]: text };
+  return isSet(text) ? { [option]: text } : {};
 };
 const textsTo = (option: string) => (field: Field) => ({ [option]: field.items().map((item) => item.text()) });
 
@@ -315,7 +313,7 @@ export const kubeProxyConfiguration: ComponentForm = {
     // Where the proxy's own servers listen has flags of its own.
     bindAddress: textTo("bind-address"),
     bindAddressHardFail: booleanTo("bind-address-hard-fail"),
-    configSyncPeriod: unlessZeroTo("config-sync-period"),
+    configSyncPeriod: durationTo("config-sync-period"),
     detectLocalMode: textTo("detect-local-mode"),
     enableProfiling: booleanTo("profiling"),
     nodePortAddresses: textsTo("nodeport-addresses"),
@@ -332,8 +330,8 @@ export const kubeProxyConfiguration: ComponentForm = {
         ...given(fields.masqueradeBit, (one) => ({ "iptables-masquerade-bit": one.integer(14, { min: 0, max: 31 }) })),
         ...given(fields.masqueradeAll, booleanTo("masquerade-all")),
         ...given(fields.localhostNodePorts, booleanTo("iptables-localhost-nodeports")),
-        ...given(fields.minSyncPeriod, unlessZeroTo("iptables-min-sync-period")),
-        ...given(fields.syncPeriod, unlessZeroTo("iptables-sync-period")),
+        ...given(fields.minSyncPeriod, durationTo("iptables-min-sync-period")),
+        ...given(fields.syncPeriod, durationTo("iptables-sync-period")),
       };
     },
     conntrack: (field) => {

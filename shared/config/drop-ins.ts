@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { isJsonObject, type JsonObject } from "../api/patch/json-value.ts";
 import { applyMergePatch } from "../api/patch/merge-patch.ts";
-import { configurationText } from "./document.ts";
+import { configurationText, faultText } from "./document.ts";
 import { ConfigError } from "./option.ts";
 
 interface Form {
@@ -48,7 +48,9 @@ function dropIns(folder: string): string[] {
 
 function contentOf(path: string): JsonObject {
   const document = parseDocument(configurationText(path), { uniqueKeys: true });
-  const content: unknown = document.errors[0] ? undefined : (document.toJS() ?? {});
-  if (isJsonObject(content)) return content;
-  throw new ConfigError(`${path}: ${document.errors[0]?.message ?? "expected a mapping"}`);
+  const [fault] = document.errors;
+  if (fault) throw new ConfigError(`${path}: ${faultText(fault)}`);
+  const content: unknown = document.toJS() ?? {};
+  if (!isJsonObject(content)) throw new ConfigError(`${path}: expected a mapping`);
+  return content;
 }

@@ -89,7 +89,7 @@ function gateOf(name: string): Gate | undefined {
 }
 
 /**
- * Feature gates as `NAME=true|false`. Bramble does what upstream's kubelet does by default, so that only a few have another side.
+ * Feature gates as `NAME=true|false`. Bramble does what upstream's components do by default, so that only a few have another side.
  * @returns those that were switched. Throws ConfigError, in upstream's words where it would refuse too.
  */
 export function switchedGates(texts: readonly string[]): ReadonlyMap<string, boolean> {

@@ -3,12 +3,12 @@ import { isImageId, parseImageReference } from "#agent/runtime/image-reference.t
 import type { ContainerRuntime, ImageAuth, ImageStatus } from "#agent/runtime/runtime.ts";
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
 import type { Container, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
+import { type Rate, TokenBucket } from "#shared/process/token-bucket.ts";
 import { BackOff } from "../back-off.ts";
 import { ContainerStartError } from "../container/container-error.ts";
 import { Limiter } from "../limiter.ts";
 import { podUid } from "../pod-containers.ts";
 import type { PodEvents } from "../pod-events.ts";
-import { type Rate, TokenBucket } from "../token-bucket.ts";
 import type { Account } from "./account-tokens.ts";
 import type { CredentialProviders } from "./credential-providers.ts";
 import { credentialHash, type PullCredential, type PullRecords } from "./pull-records.ts";

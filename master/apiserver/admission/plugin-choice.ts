@@ -1,4 +1,5 @@
 /** Which admission plugins run (--enable-admission-plugins, --disable-admission-plugins). */
+import { optionalAdmissionPlugins } from "#shared/config/admission-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 
@@ -29,20 +30,7 @@ const usual = [
   "ResourceQuota",
 ];
 
-/** Those that run where they are enabled. */
-const optional = [
-  "AlwaysPullImages",
-  "DenyServiceExternalIPs",
-  "EventRateLimit",
-  "ExtendedResourceToleration",
-  "LimitPodHardAntiAffinityTopology",
-  "NamespaceExists",
-  "OwnerReferencesPermissionEnforcement",
-  "PodNodeSelector",
-  "PodTolerationRestriction",
-] as const;
-
-export type OptionalPlugin = (typeof optional)[number];
+export type OptionalPlugin = (typeof optionalAdmissionPlugins)[number];
 
 /** Upstream's that would have nothing to look at here, so that nothing is missed whether they run or not. */
 const idle = ["AlwaysAdmit", "ClusterTrustBundleAttest", "NodeDeclaredFeatureValidator"];
@@ -61,7 +49,7 @@ type Settings = Pick<MasterSettings, "enableAdmissionPlugins" | "disableAdmissio
 
 /** Throws ConfigError, worded as upstream. */
 export function pluginChoiceOf({ enableAdmissionPlugins: on, disableAdmissionPlugins: off }: Settings): PluginChoice {
-  const known: readonly string[] = [...usual, ...optional, ...idle, ...missing];
+  const known: readonly string[] = [...usual, ...optionalAdmissionPlugins, ...idle, ...missing];
   for (const [setting, names] of [
     ["enable-admission-plugins", on],
     ["disable-admission-plugins", off],

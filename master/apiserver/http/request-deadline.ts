@@ -4,8 +4,8 @@ import { DecodeError, parseDuration } from "#shared/api/schema/scalars.ts";
 const NS_IN_A_MS = 1_000_000n;
 
 /**
- * How long a request may take (ms): what `timeout` in its query says, as far as that is a bound at all; else `longest_ms`. Throws BadRequest for what
- * is no duration (upstream's WithRequestDeadline).
+ * How long a request may take (ms): what `timeout` in its query says, as far as that is a bound at all; else `longest_ms`. Throws
+ * BadRequest for what is no duration (upstream's WithRequestDeadline).
  */
 export function timeLimitOf(query: URLSearchParams, longest_ms: number): number {
   const asked = query.get("timeout");

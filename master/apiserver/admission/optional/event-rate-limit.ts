@@ -1,6 +1,8 @@
 import { StatusError } from "#shared/api/errors.ts";
 import { events } from "#shared/api/resources.ts";
 import type { Event } from "#shared/api/types/core-v1.generated.ts";
+import { BoundedMap } from "#shared/compact/bounded-map.ts";
+import { TokenBucket } from "#shared/process/token-bucket.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 
 /** Whom a limit holds: all together, or each namespace, user, or object with its source. */
@@ -24,21 +26,17 @@ export class EventRateLimit implements AdmissionPlugin {
   readonly resources = [events, { group: "events.k8s.io", plural: "events" }];
   readonly #limits: readonly { readonly limit: EventLimit; readonly buckets: Buckets }[];
 
-  constructor(
-    limits: readonly EventLimit[],
-    private readonly now_ms: () => number = () => performance.now(),
-  ) {
-    this.#limits = limits.map((limit) => ({ limit, buckets: new Buckets(limit) }));
+  constructor(limits: readonly EventLimit[], now_ms: () => number = () => performance.now()) {
+    this.#limits = limits.map((limit) => ({ limit, buckets: new Buckets(limit, now_ms) }));
   }
 
   validate(attributes: AdmissionAttributes): undefined {
     const { operation, dryRun } = attributes;
     // A dry run costs the store nothing.
     if (dryRun || (operation !== "CREATE" && operation !== "UPDATE")) return;
-    const now_ms = this.now_ms();
     const reached = this.#limits.flatMap(({ limit: { type }, buckets }) => {
       const key = keyOf(type, attributes);
-      return buckets.take(key, now_ms) ? [] : [`limit reached on type ${type} for key ${key}`];
+      return buckets.take(key) ? [] : [`limit reached on type ${type} for key ${key}`];
     });
     if (reached.length === 0) return;
     const message = reached.length === 1 ? reached[0] : `[${reached.join(", ")}]`;
@@ -66,21 +64,19 @@ function keyOf(type: EventLimit["type"], { namespace = "", user, object }: Admis
 
 /** A bucket of tokens for each key, of which the least recently used are forgotten. */
 class Buckets {
-  readonly #byKey = new Map<string, { tokens: number; at_ms: number }>();
+  readonly #byKey: BoundedMap<TokenBucket>;
 
-  constructor(private readonly limit: EventLimit) {}
+  constructor(
+    private readonly limit: EventLimit,
+    private readonly now_ms: () => number,
+  ) {
+    this.#byKey = new BoundedMap(limit.cacheSize || usualCacheSize);
+  }
 
-  take(key: string, now_ms: number): boolean {
-    const { qps, burst, cacheSize } = this.limit;
-    const last = this.#byKey.get(key) ?? { tokens: burst, at_ms: now_ms };
-    const tokens = Math.min(burst, last.tokens + ((now_ms - last.at_ms) / 1000) * qps);
-    const isGranted = tokens >= 1;
-    this.#byKey.delete(key);
-    this.#byKey.set(key, { tokens: isGranted ? tokens - 1 : tokens, at_ms: now_ms });
-    if (this.#byKey.size > (cacheSize || usualCacheSize)) {
-      const [oldest = ""] = this.#byKey.keys();
-      this.#byKey.delete(oldest);
-    }
-    return isGranted;
+  take(key: string): boolean {
+    const { qps: perSecond, burst } = this.limit;
+    const bucket = this.#byKey.get(key) ?? new TokenBucket({ perSecond, burst }, this.now_ms);
+    this.#byKey.set(key, bucket);
+    return bucket.take();
   }
 }
