@@ -4,12 +4,14 @@ import { boardAddresses } from "#shared/board/addresses.ts";
 import { parseCidr } from "#shared/board/cidr.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { ProxySettings } from "#shared/config/board-component-settings.ts";
+import { logLevelOf } from "#shared/config/component-settings.ts";
 import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
 import { parseListenAddress, servePages } from "#shared/http/component-server.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
 import { processFamilies } from "#shared/metrics/process-families.ts";
+import { familyOf, hostNetwork, type IpFamily } from "#shared/net/ip-family.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
@@ -22,7 +24,7 @@ import { tellOfStart } from "./proxy/starting-event.ts";
 
 /** `bramble proxy`: this board's service proxy in a process of its own. Rules stay when it ends. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
-  const log = stderrLog((settings.v ?? 0) >= 4 ? "debug" : settings.logLevel);
+  const log = stderrLog(logLevelOf(settings));
   if (settings.cleanup) return cleanUp(log);
   setKernel(kernelSettings(settings), log.named("proxy"));
   const parts = new Parts(log);
@@ -78,12 +80,12 @@ function networksOf(settings: ProxySettings): ProxyNetwork[] {
 }
 
 /** Those of a family; undefined: all addresses. Throws ConfigError. */
-function nodePortCidrsOf(given: readonly string[], family: "IPv4" | "IPv6"): readonly string[] | undefined {
+function nodePortCidrsOf(given: readonly string[], family: IpFamily): readonly string[] | undefined {
   if (given.length === 0) return undefined;
-  const isOfFamily = (address: string): boolean => address.includes(":") === (family === "IPv6");
+  const isOfFamily = (address: string): boolean => familyOf(address) === family;
   if (given.length === 1 && given[0] === "primary") {
     const [own] = boardAddresses({ family }).filter(isOfFamily);
-    return own === undefined ? [] : [`${own}/${family === "IPv6" ? 128 : 32}`];
+    return own === undefined ? [] : [hostNetwork(own)];
   }
   return given
     .map((cidr) => {

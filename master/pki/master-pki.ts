@@ -55,7 +55,8 @@ async function writeIfChanged(path: string, text: string): Promise<void> {
 
 /**
  * Everything that a master proves itself with, loaded or made: authorities, certificates, the administrator's
- * kubeconfig, the first join token. Rejects with ConfigError for given files that cannot be used. Idempotent; called at start, at `certificates.renewAt`, and when addresses change.
+ * kubeconfig, the first join token. Rejects with ConfigError for given files that cannot be used. Idempotent; called at start, at
+ * `certificates.renewAt`, and when addresses change.
  */
 export async function ensureMasterPki(options: MasterPkiOptions): Promise<MasterPki> {
   const now = options.now?.() ?? new Date();

@@ -8,7 +8,8 @@ import nacl from "tweetnacl";
 import { readDocument } from "#shared/config/document.ts";
 import type { Field } from "#shared/config/field.ts";
 import { ConfigError } from "#shared/config/option.ts";
-import type { ValueTransformer } from "./value-transformer.ts";
+import { openGcm, sealGcm } from "./aes-gcm.ts";
+import { UnknownEncryptionKeyError, type ValueTransformer } from "./value-transformer.ts";
 
 type Cipher = "aescbc" | "aesgcm" | "secretbox";
 
@@ -113,25 +114,17 @@ export function configuredTransformer(path: string, own: ValueTransformer, follo
     fromStorage(key, stored) {
       const [, cipher, name = "", text = ""] = sealedText.exec(stored) ?? [];
       if (cipher === undefined) return own.fromStorage(key, stored);
-      const found = configuration().keys.find((one) => one.cipher === cipher && one.name === name);
       // Two keys of one name may follow each other.
-      const others = configuration().keys.filter((one) => one.cipher === cipher && one.name === name && one !== found);
-      for (const one of found ? [found, ...others] : []) {
+      for (const one of configuration().keys) {
+        if (one.cipher !== cipher || one.name !== name) continue;
         const opened = open(one, key, Buffer.from(text, "base64"));
         if (opened !== undefined) return opened;
       }
-      throw new UnreadableValueError(key, cipher, name);
+      throw new UnknownEncryptionKeyError(
+        `the value of ${key} was encrypted by ${cipher} with the key ${name}, which the encryption-provider-config does not have (any more)`,
+      );
     },
   };
-}
-
-class UnreadableValueError extends Error {
-  override readonly name = "PkiError";
-  constructor(key: string, cipher: string, name: string) {
-    super(
-      `the value of ${key} was encrypted by ${cipher} with the key ${name}, which the encryption-provider-config does not have (any more)`,
-    );
-  }
 }
 
 const sealedText = /^k8s:enc:(aescbc|aesgcm|secretbox):v1:([^:]*):(.*)$/s;
@@ -146,26 +139,21 @@ function concerns(resource: string, key: string): boolean {
 }
 
 function sealed({ cipher, name, secret }: NamedKey, key: string, value: string): string {
-  const plain = Buffer.from(value, "utf8");
-  return `k8s:enc:${cipher}:v1:${name}:${seal(cipher, secret, key, plain).toString("base64")}`;
+  return `k8s:enc:${cipher}:v1:${name}:${seal(cipher, secret, key, value).toString("base64")}`;
 }
 
-function seal(cipher: Cipher, secret: Buffer, key: string, plain: Buffer): Buffer {
+function seal(cipher: Cipher, secret: Buffer, key: string, value: string): Buffer {
   switch (cipher) {
     case "aescbc": {
       const iv = randomBytes(16);
       const encrypt = createCipheriv(`aes-${secret.length * 8}-cbc`, secret, iv);
-      return Buffer.concat([iv, encrypt.update(plain), encrypt.final()]);
+      return Buffer.concat([iv, encrypt.update(value, "utf8"), encrypt.final()]);
     }
-    case "aesgcm": {
-      const nonce = randomBytes(12);
-      const encrypt = createCipheriv(`aes-${secret.length * 8}-gcm` as "aes-256-gcm", secret, nonce);
-      encrypt.setAAD(Buffer.from(key));
-      return Buffer.concat([nonce, encrypt.update(plain), encrypt.final(), encrypt.getAuthTag()]);
-    }
+    case "aesgcm":
+      return sealGcm(secret, key, value);
     case "secretbox": {
       const nonce = randomBytes(nacl.secretbox.nonceLength);
-      return Buffer.concat([nonce, nacl.secretbox(plain, nonce, secret)]);
+      return Buffer.concat([nonce, nacl.secretbox(Buffer.from(value, "utf8"), nonce, secret)]);
     }
     default:
       return cipher satisfies never;
@@ -180,13 +168,8 @@ function open({ cipher, secret }: NamedKey, key: string, sealedBytes: Buffer): s
         const decrypt = createDecipheriv(`aes-${secret.length * 8}-cbc`, secret, sealedBytes.subarray(0, 16));
         return Buffer.concat([decrypt.update(sealedBytes.subarray(16)), decrypt.final()]).toString("utf8");
       }
-      case "aesgcm": {
-        const nonce = sealedBytes.subarray(0, 12);
-        const decrypt = createDecipheriv(`aes-${secret.length * 8}-gcm` as "aes-256-gcm", secret, nonce);
-        decrypt.setAAD(Buffer.from(key));
-        decrypt.setAuthTag(sealedBytes.subarray(-16));
-        return Buffer.concat([decrypt.update(sealedBytes.subarray(12, -16)), decrypt.final()]).toString("utf8");
-      }
+      case "aesgcm":
+        return openGcm(secret, key, sealedBytes);
       case "secretbox": {
         const { nonceLength } = nacl.secretbox;
         const box = sealedBytes.subarray(nonceLength);

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { openGcm, sealGcm } from "./aes-gcm.ts";
 import type { EncryptionKeys } from "./encryption-keys.ts";
 
 /** Turns a value into what rests in the store and back. Synchronous: it runs inside a transaction. */
@@ -13,19 +13,17 @@ export const plainText: ValueTransformer = {
 };
 
 const MARK = "bramble:aesgcm:v1:";
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 
-/** A value rests under a key that is not there (any more). */
-class UnknownEncryptionKeyError extends Error {
+/** A value rests under a key that is not there (any more): told as what else is wrong with a master's keys. */
+export class UnknownEncryptionKeyError extends Error {
   override readonly name = "PkiError";
-  constructor(key: string, keyId: string) {
-    super(
-      `the value of ${key} was encrypted with a key (${keyId}) that this master does not have. If the key was changed while it was ` +
-        "away, start it once with --server URL of another master and --token of `bramble token create --master` there",
-    );
-  }
 }
+
+const isUnknown = (key: string, keyId: string): UnknownEncryptionKeyError =>
+  new UnknownEncryptionKeyError(
+    `the value of ${key} was encrypted with a key (${keyId}) that this master does not have. If the key was changed while it was ` +
+      "away, start it once with --server URL of another master and --token of `bramble token create --master` there",
+  );
 
 /** AES-256-GCM for keys under `prefixes`, bound to the key by the additional data, so that a value cannot be moved to
  *  another key. The first of `keys` encrypts, all decrypt; asked at every value, since they change while the store is open.
@@ -35,11 +33,7 @@ export function aesGcmTransformer(keys: () => EncryptionKeys, prefixes: readonly
     toStorage(key, value) {
       if (!prefixes.some((prefix) => key.startsWith(prefix))) return value;
       const { secret, keyId } = keys().writing;
-      const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv("aes-256-gcm", secret, nonce);
-      cipher.setAAD(Buffer.from(key));
-      const sealed = Buffer.concat([nonce, cipher.update(value, "utf8"), cipher.final(), cipher.getAuthTag()]);
-      return `${MARK}${keyId}:${sealed.toString("base64")}`;
+      return `${MARK}${keyId}:${sealGcm(secret, key, value).toString("base64")}`;
     },
     fromStorage(key, stored) {
       if (!stored.startsWith(MARK)) return stored;
@@ -47,7 +41,7 @@ export function aesGcmTransformer(keys: () => EncryptionKeys, prefixes: readonly
       const keyId = stored.slice(MARK.length, end);
       const { writing, others } = keys();
       const found = [writing, ...others].find((one) => one.keyId === keyId);
-      if (!found) throw new UnknownEncryptionKeyError(key, keyId);
+      if (!found) throw isUnknown(key, keyId);
       return opened(key, found.secret, Buffer.from(stored.slice(end + 1), "base64")) ?? stored;
     },
   };
@@ -56,11 +50,7 @@ export function aesGcmTransformer(keys: () => EncryptionKeys, prefixes: readonly
 /** Undefined for what was not sealed so under this key: then a hand has put it there. It must not keep all others from being read. */
 function opened(key: string, secret: Uint8Array, sealed: Buffer): string | undefined {
   try {
-    const decipher = createDecipheriv("aes-256-gcm", secret, sealed.subarray(0, NONCE_BYTES));
-    decipher.setAAD(Buffer.from(key));
-    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-    const body = sealed.subarray(NONCE_BYTES, -TAG_BYTES);
-    return decipher.update(body, undefined, "utf8") + decipher.final("utf8");
+    return openGcm(secret, key, sealed);
   } catch {
     return undefined;
   }
