@@ -52,6 +52,19 @@ describe("sizes", () => {
     expect(scaleDownOld(deployment({ replicas: 10 }), set("new", 2, 0), [set("o", 9, 9)])).toEqual([]);
   });
 
+  test("a status that still counts pods about to go takes nothing from availability", () => {
+    const wanted = deployment({
+      replicas: 3,
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } },
+    });
+    // Just made smaller, from five to three: one of the three must stay.
+    expect(sizes(scaleDownOld(wanted, set("new", 3, 0), [set("o", 3, 5)]))).toEqual([["o", 1]]);
+    // And the new one counts no further than its size.
+    expect(
+      sizes(scaleDownOld({ ...wanted, spec: { ...wanted.spec, replicas: 5 } }, set("new", 1, 4), [set("o", 4, 4)])),
+    ).toEqual([["o", 2]]);
+  });
+
   test("a change of the number during a rollout is shared by proportion", () => {
     const wanted = deployment({ replicas: 20, strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 5 } } });
     const plan = scale(wanted, set("new", 5, 0, 15), [set("o", 10, 10, 15)]);

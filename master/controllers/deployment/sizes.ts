@@ -51,25 +51,30 @@ export interface Resize {
   readonly replicas: number;
 }
 
+/** Pods that will still be available once a ReplicaSet has the size that it was given: its status may tell of more
+ *  until it has caught up, and pods that are about to go must not make up for those that are taken next. */
+const availableOf = (replicaSet: ReplicaSet): number =>
+  Math.min(replicaSet.status?.availableReplicas ?? 0, replicasOf(replicaSet));
+
 /** Old ReplicaSets that give way: first their pods that are not available, then as many as availability allows. */
 export function scaleDownOld(deployment: Deployment, current: ReplicaSet, old: readonly ReplicaSet[]): Resize[] {
   const active = old.filter(isActive).toSorted(byAge);
   if (active.length === 0) return [];
   const minAvailable = replicasOf(deployment) - maxUnavailableOf(deployment);
-  const currentUnavailable = replicasOf(current) - (current.status?.availableReplicas ?? 0);
+  const currentUnavailable = replicasOf(current) - availableOf(current);
   let mayClean = sum([...active, current], replicasOf) - minAvailable - currentUnavailable;
   if (mayClean <= 0) return [];
 
   const sizes = new Map(active.map((one) => [one, replicasOf(one)]));
   for (const one of active) {
     const size = replicasOf(one);
-    const unhealthy = Math.max(0, size - (one.status?.availableReplicas ?? 0));
+    const unhealthy = size - availableOf(one);
     const fewer = Math.min(Math.max(mayClean, 0), unhealthy);
     sizes.set(one, size - fewer);
     mayClean -= fewer;
   }
 
-  let mayRemove = sum([...active, current], ({ status }) => status?.availableReplicas) - minAvailable;
+  let mayRemove = sum([...active, current], availableOf) - minAvailable;
   for (const one of active) {
     const size = sizes.get(one) ?? 0;
     const fewer = Math.min(size, Math.max(mayRemove, 0));
