@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { until } from "#shared/testing/until.ts";
 
@@ -82,6 +82,37 @@ test.each(["", "echo 'panic: Segmentation fault'", "echo ' 4 pass'; echo ' 0 fai
     expect(lines.at(-1)).toMatch(/^\d passed, 1 failed, 0 skipped$/);
   },
 );
+
+describe("a test that failed beside others", () => {
+  const says = (...failed: readonly string[]): string => {
+    const fails = failed.map((name) => `(fail) ${name}`);
+    const lines = ["x.test.ts:", "(pass) a", ...fails, " 4 pass", ` ${failed.length} fail`];
+    const summary = [`${failed.length} tests failed:`, ...fails];
+    return `printf '%s\\n' ${[...lines, ...summary].map((line) => `'${line}'`).join(" ")}`;
+  };
+  const both = (first: string, second: string): string =>
+    `npx() { case "$*" in *"--timings"*) ${first}; return 1 ;; *) ${second} ;; esac; }; bun_tests unit ./x.test.ts`;
+
+  test("and passes by itself has passed, and is named", async () => {
+    const { code, lines } = await run(`${both(says("b"), "[ $5 = ./x.test.ts ]")}; finish`);
+    expect([code, lines.at(-1)]).toEqual([0, "5 passed, 0 failed, 0 skipped"]);
+    expect(lines.at(-2)).toStartWith("CHANCE  x.test.ts failed beside other lanes");
+  });
+
+  test("and fails again has failed, with what it said", async () => {
+    const { code, lines } = await run(`${both(says("b", "c"), "echo why again; return 1")}; finish`);
+    expect([code, lines.at(-1)]).toEqual([1, "4 passed, 2 failed, 0 skipped"]);
+    expect(lines).toContain("why again");
+  });
+
+  test.each([
+    ["with many more", both(says("b", "c", "d", "e"), "true"), "4 passed, 4 failed, 0 skipped"],
+    ["with a check", `${both(says("b"), "true")}; check lint false`, "4 passed, 2 failed, 0 skipped"],
+  ])("%s is not asked again", async (_, script, last) => {
+    const { code, lines } = await run(`${script}; finish`);
+    expect([code, lines.at(-1)]).toEqual([1, last]);
+  });
+});
 
 test("who ends the run ends its lanes, with all that they started", async () => {
   const child = start(`one() { sleep 600 & echo "$!"; wait; }; lane one one; finish`);
