@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kubeletOptions, proxyOptions } from "./board-component-settings.ts";
-import { kubeletConfiguration, kubeProxyConfiguration, readComponentConfiguration } from "./component-configuration.ts";
+import { readComponentConfiguration } from "./component-configuration.ts";
+import { kubeProxyConfiguration } from "./kube-proxy-configuration.ts";
+import { kubeletConfiguration } from "./kubelet-configuration.ts";
 import { loadSettings } from "./load.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bramble-configuration-"));

@@ -2,7 +2,8 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { kubeletConfiguration, readComponentConfiguration } from "./component-configuration.ts";
+import { readComponentConfiguration } from "./component-configuration.ts";
+import { kubeletConfiguration } from "./kubelet-configuration.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bramble-drop-ins-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
