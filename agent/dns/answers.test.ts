@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import { decode, encode, type Packet } from "dns-packet";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
+import { freePort } from "#shared/testing/free-port.ts";
 import { notedLog } from "#shared/testing/noted-log.ts";
 import type { ClusterView } from "./cluster-records.ts";
 import { DnsServer } from "./dns-server.ts";
@@ -62,7 +63,7 @@ describe("messages", () => {
   beforeAll(async () => {
     server = new DnsServer({
       addresses: ["127.0.0.1"],
-      port: 0,
+      port: await freePort(),
       domain: "cluster.local",
       view,
       settings: () =>

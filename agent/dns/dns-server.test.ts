@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { decode, encode, type Packet } from "dns-packet";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { silentLog } from "#shared/client/log.ts";
+import { freePort } from "#shared/testing/free-port.ts";
 import type { ClusterView } from "./cluster-records.ts";
 import { DnsServer } from "./dns-server.ts";
 import { type DnsSettings, readDnsSettings, usualDnsSettings } from "./dns-settings.ts";
@@ -67,23 +68,24 @@ function slice(name: string, endpoints: object[]): EndpointSlice {
 
 describe("the DNS server", () => {
   // A second server plays the board's resolver: it knows a zone of its own and nothing else.
-  const upstream = new DnsServer({
-    addresses: ["127.0.0.53"],
-    port: 0,
-    domain: "outside.test",
-    view,
-    forwarder: { forward: async () => undefined },
-    log: silentLog,
-  });
+  let upstream: DnsServer;
   let server: DnsServer;
   let asked = 0;
   let settings: DnsSettings = usualDnsSettings;
 
   beforeAll(async () => {
+    upstream = new DnsServer({
+      addresses: ["127.0.0.53"],
+      port: await freePort(),
+      domain: "outside.test",
+      view,
+      forwarder: { forward: async () => undefined },
+      log: silentLog,
+    });
     await upstream.start();
     server = new DnsServer({
       addresses: ["127.0.0.1"],
-      port: 0,
+      port: await freePort(),
       domain: "cluster.local",
       view,
       log: silentLog,
@@ -205,7 +207,7 @@ test("a zone's own servers are asked, at their port, and an answer is kept no lo
   let asked = 0;
   const zoneServer = new DnsServer({
     addresses: ["127.0.0.1"],
-    port: 0,
+    port: await freePort(),
     domain: "corp.test",
     view: {
       ...view,
@@ -343,8 +345,8 @@ describe("an upstream that is not to be trusted", () => {
       socket.write(Buffer.from([0xff, 0xff]));
       trickles.push(setInterval(() => socket.write("x"), 100));
     });
-    await new Promise<void>((done) => slow.listen(0, "127.0.0.1", done));
-    const { port } = slow.address() as AddressInfo;
+    const port = await freePort();
+    await new Promise<void>((done) => slow.listen(port, "127.0.0.1", done));
     const it = await resolver((query) => {
       const answer = Buffer.from(query);
       answer.writeUInt16BE(0x8380, 2);
@@ -370,7 +372,7 @@ describe("an upstream that is not to be trusted", () => {
     const forwarder = new Forwarder(new Set(), "/nonexistent");
     const server = new DnsServer({
       addresses: ["127.0.0.1"],
-      port: 0,
+      port: await freePort(),
       domain: "cluster.local",
       view: {
         ...view,

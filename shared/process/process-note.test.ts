@@ -20,14 +20,16 @@ test("a second program of a kind is told which one runs", () => {
 
 test("one that has ended runs no more, whether or not its parent has asked about it", async () => {
   const folder = mkdtempSync(join(tmpdir(), "bramble-pid-"));
-  // The parent becomes a program that asks about nobody.
-  const parent = Bun.spawn(["sh", "-c", "sleep 0.2 & echo $!; exec sleep infinity"], { stdout: "pipe" });
+  // The parent becomes a program that asks about nobody; its child ends with what it reads.
+  const script = "exec 3<&0; cat <&3 & echo $!; exec sleep infinity";
+  const parent = Bun.spawn(["sh", "-c", script], { stdin: "pipe", stdout: "pipe" });
   try {
     const { value } = await parent.stdout.getReader().read();
     const pid = Number(new TextDecoder().decode(value).trim());
     const stat = (): string[] => readFileSync(`/proc/${pid}/stat`, "utf8").replace(/.*\) /, "").split(" ");
     writeFileSync(join(folder, "etcd.pid"), `${pid} ${stat()[19]}\n`);
     expect(runningProcess(folder, "etcd")).toBe(pid);
+    await parent.stdin.end();
     while (stat()[0] !== "Z") await Bun.sleep(5);
     expect(runningProcess(folder, "etcd")).toBeUndefined();
   } finally {

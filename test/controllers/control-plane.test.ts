@@ -203,13 +203,11 @@ test("a board that is lost is unreachable at once, and its pods are not ready", 
       ({ type }) => type === "Ready",
     );
   await eventually(async () => (await podReady())?.status === "False", "p not ready");
-  const taints = (await plane.admin.get(nodes, { name: "board-2" })).spec?.taints ?? [];
   await eventually(async () =>
     ((await plane.admin.get(nodes, { name: "board-2" })).spec?.taints ?? []).some(
       ({ key, effect }) => key === "node.kubernetes.io/unreachable" && effect === "NoExecute",
     ),
   );
-  expect(taints.length).toBeGreaterThan(0);
 });
 
 test("quotas, aggregated roles and volumes are kept", async () => {

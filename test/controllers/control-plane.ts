@@ -52,7 +52,7 @@ export interface ControlPlane {
 }
 
 export interface ControlPlaneParts {
-  /** Silence after which a node is not ready. */
+  /** Silence after which a node is not ready; an hour unless said otherwise, as boards that a test plays say nothing more. */
   readonly nodeMonitorGracePeriod_ms?: number;
   /** `false` leaves the scheduler out, for tests that say where pods run. */
   readonly schedules?: boolean;
@@ -69,7 +69,7 @@ export async function startControlPlane(
   more: readonly ControllerDefinition[] = [],
   parts: ControlPlaneParts = {},
 ): Promise<ControlPlane> {
-  const { nodeMonitorGracePeriod_ms = 20_000, schedules = true, tolerationSeconds, serviceCidr } = parts;
+  const { nodeMonitorGracePeriod_ms = 3_600_000, schedules = true, tolerationSeconds, serviceCidr } = parts;
   const authority = await createCertificateAuthority("test");
   const frontProxy = await issueCertificate(authority, { commonName: "front-proxy-client" }, [
     extendedKeyUsages.clientAuth,

@@ -137,7 +137,7 @@ describe("sessions at a broker that is not the master's (mosquitto)", () => {
       await heard.until(`pi-${kind} leaving`);
       await sessions.stop();
     },
-    60_000,
+    300_000,
   );
 
   test("a master that begins later hears of the sessions that are there", async () => {

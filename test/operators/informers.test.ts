@@ -77,7 +77,7 @@ describe.skipIf(!canRun("informers"))("client-go's informers", () => {
         reads,
       });
     },
-    120_000,
+    300_000,
   );
 
   // As upstream's server, which speaks no CBOR unless it is told to.
@@ -85,7 +85,7 @@ describe.skipIf(!canRun("informers"))("client-go's informers", () => {
     const { code, complained } = await run({ ClientsAllowCBOR: "true", ClientsPreferCBOR: "true" });
     expect([code, complained]).toEqual([1, "415: Unsupported Media Type\n"]);
     await server.admin.delete(configMaps, { namespace: "default", name: "probe" });
-  }, 120_000);
+  }, 300_000);
 });
 
 const treesDefinition = {
