@@ -104,6 +104,7 @@ describe("a PodDisruptionBudget", () => {
     });
     await client.create(podDisruptionBudgets, budget({ maxUnavailable: 1 }));
     await eventually(async () => (await status())?.expectedPods === 3, "three expected");
+    await eventually(async () => (await livePods(client)).length === 3, "three pods");
     expect(await status()).toMatchObject({ disruptionsAllowed: 0, desiredHealthy: 2, currentHealthy: 0 });
     expect((await status())?.conditions?.[0]).toMatchObject({ status: "False", reason: "InsufficientPods" });
     for (const one of await livePods(client)) await makeReady(client, one);
@@ -133,6 +134,9 @@ test("a pod with several budgets is told of", async () => {
     await harness.run(disruptionController());
     for (const name of ["web", "other"])
       await client.create(podDisruptionBudgets, { ...budget({ minAvailable: 1 }), metadata: { ...key, name } });
+    const areKnown = async (): Promise<boolean> =>
+      (await client.list(podDisruptionBudgets)).items.every(({ status }) => status?.observedGeneration === 1);
+    await eventually(areKnown, "both budgets known");
     await client.create(pods, pod("p"));
     await eventually(() =>
       harness.recorded.some((event) =>
