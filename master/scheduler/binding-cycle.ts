@@ -38,6 +38,8 @@ export class BindingCycle {
     try {
       told = await this.#announce(info, nodeName, profile);
       if (!(await this.#prepare(told, nodeName, profile))) return;
+      // That no node took it before must not be what its status says last.
+      await this.parts.statuses.settled(info.uid);
       await this.#bind(info, nodeName, profile, extenders);
       metrics.ended(info, "scheduled");
       const effort = queue.effortOf(info.uid);

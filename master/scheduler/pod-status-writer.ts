@@ -11,10 +11,15 @@ export interface Unschedulable {
   readonly nominatedNodeName?: string | undefined;
 }
 
-/** What the scheduler writes into the status of pods. Nothing is written that stands there already. */
+/**
+ * What the scheduler writes into the status of pods. Nothing is written that stands there already. Writes into one pod follow one
+ * another: of two under way at once the older could be made last, and would stand.
+ */
 export class PodStatusWriter {
   readonly #client: Client;
   readonly #clock: Clock;
+  /** By UID, the write that is under way last: the pod as it is then, or nothing where it failed. */
+  readonly #underWay = new Map<string, Promise<Pod | undefined>>();
 
   constructor(client: Client, clock: Clock) {
     this.#client = client;
@@ -22,33 +27,44 @@ export class PodStatusWriter {
   }
 
   async unschedulable(pod: Pod, { reason, message, nominatedNodeName }: Unschedulable): Promise<void> {
-    const condition = this.#condition(pod, { type: "PodScheduled", status: "False", reason, message });
-    const nominationChanges =
-      nominatedNodeName !== undefined && nominatedNodeName !== (pod.status?.nominatedNodeName ?? "");
-    if (!condition && !nominationChanges) return;
-    await this.#patch(pod, {
-      ...(condition ? conditionChange(pod.status?.conditions, condition) : {}),
-      ...(nominationChanges ? { nominatedNodeName: nominatedNodeName || null } : {}),
+    await this.#inTurn(pod, (present) => {
+      const condition = this.#condition(present, { type: "PodScheduled", status: "False", reason, message });
+      const nominationChanges =
+        nominatedNodeName !== undefined && nominatedNodeName !== (present.status?.nominatedNodeName ?? "");
+      if (!condition && !nominationChanges) return undefined;
+      return {
+        ...(condition ? conditionChange(present.status?.conditions, condition) : {}),
+        ...(nominationChanges ? { nominatedNodeName: nominatedNodeName || null } : {}),
+      };
     });
   }
 
   /** The pod as it is then. */
   async nominate(pod: Pod, nominatedNodeName: string): Promise<Pod> {
-    return pod.status?.nominatedNodeName === nominatedNodeName ? pod : this.#patch(pod, { nominatedNodeName });
+    return this.#inTurn(pod, ({ status }) =>
+      status?.nominatedNodeName === nominatedNodeName ? undefined : { nominatedNodeName },
+    );
   }
 
   async clearNomination(pod: Pod): Promise<void> {
-    await this.#patch(pod, { nominatedNodeName: null });
+    await this.#inTurn(pod, () => ({ nominatedNodeName: null }));
   }
 
   async markPreempted(victim: Pod, schedulerName: string): Promise<void> {
-    const condition = this.#condition(victim, {
-      type: "DisruptionTarget",
-      status: "True",
-      reason: "PreemptionByScheduler",
-      message: `${schedulerName}: preempting to accommodate a higher priority pod`,
+    await this.#inTurn(victim, (present) => {
+      const condition = this.#condition(present, {
+        type: "DisruptionTarget",
+        status: "True",
+        reason: "PreemptionByScheduler",
+        message: `${schedulerName}: preempting to accommodate a higher priority pod`,
+      });
+      return condition && conditionChange(present.status?.conditions, condition);
     });
-    if (condition) await this.#patch(victim, conditionChange(victim.status?.conditions, condition));
+  }
+
+  /** Resolves when nothing is being written into the pod any more; nothing where that is so already. */
+  settled(uid: string): Promise<unknown> | undefined {
+    return this.#underWay.get(uid);
   }
 
   /** Undefined when the pod says so already. */
@@ -65,6 +81,24 @@ export class PodStatusWriter {
           : timestamp(this.#clock),
       ...(generation !== undefined ? { observedGeneration: generation } : {}),
     };
+  }
+
+  /** Writes what `change` gives for the pod as the write before left it, if that is anything; gives the pod as it is then. */
+  async #inTurn(pod: Pod, change: (present: Pod) => object | undefined): Promise<Pod> {
+    const { uid = "" } = pod.metadata;
+    const before = this.#underWay.get(uid);
+    const write = async (present: Pod): Promise<Pod> => {
+      const status = change(present);
+      return status ? this.#patch(present, status) : present;
+    };
+    const writing = before ? before.then((left) => write(left ?? pod)) : write(pod);
+    const settled: Promise<Pod | undefined> = writing
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#underWay.get(uid) === settled) this.#underWay.delete(uid);
+      });
+    this.#underWay.set(uid, settled);
+    return writing;
   }
 
   #patch({ metadata }: Pod, status: object): Promise<Pod> {

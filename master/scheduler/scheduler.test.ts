@@ -175,6 +175,30 @@ test("a binding that fails is told, and tried again", async () => {
   await eventually(async () => (await told(client, "p")).some((line) => refusal.test(line)), "the event");
 });
 
+test("a pod is bound once it has been written that no node took it before", async () => {
+  const client = await start();
+  const [asked, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { patch } = client;
+  client.patch = async (...args: Parameters<typeof patch>) => {
+    asked.resolve();
+    await held.promise;
+    return patch.apply(client, args) as never;
+  };
+  await client.create(pods, testPod("p"));
+  await asked.promise;
+  await client.create(nodes, testNode("a"));
+  const name = "scheduler_framework_extension_point_duration_seconds";
+  const isPlaced = (): boolean =>
+    (processFamilies().find((family) => family.name === name)?.samples ?? []).some(
+      ({ labels, value }) => labels["extension_point"] === "Reserve" && value > 0,
+    );
+  await eventually(isPlaced, "p placed");
+  held.resolve();
+  await eventually(async () => (await get(client, "p")).spec?.nodeName === "a", "p on a");
+  await stops.pop()?.();
+  expect((await get(client, "p")).status?.conditions).toMatchObject([{ type: "PodScheduled", status: "True" }]);
+});
+
 test("pods that are going already are not told again to make room", async () => {
   const client = await start();
   await client.create(nodes, testNode("a", { allocatable: { cpu: "1" } }));
