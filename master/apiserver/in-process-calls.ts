@@ -78,12 +78,14 @@ export class InProcessCalls {
   }
 
   async #recorded(request: ApiRequest, user: User, audit: AuditRecord): Promise<ApiResponse | "handled"> {
+    if (audit.isAwaited) await audit.begun();
     try {
       const response = await this.#server.handle(request, user);
       if (response === "handled") return response;
       audit.answered(response);
       if (response.kind !== "watch") {
         audit.complete(response.code);
+        if (audit.isAwaited) await audit.answering(response.code, { lasts: false });
         return response;
       }
       audit.started(200);
@@ -92,6 +94,7 @@ export class InProcessCalls {
       const status = error instanceof StatusError ? error : internalError(String(error), error);
       audit.failed(status);
       audit.complete(status.code);
+      if (audit.isAwaited) await audit.answering(status.code, { lasts: false });
       throw error;
     }
   }

@@ -181,6 +181,15 @@ export function seconds(
   return { ...whole, parse };
 }
 
+/** As `seconds`, undefined unless it is given. */
+export function optionalSeconds(
+  name: string,
+  description: string,
+  range: { min: number; max: number },
+): Option<number | undefined> {
+  return { ...seconds(name, description, 0, range), fallback: undefined };
+}
+
 /** Repeatable, and each may hold several with commas. In the config file: a list, or text with commas. */
 export function texts(
   name: string,

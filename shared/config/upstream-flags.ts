@@ -51,14 +51,7 @@ const ofElected = `${everywhere} ${ofServers} ${ofClients}
 
 export const unheededOfApiServer = unheeded(`${everywhere} ${ofServers} disable-http2-serving:bool=
   emulation-forward-compatible:bool= enable-aggregator-routing:bool=true enable-priority-and-fairness:bool=true
-  audit-log-mode:string=batch audit-webhook-mode:string=batch audit-log-compress:bool=
-  audit-log-batch-throttle-burst:int=0 audit-log-batch-throttle-enable:bool= audit-log-batch-throttle-qps:float=0
-  audit-webhook-batch-throttle-burst:int=15 audit-webhook-batch-throttle-enable:bool=true
-  audit-webhook-batch-throttle-qps:float=10 audit-log-truncate-enabled:bool= audit-webhook-truncate-enabled:bool=
-  audit-log-truncate-max-batch-size:int=10485760 audit-log-truncate-max-event-size:int=102400
-  audit-webhook-truncate-max-batch-size:int=10485760 audit-webhook-truncate-max-event-size:int=102400
   min-request-timeout:int=1800
-  audit-log-version:string=audit.k8s.io/v1 audit-webhook-version:string=audit.k8s.io/v1
   runtime-config-emulation-forward-compatible:bool=
   livez-grace-period:duration= shutdown-send-retry-after:bool= shutdown-watch-termination-grace-period:duration=
   storage-initialization-timeout:duration=1m

@@ -4,28 +4,21 @@ import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { User } from "../request.ts";
 import { auditErrors, auditedEvents, auditLevels } from "./audit-metrics.ts";
-import { type BatchOptions, EventBatch } from "./batch.ts";
-import { legacyLine } from "./legacy-line.ts";
-import { RotatingLog } from "./log-file.ts";
+import { type AuditBackend, auditBackends } from "./backends.ts";
 import { judge, type Policy, readPolicy } from "./policy.ts";
-import { type AuditEvent, type AuditedRequest, AuditRecord } from "./record.ts";
-import { webhookSender } from "./webhook.ts";
-
-/** Where events go, already in their text. */
-export interface AuditBackend {
-  readonly render: (event: AuditEvent) => string;
-  readonly batch: EventBatch;
-}
+import { type AuditEvent, type AuditedRequest, AuditRecord, type AuditSink, type Recorded } from "./record.ts";
 
 const nobody: User = { name: "", groups: [] };
 
-export class Auditor {
+export class Auditor implements AuditSink {
+  readonly isAwaited: boolean;
   readonly #policy: Policy;
   readonly #backends: readonly AuditBackend[];
 
   constructor(policy: Policy, backends: readonly AuditBackend[]) {
     this.#policy = policy;
     this.#backends = backends;
+    this.isAwaited = backends.some(({ mode }) => mode !== "batch");
   }
 
   /** A record of a request that has come; undefined where the policy wants none. Without a user it has not authenticated. */
@@ -33,18 +26,35 @@ export class Auditor {
     const verdict = judge(this.#policy, user ?? nobody, request.info);
     auditLevels.add([verdict.level]);
     if (verdict.level === "None") return undefined;
-    const record = new AuditRecord(request, user, auditId, verdict, (event) => this.#write(event));
+    const record = new AuditRecord(request, user, auditId, verdict, this);
     if (user) record.received();
     return record;
   }
 
-  #write(event: AuditEvent): void {
+  write(event: AuditEvent): Recorded {
     auditedEvents.add();
-    for (const { render, batch } of this.#backends) batch.add(render(event));
+    const awaited = this.#backends.flatMap((backend) => recordedBy(backend, event) ?? []);
+    return awaited.length === 0 ? undefined : Promise.all(awaited).then((all) => all.every(Boolean));
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#backends.map(({ batch }) => batch.flush()));
+  }
+}
+
+function recordedBy({ mode, render, batch }: AuditBackend, event: AuditEvent): Recorded {
+  const text = render(event);
+  if (text === undefined) return undefined;
+  switch (mode) {
+    case "batch":
+      batch.add(text);
+      return undefined;
+    case "blocking":
+      return batch.write(text).then(() => true);
+    case "blocking-strict":
+      return batch.write(text);
+    default:
+      return mode satisfies never;
   }
 }
 
@@ -67,49 +77,10 @@ export function auditorOf(settings: MasterSettings, log: Log): Auditor | undefin
     log.warn("nothing is audited: audit-policy-file is not given");
     return undefined;
   }
-  const lossOf =
-    (plugin: string) =>
-    (message: string, events: number): void => {
-      auditErrors.add([plugin], events);
-      log.error(message);
-    };
-  const backends: AuditBackend[] = [];
-  if (auditLogPath !== "") backends.push(logBackend(settings, lossOf("log")));
-  if (auditWebhookConfigFile !== "") backends.push(webhookBackend(settings, lossOf("webhook")));
-  return new Auditor(readPolicy(auditPolicyFile), backends);
-}
-
-const BUFFER_BYTES = 16 * 1024 * 1024;
-const asJson = ({ value }: AuditEvent): string => JSON.stringify(value);
-
-type OnLoss = BatchOptions["onLoss"];
-
-function logBackend(settings: MasterSettings, onLoss: OnLoss): AuditBackend {
-  const file = new RotatingLog({
-    path: settings.auditLogPath,
-    maxSize_MB: settings.auditLogMaxsize,
-    maxAge_days: settings.auditLogMaxage,
-    maxBackups: settings.auditLogMaxbackup,
-  });
-  const batch = new EventBatch({
-    maxWait_ms: settings.auditLogBatchMaxWait * 1000,
-    maxEvents: settings.auditLogBatchMaxSize,
-    bufferEvents: settings.auditLogBatchBufferSize,
-    bufferBytes: BUFFER_BYTES,
-    send: (lines) => file.write(lines),
-    onLoss,
-  });
-  return { render: settings.auditLogFormat === "legacy" ? legacyLine : asJson, batch };
-}
-
-function webhookBackend(settings: MasterSettings, onLoss: OnLoss): AuditBackend {
-  const batch = new EventBatch({
-    maxWait_ms: settings.auditWebhookBatchMaxWait * 1000,
-    maxEvents: settings.auditWebhookBatchMaxSize,
-    bufferEvents: settings.auditWebhookBatchBufferSize,
-    bufferBytes: BUFFER_BYTES,
-    send: webhookSender(settings.auditWebhookConfigFile, settings.auditWebhookInitialBackoff * 1000),
-    onLoss,
-  });
-  return { render: asJson, batch };
+  const report = (message: string): void => log.error(message);
+  const onLoss = (plugin: string, events: number, why: string): void => {
+    auditErrors.add([plugin], events);
+    report(`${events} audit events are lost: ${why}`);
+  };
+  return new Auditor(readPolicy(auditPolicyFile), auditBackends(settings, { onLoss, report }));
 }

@@ -1,5 +1,8 @@
+import { createReadStream, createWriteStream } from "node:fs";
 import { appendFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
 import { ifPresent } from "#shared/files/if-present.ts";
 
 export interface LogFileOptions {
@@ -11,20 +14,42 @@ export interface LogFileOptions {
   readonly maxAge_days: number;
   /** Of older ones so many are kept; 0: all. */
   readonly maxBackups: number;
+  /** Older ones are compressed with gzip. */
+  readonly compresses?: boolean | undefined;
+  /** Told of older ones that could not be removed or compressed: the log goes on. */
+  readonly report?: ((message: string) => void) | undefined;
   readonly now_ms?: (() => number) | undefined;
 }
 
 const DEFAULT_MB = 100;
 const DAY_MS = 86_400_000;
 
+/** Of a file that was put aside. */
+interface Backup {
+  readonly path: string;
+  /** As it stands in the name; such texts sort as the times do. */
+  readonly time: string;
+  readonly isCompressed: boolean;
+}
+
+const packed = ".gz";
+/** It may hold what nobody else is to read. */
+const mode = 0o600;
+
 /** A log that is put aside when it has grown, as `NAME-TIME.EXT`, and thrown away when old (the names of lumberjack). */
 export class RotatingLog {
   readonly #options: LogFileOptions;
   /** undefined: not looked at yet. */
   #size_bytes: number | undefined;
+  #tending: Promise<void> = Promise.resolve();
 
   constructor(options: LogFileOptions) {
     this.#options = options;
+  }
+
+  /** Resolves once nothing more is done to older files. */
+  get tended(): Promise<void> {
+    return this.#tending;
   }
 
   /** Lines, each without its end. */
@@ -39,14 +64,14 @@ export class RotatingLog {
     if (this.#size_bytes > 0 && this.#size_bytes + bytes.length > (maxSize_MB || DEFAULT_MB) * 1024 * 1024) {
       await this.#rotate();
     }
-    // It may hold what nobody else is to read.
-    await appendFile(path, bytes, { mode: 0o600 });
+    await appendFile(path, bytes, { mode });
     this.#size_bytes += bytes.length;
   }
 
   async #open(): Promise<number> {
     const { path } = this.#options;
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    this.#tend();
     return (await ifPresent(stat(path)))?.size ?? 0;
   }
 
@@ -56,24 +81,40 @@ export class RotatingLog {
     const extension = extname(path);
     await rename(path, join(dirname(path), `${basename(path, extension)}-${time}${extension}`));
     this.#size_bytes = 0;
-    await this.#prune();
+    this.#tend();
+  }
+
+  /** Nobody who writes waits for it. */
+  #tend(): void {
+    this.#tending = this.#tending
+      .then(() => this.#prune())
+      .catch((error: unknown) => this.#options.report?.(`older files of ${this.#options.path}: ${String(error)}`));
   }
 
   async #prune(): Promise<void> {
-    const { path, maxAge_days, maxBackups } = this.#options;
+    const { maxAge_days, maxBackups, compresses } = this.#options;
+    const backups = (await this.#backups()).sort((a, b) => (a.time < b.time ? 1 : -1));
+    const oldest_ms = maxAge_days > 0 ? this.#now_ms() - maxAge_days * DAY_MS : Number.NEGATIVE_INFINITY;
+    const times = [...new Set(backups.map(({ time }) => time))];
+    for (const { path, time, isCompressed } of backups) {
+      const isSurplus = maxBackups > 0 && times.indexOf(time) >= maxBackups;
+      if (isSurplus || timeOf(time) < oldest_ms) await rm(path);
+      else if (compresses && !isCompressed) await compress(path);
+    }
+  }
+
+  async #backups(): Promise<Backup[]> {
+    const { path } = this.#options;
     const extension = extname(path);
     const prefix = `${basename(path, extension)}-`;
-    const timed = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}$/;
-    const backups = (await readdir(dirname(path)))
-      .filter((name) => name.startsWith(prefix) && name.endsWith(extension))
-      .map((name) => ({ name, time: name.slice(prefix.length, name.length - extension.length) }))
-      .filter(({ time }) => timed.test(time))
-      .sort((a, b) => (a.time < b.time ? 1 : -1));
-    const oldest_ms = maxAge_days > 0 ? this.#now_ms() - maxAge_days * DAY_MS : Number.NEGATIVE_INFINITY;
-    for (const [index, { name, time }] of backups.entries()) {
-      const isSurplus = maxBackups > 0 && index >= maxBackups;
-      if (isSurplus || timeOf(time) < oldest_ms) await rm(join(dirname(path), name));
-    }
+    const names = await readdir(dirname(path));
+    return names.flatMap((name): Backup[] => {
+      const isCompressed = name.endsWith(packed);
+      const plain = isCompressed ? name.slice(0, -packed.length) : name;
+      if (!plain.startsWith(prefix) || !plain.endsWith(extension)) return [];
+      const time = plain.slice(prefix.length, plain.length - extension.length);
+      return timed.test(time) ? [{ path: join(dirname(path), name), time, isCompressed }] : [];
+    });
   }
 
   #now_ms(): number {
@@ -82,3 +123,10 @@ export class RotatingLog {
 }
 
 const timeOf = (text: string): number => Date.parse(`${text.replace(/T(\d\d)-(\d\d)-/, "T$1:$2:")}Z`);
+const timed = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}$/;
+
+/** What a power cut left half done is done anew: the file goes once its compressed form is whole. */
+async function compress(path: string): Promise<void> {
+  await pipeline(createReadStream(path), createGzip(), createWriteStream(`${path}${packed}`, { mode }));
+  await rm(path);
+}

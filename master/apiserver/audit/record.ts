@@ -1,15 +1,18 @@
-import type { StatusError } from "#shared/api/errors.ts";
+import { StatusError } from "#shared/api/errors.ts";
 import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import { rfc3339Micro } from "#shared/api/time.ts";
 import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import { listValue } from "../http/list-pieces.ts";
 import type { ApiResponse, RequestInfo, User } from "../request.ts";
 import { formatAddress, parseAddress } from "../resources/validation/addresses.ts";
-import { reaches, type Stage, type Verdict } from "./policy.ts";
+import { rejectedRequests } from "./audit-metrics.ts";
+import { type Level, reaches, type Stage, type Verdict } from "./policy.ts";
 
 /** An event of audit.k8s.io/v1 and what writers of another form need of it. */
 export interface AuditEvent {
   readonly stage: Stage;
+  readonly level: Level;
   readonly info: RequestInfo;
   readonly value: JsonObject;
 }
@@ -24,6 +27,17 @@ export interface AuditedRequest {
   readonly remoteAddress?: string | undefined;
 }
 
+/** Undefined: nobody waits for what becomes of the event. Else it resolves once that is settled, false where the request is to be for
+ *  nothing without it. */
+export type Recorded = Promise<boolean> | undefined;
+
+/** Where events go. */
+export interface AuditSink {
+  /** Whether any of them is waited for. */
+  readonly isAwaited: boolean;
+  write(event: AuditEvent): Recorded;
+}
+
 /** Beginning of the names of annotations that show parts of a body: only events that have bodies have them. */
 export const patchAnnotations = "patch.webhook.admission.k8s.io/";
 
@@ -31,7 +45,7 @@ export const patchAnnotations = "patch.webhook.admission.k8s.io/";
 export class AuditRecord {
   readonly annotations: Record<string, string> = {};
   readonly #verdict: Verdict;
-  readonly #write: (event: AuditEvent) => void;
+  readonly #sink: AuditSink;
   readonly #request: AuditedRequest;
   readonly #fields: JsonObject;
   readonly #objectRef: JsonObject | undefined;
@@ -41,17 +55,12 @@ export class AuditRecord {
   #responseObject: unknown;
   #status: JsonObject | undefined;
   #isComplete = false;
+  #recorded: Recorded;
 
-  constructor(
-    request: AuditedRequest,
-    user: User | undefined,
-    auditId: string,
-    verdict: Verdict,
-    write: (event: AuditEvent) => void,
-  ) {
+  constructor(request: AuditedRequest, user: User | undefined, auditId: string, verdict: Verdict, sink: AuditSink) {
     this.#request = request;
     this.#verdict = verdict;
-    this.#write = write;
+    this.#sink = sink;
     this.#fields = {
       kind: "Event",
       apiVersion: "audit.k8s.io/v1",
@@ -76,6 +85,23 @@ export class AuditRecord {
 
   received(): void {
     this.#emit("RequestReceived");
+  }
+
+  /** Whether the request waits for what is recorded of it. */
+  get isAwaited(): boolean {
+    return this.#sink.isAwaited;
+  }
+
+  /** Resolves once the request may be dealt with. Throws what its client is told where that it came cannot be recorded as it must be;
+   *  then nothing more is. */
+  async begun(): Promise<void> {
+    if ((await this.#recorded) !== false) return;
+    this.#isComplete = true;
+    rejectedRequests.add();
+    const message = "failed to store audit event";
+    throw new StatusError("InternalError", message, {
+      plainText: `${withoutMarkup(`Internal Server Error: ${goQuote(this.#request.uri)}: ${message}`)}\n`,
+    });
   }
 
   impersonated(user: User): void {
@@ -134,6 +160,12 @@ export class AuditRecord {
     this.#emit("ResponseComplete", code);
   }
 
+  /** The answer is about to begin: resolves once it may. The client is to have the end of it only when that is recorded. */
+  async answering(code: number, { lasts }: { readonly lasts: boolean }): Promise<void> {
+    if (!lasts) this.complete(code);
+    await this.#recorded;
+  }
+
   #shownAnnotations(): JsonObject | undefined {
     const entries = Object.entries(this.annotations);
     const shown = entries.filter(([key]) => this.wantsRequest || !key.startsWith(patchAnnotations));
@@ -145,11 +177,13 @@ export class AuditRecord {
   }
 
   #emit(stage: Stage, code?: number): void {
+    this.#recorded = undefined;
     if (this.#verdict.omitStages.has(stage)) return;
     const { info } = this.#request;
     const hasAnswer = code !== undefined;
-    this.#write({
+    this.#recorded = this.#sink.write({
       stage,
+      level: this.#verdict.level,
       info,
       value: {
         ...this.#fields,
@@ -225,6 +259,10 @@ function withoutManagedFields(value: unknown): unknown {
     ...(Array.isArray(items) && { items: items.map(withoutManagedFields) }),
   };
 }
+
+/** As upstream: nothing that looks like HTML. */
+const withoutMarkup = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 /** Never back, whatever is done to the board's clock. */
 const microTimeNow = (): string => rfc3339Micro(performance.timeOrigin + performance.now());

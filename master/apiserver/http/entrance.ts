@@ -56,7 +56,7 @@ export class Entrance {
     try {
       return timeLimitOf(query, this.#options.longest_ms ?? usualRequestRules.longest_ms);
     } catch (error) {
-      if (error instanceof StatusError) this.#refused(askedBy(caller, headers), auditId, error);
+      if (error instanceof StatusError) void this.#refused(askedBy(caller, headers), auditId, error);
       throw error;
     }
   }
@@ -80,13 +80,16 @@ export class Entrance {
       if (user.name !== anonymousUser.name) connections.proven(connection);
       return { user, audit: server.auditor?.begin(asked, user, auditId) };
     } catch (error) {
-      if (error instanceof StatusError && error.code === UNAUTHORIZED) this.#refused(asked, auditId, error);
+      if (error instanceof StatusError && error.code === UNAUTHORIZED) await this.#refused(asked, auditId, error);
       throw error;
     }
   }
 
-  #refused(asked: AuditedRequest, auditId: string, error: StatusError): void {
-    this.#options.server.auditor?.begin(asked, undefined, auditId)?.unauthenticated(error);
+  /** Resolves once the client may be told. */
+  async #refused(asked: AuditedRequest, auditId: string, error: StatusError): Promise<void> {
+    const audit = this.#options.server.auditor?.begin(asked, undefined, auditId);
+    audit?.unauthenticated(error);
+    if (audit?.isAwaited) await audit.answering(error.code, { lasts: true });
   }
 
   /** What a client is told of an error; one that is no answer of the API's own is logged. */

@@ -149,6 +149,11 @@ export class RequestService {
 
   /** Answers once it is the request's turn. */
   async #inTurn(arrival: Arrival, { isLimited, audit }: Visit, asked: Asked, user: User): Promise<void> {
+    if (audit?.isAwaited) {
+      await audit.begun();
+      // Nobody waits for the answer any more, or it was told that this takes too long.
+      if (asked.signal.aborted) return;
+    }
     let leave: (() => void) | undefined;
     try {
       const acting = this.#server.actorOf(asked, user);
@@ -159,6 +164,7 @@ export class RequestService {
       const status = this.#entrance.statusOf(error, arrival.request);
       audit?.failed(status);
       if (!isLimited) audit?.started(status.code);
+      if (audit?.isAwaited) await audit.answering(status.code, { lasts: !isLimited });
       throw status;
     } finally {
       leave?.();
@@ -204,8 +210,14 @@ export class RequestService {
     });
     isHandled?.();
     if (answer !== "handled") audit?.answered(answer);
-    if (isLongRunning(info)) audit?.started(answer === "handled" ? response.statusCode : codeOf(answer));
+    const lasts = isLongRunning(info);
+    if (lasts) audit?.started(answer === "handled" ? response.statusCode : codeOf(answer));
     if (answer === "handled" || response.headersSent) return;
+    if (audit?.isAwaited) {
+      await audit.answering(codeOf(answer), { lasts });
+      // It took too long, and the client was told so.
+      if (response.headersSent || response.destroyed) return;
+    }
     setWarnings(response, warnings);
     response.setHeader("cache-control", "no-cache, private");
     const accepted = answer.kind === "bytes" ? negotiate(undefined) : acceptedBy(headers["accept"]);

@@ -65,6 +65,7 @@ export class UpgradeService {
     const info = requestInfoOf(method, path, query);
     const caller = { request: headOf(request), connection, info };
     const { user, audit } = await entrance.admit(caller, headers, auditId);
+    if (audit?.isAwaited) await audit.begun();
     const gone = new AbortController();
     socket.on("close", () => gone.abort());
     const upgraded = { kind: "upgrade", request, socket, head } as const;

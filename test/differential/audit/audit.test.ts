@@ -21,14 +21,14 @@ const batch = new EventBatch({
   send: async (events) => {
     lines.push(...events);
   },
-  onLoss: (message) => {
-    throw new Error(message);
+  onLoss: ({ why }) => {
+    throw new Error(why);
   },
 });
 
 beforeAll(async () => {
   const policy = readPolicy(join(import.meta.dir, "policy.yaml"));
-  const auditor = new Auditor(policy, [{ render: ({ value }) => JSON.stringify(value), batch }]);
+  const auditor = new Auditor(policy, [{ mode: "batch", render: ({ value }) => JSON.stringify(value), batch }]);
   server = await startSecuredServer({ auditor });
 });
 afterAll(() => server.stop());

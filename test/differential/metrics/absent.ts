@@ -82,10 +82,6 @@ export const absent: readonly { readonly names: readonly string[]; readonly why:
     ],
     why: "addresses and ports are given out of what Services hold, without a bitmap that can drift; ServiceCIDRs and IPAddresses show it",
   },
-  {
-    names: ["apiserver_audit_requests_rejected_total"],
-    why: "no request is refused for the audit's sake; what is lost is in apiserver_audit_error_total",
-  },
   { names: ["pod_security_exemptions_total"], why: "nobody is exempt" },
   {
     names: [
