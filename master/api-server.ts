@@ -97,6 +97,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     report,
     declarations: servedDeclarations(settings.runtimeConfig),
     eventLifetime_ms: settings.eventTtl,
+    shortestWatch_s: settings.minRequestTimeout,
     seats: seatsOf(settings),
     guards: (parts) => {
       reader = parts.reader;

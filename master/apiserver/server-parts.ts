@@ -61,6 +61,8 @@ export interface ApiServerOptions {
   readonly auditor?: Auditor | undefined;
   /** How long Events are kept; an hour unless given. */
   readonly eventLifetime_ms?: number | undefined;
+  /** How long watches last at least whose clients do not say; half an hour unless given. */
+  readonly shortestWatch_s?: number | undefined;
   /** Requests that are served at a time, where not as many as usual. */
   readonly seats?: number | undefined;
   /** Wall clock in ms since the epoch. */

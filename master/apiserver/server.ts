@@ -118,6 +118,7 @@ export class ApiServer {
     this.#endpoint = new ResourceEndpoint({
       ...parts,
       handlers: mergeHandlers(own, built.subresources ?? {}),
+      shortestWatch_s: this.#options.shortestWatch_s,
       mayAlso: ({ user, info, query }, verb) =>
         assertAllowed(built.authorizer, attributesOf(user, { ...info, verb }, query)),
     });

@@ -1,5 +1,5 @@
 /** How the API server serves requests, and what it tells browsers: upstream's flags. */
-import { decimal, duration, type Option, optionalInteger, text, texts, under } from "./option.ts";
+import { decimal, duration, integer, type Option, optionalInteger, text, texts, under } from "./option.ts";
 import { tlsOptions } from "./tls-options.ts";
 
 const count = { min: 0, max: 2_147_483_647 };
@@ -19,6 +19,13 @@ export const requestOptions = under("How requests are served:", {
   ),
   externalHostname: text("external-hostname", "HOST", "name of this API server in addresses that others are told", ""),
   requestTimeout: duration("request-timeout", "how long a request may take that does not last", "1m"),
+  minRequestTimeout: integer(
+    "min-request-timeout",
+    "SECONDS",
+    "how long a watch lasts at least whose client does not say, and at most twice that",
+    1800,
+    { min: 0, max: 1_000_000_000 },
+  ),
   maxRequestsInflight: optionalInteger(
     "max-requests-inflight",
     "N",

@@ -51,7 +51,6 @@ const ofElected = `${everywhere} ${ofServers} ${ofClients}
 
 export const unheededOfApiServer = unheeded(`${everywhere} ${ofServers} disable-http2-serving:bool=
   emulation-forward-compatible:bool= enable-aggregator-routing:bool=true enable-priority-and-fairness:bool=true
-  min-request-timeout:int=1800
   runtime-config-emulation-forward-compatible:bool=
   livez-grace-period:duration= shutdown-send-retry-after:bool= shutdown-watch-termination-grace-period:duration=
   storage-initialization-timeout:duration=1m

@@ -1,6 +1,7 @@
 /** What clients rely on when they watch. */
 import { describe, expect, test } from "bun:test";
 import { configMaps } from "#shared/api/resources.ts";
+import { watchParameters } from "../../master/apiserver/registry/watch.ts";
 import { rejection } from "../../master/store/store-contract.ts";
 import { admin } from "../support/apiserver.ts";
 import { type Answer, base, configMap, startAfterCompaction, startWire } from "./wire.ts";
@@ -47,6 +48,20 @@ describe("watch", () => {
     expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
     expect(events[2]?.object.data).toEqual({ a: "2" });
     expect(await watch(`resourceVersion=${revisions[1]}`, 1)).toEqual(events.slice(2));
+  });
+
+  test("lasts as long as its client says, or else as long as the server has it to and up to twice that", async () => {
+    const time_s = (query: string, shortest_s?: number): number =>
+      watchParameters(new URLSearchParams(query), shortest_s).timeout_s;
+    expect(time_s("timeoutSeconds=7", 100)).toBe(7);
+    for (let times = 0; times < 20; times += 1) {
+      expect(time_s("", 100)).toBeWithin(100, 200);
+      expect(time_s("")).toBeWithin(1800, 3600);
+    }
+    const { body: list } = await send("GET", base);
+    const watching = watch(`resourceVersion=${list.metadata.resourceVersion}&timeoutSeconds=10000000`, 1);
+    await send("POST", base, configMap("later"));
+    expect((await watching).map(({ object }) => object.metadata.name)).toEqual(["later"]);
   });
 
   test("an object that begins or ceases to match is added or deleted", async () => {

@@ -47,6 +47,8 @@ export type SubresourceHandlers = Readonly<Record<string, Readonly<Record<string
 
 export interface EndpointParts extends WriteParts {
   readonly handlers: SubresourceHandlers;
+  /** Of watches whose clients do not say how long they are to last; half an hour unless given. */
+  readonly shortestWatch_s?: number | undefined;
   /** Whether this user may do another thing with the object of the request: create it by PUT or apply, connect to it. Throws
    *  Forbidden. */
   mayAlso(context: RequestContext, verb: string): Promise<void>;
@@ -194,7 +196,7 @@ export class ResourceEndpoint {
   }
 
   async #watch({ context, resource, accepted }: EndpointRequest): Promise<ApiResponse> {
-    const { hub } = this.#parts;
+    const { hub, shortestWatch_s } = this.#parts;
     const stored = storedOf(resource);
     const { name } = context.info;
     const selectors = selectorsOf(context);
@@ -202,7 +204,12 @@ export class ResourceEndpoint {
     const fieldSelector = selectors.fieldSelector || (name ? `metadata.name=${name}` : "");
     const selection = parseSelection(resource, namespaceOf(context, resource), { ...selectors, fieldSelector });
     const source = { hub, cache: stored.cache, resource, ticker: this.#ticker };
-    const frames = await watchEntries(source, selection, watchParameters(context.query), context.signal);
+    const frames = await watchEntries(
+      source,
+      selection,
+      watchParameters(context.query, shortestWatch_s),
+      context.signal,
+    );
     return watchResponse(context, accepted, resource, frames);
   }
 

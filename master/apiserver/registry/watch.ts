@@ -21,14 +21,19 @@ export type WatchParameters = Pick<
 const MAX_PENDING_TEXT = 16 * 1024 * 1024;
 const FRAME_OVERHEAD = 256;
 const BOOKMARK_EVERY_MS = 60_000;
+/** Some 25 days: a timer that is to count further ends at once. */
+const LONGEST_MS = 2_147_483_647;
 /** A last bookmark comes so long before a watch ends, so that its client goes on from close to now. Upstream's. */
 const BOOKMARK_BEFORE_END_MS = 2_000;
 
+/** How long a watch lasts at least whose client does not say; at most twice that. */
+const usualShortest_s = 1800;
+
 /** Reads the query. Throws Invalid and BadRequest as upstream words them. */
-export function watchParameters(query: URLSearchParams): WatchParameters {
+export function watchParameters(query: URLSearchParams, shortest_s: number = usualShortest_s): WatchParameters {
   const options = readWatchOptions(query);
   // Spread, so that clients that connected together do not return together.
-  return { ...options, timeout_s: options.timeout_s || 1800 + Math.floor(Math.random() * 1800) };
+  return { ...options, timeout_s: options.timeout_s || shortest_s * (1 + Math.random()) };
 }
 
 export const watchEvents = new CounterTable({
@@ -154,7 +159,7 @@ function begun(
     if (hub.revision > known) queue.push(bookmarkFrame(resource, hub.revision, undefined));
   };
   const untick = allowBookmarks ? source.ticker.add(bookmark) : undefined;
-  const unschedule = scheduleEnd(timeout_s * 1000, allowBookmarks ? bookmark : undefined, end);
+  const unschedule = scheduleEnd(Math.min(timeout_s * 1000, LONGEST_MS), allowBookmarks ? bookmark : undefined, end);
   signal.addEventListener("abort", end);
   queue.whenEnded(() => {
     unsubscribe();
