@@ -34,6 +34,7 @@ import { HttpsTransport, type TransportCertificates } from "./apiserver/http/tra
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import type { ResourceReader } from "./apiserver/registry/reader.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
+import { capabilities } from "./apiserver/resources/core/pod/capabilities.ts";
 import { servedDeclarations } from "./apiserver/resources/runtime-config.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
@@ -80,6 +81,7 @@ export interface RunningApiServer {
 /** Puts the API server together: registry, guards, ways to boards and pods, HTTPS. */
 export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiServer> {
   const { settings, store, keys, log } = setup;
+  capabilities.allowsPrivileged = settings.allowPrivileged;
   let reader: ResourceReader | undefined;
   const dialer = new BoardDialer(
     log.named("tunnel"),
@@ -179,7 +181,6 @@ async function accessOf({ settings, keys, log }: ApiServerSetup) {
     configured,
     admissionPlugins: {
       choice: pluginChoiceOf(settings),
-      allowsPrivileged: settings.allowPrivileged,
       configurations: readAdmissionConfiguration(settings.admissionControlConfigFile),
     },
     /** Beside those of service accounts and of joining boards. */

@@ -51,7 +51,7 @@ export interface SecurityOptions {
   readonly tolerationSeconds?: TolerationSeconds | undefined;
   /** Every kind that is served; for one plugin that is off unless it is enabled. */
   readonly resources?: Pick<ResourceTable, "all"> | undefined;
-  readonly admissionPlugins?: Pick<AdmissionParts, "choice" | "configurations" | "allowsPrivileged"> | undefined;
+  readonly admissionPlugins?: Pick<AdmissionParts, "choice" | "configurations"> | undefined;
   /** Admission policies and webhooks. */
   readonly admissionExtensions?: readonly AdmissionPlugin[] | undefined;
 }

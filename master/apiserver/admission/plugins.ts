@@ -23,7 +23,6 @@ import { NamespaceExists } from "./optional/namespace-exists.ts";
 import { OwnerReferencesPermissionEnforcement } from "./optional/owner-references.ts";
 import { PodNodeSelector } from "./optional/pod-node-selector.ts";
 import { noTolerationRules, PodTolerationRestriction } from "./optional/pod-toleration-restriction.ts";
-import { PrivilegedPods } from "./optional/privileged-pods.ts";
 import { type OptionalPlugin, type PluginChoice, usualPlugins } from "./plugin-choice.ts";
 import { PodSecurity } from "./pod-security/pod-security.ts";
 import { PodTopologyLabels } from "./pod-topology-labels.ts";
@@ -46,8 +45,6 @@ export interface AdmissionParts {
   /** Which plugins run, where not the usual ones do, and what is set of them. */
   readonly choice?: PluginChoice | undefined;
   readonly configurations?: PluginConfigurations | undefined;
-  /** Pods may have privileged containers; they may unless said otherwise. */
-  readonly allowsPrivileged?: boolean | undefined;
   readonly tolerationSeconds?: TolerationSeconds | undefined;
   /** MutatingAdmissionPolicy, webhooks and ValidatingAdmissionPolicy, in that order: they stand after all plugins that
    *  are built in, and before quota. */
@@ -91,7 +88,6 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
     ...where("DenyServiceExternalIPs", () => new DenyServiceExternalIPs()),
     new PodTopologyLabels(reader),
     ...(parts.extensions ?? []),
-    ...(parts.allowsPrivileged === false ? [new PrivilegedPods()] : []),
     new CertificateRequests(),
     new DeviceAdminAccess(reader),
     new EscalationCheck(authorizer, rbac),

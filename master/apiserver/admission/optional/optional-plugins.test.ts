@@ -16,7 +16,6 @@ import { ExtendedResourceToleration } from "./extended-resource-toleration.ts";
 import { OwnerReferencesPermissionEnforcement } from "./owner-references.ts";
 import { PodNodeSelector } from "./pod-node-selector.ts";
 import { noTolerationRules, PodTolerationRestriction } from "./pod-toleration-restriction.ts";
-import { PrivilegedPods } from "./privileged-pods.ts";
 
 const podWith = (spec: Partial<PodSpec> = {}): Pod => ({
   apiVersion: "v1",
@@ -196,12 +195,4 @@ test("OwnerReferencesPermissionEnforcement asks for the right to delete, and to 
   );
   allowed.add(`update ${deployments.plural} finalizers`).add("delete pods");
   await change(owned(owner(true)), owned());
-});
-
-test("without privileges no pod has privileged containers", async () => {
-  const pod = podWith({ containers: [{ name: "c", securityContext: { privileged: true } }] });
-  await expect(admitted(new PrivilegedPods(), pod)).rejects.toThrow(
-    "spec.containers[0].securityContext.privileged: Forbidden: disallowed by cluster policy",
-  );
-  await admitted(new PrivilegedPods(), podWith());
 });

@@ -11,6 +11,7 @@ import type {
 import { type Field, oneOf } from "../../validation/field.ts";
 import { isDns1123Subdomain, isId } from "../../validation/names.ts";
 import { validateLocalDescendingPath } from "../volume-sources.ts";
+import { capabilities } from "./capabilities.ts";
 import { eachContainer } from "./containers.ts";
 
 const seccompPodAnnotation = "seccomp.security.alpha.kubernetes.io/pod";
@@ -132,8 +133,9 @@ export function validateContainerSecurity(
   hostUsers: boolean,
 ): void {
   if (context === undefined) return;
+  const { procMount, privileged } = context;
+  if (privileged && !capabilities.allowsPrivileged) field.at("privileged").forbidden("disallowed by cluster policy");
   validateIds(context, field);
-  const { procMount, privileged, capabilities } = context;
   if (procMount !== undefined) {
     oneOf(procMount, ["Default", "Unmasked"], field.at("procMount"));
     if (hostUsers && procMount === "Unmasked") {
@@ -144,7 +146,7 @@ export function validateContainerSecurity(
   if (context.allowPrivilegeEscalation === false) {
     if (privileged)
       field.invalid(asInternal(context), "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
-    for (const _ of (capabilities?.add ?? []).filter((name) => name === "CAP_SYS_ADMIN")) {
+    for (const _ of (context.capabilities?.add ?? []).filter((name) => name === "CAP_SYS_ADMIN")) {
       field.invalid(
         asInternal(context),
         "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
@@ -328,4 +330,5 @@ export function validateHostProcess(spec: PodSpec, field: Field): void {
   if (!spec.hostNetwork) {
     field.at("hostNetwork").invalid(false, "hostNetwork must be true if pod contains any hostProcess containers");
   }
+  if (!capabilities.allowsPrivileged) field.forbidden("hostProcess containers are disallowed by cluster policy");
 }
