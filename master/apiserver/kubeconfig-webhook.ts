@@ -1,6 +1,7 @@
 /** Webhooks that a kubeconfig names: where its server is, and by what this API server signs in there. */
 
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
+import { genericWords } from "#shared/api/refused-answer.ts";
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { cleanPath } from "#shared/http/clean-path.ts";
@@ -21,6 +22,7 @@ const FIRST_PAUSE_MS = 500;
 const BACKOFF_FACTOR = 1.5;
 /** Internal error, gateway timeout, too many requests (apiserver's util/webhook: DefaultShouldRetry). */
 const worthAnother: readonly number[] = [429, 500, 504];
+const MOST_OF_REFUSAL = 256;
 /** More than any review. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
 
@@ -81,10 +83,13 @@ export class KubeconfigWebhook {
     }
   }
 
-  /** POSTs a review and gives its answer. What may pass is tried a few times. Throws Error, worded for people. */
-  async review<R extends { readonly kind?: string }>(review: R): Promise<R> {
+  /**
+   * POSTs a review and gives its answer. What may pass is tried a few times. Throws Error, worded for people.
+   * @param firstPause_ms before it is tried again; later ones are longer.
+   */
+  async review<R extends { readonly kind?: string }>(review: R, firstPause_ms: number = FIRST_PAUSE_MS): Promise<R> {
     const body = JSON.stringify(review);
-    for (let attempt = 1, pause_ms = FIRST_PAUSE_MS; ; attempt += 1, pause_ms *= BACKOFF_FACTOR) {
+    for (let attempt = 1, pause_ms = firstPause_ms; ; attempt += 1, pause_ms *= BACKOFF_FACTOR) {
       const answer = await this.post(body);
       if (answer.status !== undefined && answer.status >= 200 && answer.status < 300)
         return reviewIn<R>(answer.body, review.kind ?? "");
@@ -131,5 +136,5 @@ function reviewIn<R extends { readonly kind?: string }>(text: string, kind: stri
   return answer as R;
 }
 
-const refusal = ({ status, body }: WebhookAnswer): string =>
-  `an error on the server (${JSON.stringify(body.slice(0, 256))}) has prevented the request from succeeding: status ${status}`;
+const refusal = ({ status = 0, body }: WebhookAnswer): string =>
+  genericWords(status, body.slice(0, MOST_OF_REFUSAL).trim() || "unknown");

@@ -1,10 +1,12 @@
 /** Settings of admission plugins in a file (--admission-control-config-file): AdmissionConfiguration, and the form that each
  *  plugin has for its own, in the file itself or in one that it names. */
 import { dirname, resolve } from "node:path";
+import { formatGoDuration } from "#shared/api/go-duration.ts";
 import type { Toleration } from "#shared/api/types/core-v1.generated.ts";
 import { configurationText, readDocument } from "#shared/config/document.ts";
 import type { Field } from "#shared/config/field.ts";
 import { type EventLimit, limitTypes } from "./optional/event-rate-limit.ts";
+import type { ImagePolicy } from "./optional/image-policy-webhook.ts";
 import type { NodeSelectors } from "./optional/pod-node-selector.ts";
 import type { TolerationRules } from "./optional/pod-toleration-restriction.ts";
 import { type PodSecurityRules, usualPodSecurity } from "./pod-security/exemptions.ts";
@@ -16,6 +18,7 @@ export interface PluginConfigurations {
   readonly eventLimits?: readonly EventLimit[] | undefined;
   readonly tolerationRules?: TolerationRules | undefined;
   readonly nodeSelectors?: NodeSelectors | undefined;
+  readonly imagePolicy?: ImagePolicy | undefined;
 }
 
 const readers: Readonly<
@@ -24,6 +27,7 @@ const readers: Readonly<
   PodSecurity: { kind: "PodSecurityConfiguration", read: podSecurity },
   EventRateLimit: { kind: "Configuration of EventRateLimit", read: eventLimits },
   PodTolerationRestriction: { kind: "Configuration of PodTolerationRestriction", read: tolerationRules },
+  ImagePolicyWebhook: { kind: "configuration of ImagePolicyWebhook", read: imagePolicy },
   PodNodeSelector: { kind: "configuration of PodNodeSelector", read: nodeSelectors },
 };
 
@@ -139,4 +143,42 @@ function nodeSelectors(root: Field): PluginConfigurations {
   return {
     nodeSelectors: Object.fromEntries(Object.entries(content).map(([key, value]) => [key, String(value ?? "")])),
   };
+}
+
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+
+function imagePolicy(root: Field): PluginConfigurations {
+  const { imagePolicy: policy } = root.fields(["imagePolicy"]);
+  const fields = policy.fields(["kubeConfigFile", "allowTTL", "denyTTL", "retryBackoff", "defaultAllow"]);
+  const remembered = { unit_ms: SECOND_MS, min_ms: SECOND_MS, max_ms: 30 * MINUTE_MS };
+  return {
+    imagePolicy: {
+      kubeconfig: fields.kubeConfigFile.text(),
+      allowTtl_ms: timeIn(fields.allowTTL, { ...remembered, usual_ms: 5 * MINUTE_MS }),
+      denyTtl_ms: timeIn(fields.denyTTL, { ...remembered, usual_ms: 30 * SECOND_MS }),
+      firstPause_ms: timeIn(fields.retryBackoff, { unit_ms: 1, min_ms: 1e-6, max_ms: 5 * MINUTE_MS, usual_ms: 500 }),
+      allowsByDefault: fields.defaultAllow.boolean(false),
+    },
+  };
+}
+
+interface TimeRange {
+  readonly unit_ms: number;
+  readonly min_ms: number;
+  readonly max_ms: number;
+  readonly usual_ms: number;
+}
+
+/** As upstream: 0 stands for what is usual, and -1 for no time at all. */
+function timeIn(field: Field, { unit_ms, min_ms, max_ms, usual_ms }: TimeRange): number {
+  const number = field.integer(0, { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER });
+  if (number === 0) return usual_ms;
+  if (number === -1) return 0;
+  const time_ms = number * unit_ms;
+  if (time_ms < min_ms || time_ms > max_ms) {
+    const [least, most, given] = [min_ms, max_ms, time_ms].map((each_ms) => formatGoDuration(BigInt(each_ms * 1e6)));
+    field.complain(`valid value is between ${least} and ${most}, got ${given}`);
+  }
+  return time_ms;
 }

@@ -36,7 +36,7 @@ export type OptionalPlugin = (typeof optionalAdmissionPlugins)[number];
 const idle = ["AlwaysAdmit", "ClusterTrustBundleAttest", "NodeDeclaredFeatureValidator"];
 
 /** Upstream's that are not here. */
-const missing = ["AlwaysDeny", "ImagePolicyWebhook", "NamespaceAutoProvision"];
+const missing = ["AlwaysDeny", "NamespaceAutoProvision"];
 
 export interface PluginChoice {
   isEnabled(plugin: OptionalPlugin): boolean;

@@ -1,4 +1,5 @@
 import type { Client } from "#shared/client/client.ts";
+import { ConfigError } from "#shared/config/option.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { EscalationCheck } from "../authz/escalation.ts";
 import type { RbacAuthorizer } from "../authz/rbac.ts";
@@ -19,6 +20,7 @@ import { LimitPodHardAntiAffinityTopology } from "./optional/anti-affinity-topol
 import { DenyServiceExternalIPs } from "./optional/deny-service-external-ips.ts";
 import { EventRateLimit } from "./optional/event-rate-limit.ts";
 import { ExtendedResourceToleration } from "./optional/extended-resource-toleration.ts";
+import { ImagePolicyWebhook } from "./optional/image-policy-webhook.ts";
 import { NamespaceExists } from "./optional/namespace-exists.ts";
 import { OwnerReferencesPermissionEnforcement } from "./optional/owner-references.ts";
 import { PodNodeSelector } from "./optional/pod-node-selector.ts";
@@ -66,6 +68,7 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
     new NodeRestriction(reader, authorizer),
     new TaintNodesByCondition(),
     ...where("AlwaysPullImages", () => new AlwaysPullImages()),
+    ...where("ImagePolicyWebhook", () => imagePolicyWebhook(configurations)),
     new PodSecurity(reader, podSecurity),
     ...where("PodNodeSelector", () => new PodNodeSelector(reader, nodeSelectors)),
     new Priority(reader),
@@ -94,4 +97,10 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
     new ResourceQuotaPlugin(reader, parts.client),
   ];
   return all.filter(({ name }) => !choice.isDisabled(name));
+}
+
+/** Throws ConfigError, worded as upstream. */
+function imagePolicyWebhook({ imagePolicy }: PluginConfigurations): ImagePolicyWebhook {
+  if (!imagePolicy) throw new ConfigError(`couldn't init admission plugin "ImagePolicyWebhook": no config specified`);
+  return new ImagePolicyWebhook(imagePolicy);
 }
