@@ -1,4 +1,10 @@
 import { expect, test } from "bun:test";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:tls";
+import { generate, type Packet, parser } from "mqtt-packet";
+import { silentLog } from "#shared/client/log.ts";
+import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
+import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { notedLog } from "#shared/testing/noted-log.ts";
 import { Heartbeat, patientTimer } from "./heartbeat.ts";
 
@@ -48,4 +54,44 @@ test("a broker that is away is told of once, not at each try", async () => {
   await failedTwice;
   expect(lines).toEqual(["warn no session"]);
   await heartbeat.stop();
+});
+
+test("a broker that is too busy to answer reads of the announced end, and a good-bye after it, when it comes to it", async () => {
+  const authority = await createCertificateAuthority("test");
+  const { serverAuth, clientAuth } = extendedKeyUsages;
+  const pair = await issueCertificate(authority, { commonName: "a", ipAddresses: ["127.0.0.1"] }, [
+    serverAuth,
+    clientAuth,
+  ]);
+  const heard: Packet[] = [];
+  const ended = Promise.withResolvers<void>();
+  const broker = createServer({ key: pair.keyPem, cert: pair.certificatePem }, (socket) => {
+    const packets = parser();
+    packets.on("packet", (packet) => {
+      heard.push(packet);
+      if (packet.cmd === "connect") socket.write(generate({ cmd: "connack", returnCode: 0, sessionPresent: false }));
+    });
+    socket.on("data", (bytes) => void packets.parse(Buffer.from(bytes)));
+    socket.on("error", () => undefined);
+    socket.on("close", () => ended.resolve());
+  });
+  await new Promise<void>((done) => broker.listen(0, "127.0.0.1", done));
+  const begun = Promise.withResolvers<void>();
+  const heartbeat = new Heartbeat({
+    nodeName: "a",
+    brokers: [`mqtts://127.0.0.1:${(broker.address() as AddressInfo).port}`],
+    credentials: () => ({ ca: authority.certificatePem, cert: pair.certificatePem, key: pair.keyPem }),
+    keepalive_s: 60,
+    log: silentLog,
+    onBegin: begun.resolve,
+  });
+  heartbeat.start();
+  await begun.promise;
+  await heartbeat.stop();
+  await ended.promise;
+  broker.close();
+  const told = heard.map((packet) =>
+    packet.cmd === "publish" ? (JSON.parse(packet.payload.toString()) as { state: string }).state : packet.cmd,
+  );
+  expect(told).toEqual(["connect", "online", "leaving", "disconnect"]);
 });

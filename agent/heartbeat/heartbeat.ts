@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { generate } from "mqtt-packet";
 import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
 import type { Log } from "#shared/client/log.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
@@ -89,9 +90,10 @@ export class Heartbeat {
       const farewell = client
         .publishAsync(sessionTopic(this.options.nodeName), JSON.stringify(leaving), { qos: 1, retain: true })
         .then(() => client.endAsync());
-      await Promise.race([farewell, Bun.sleep(farewell_ms)]).catch((error: unknown) =>
-        this.options.log.warn("the end could not be announced", { error }),
+      const outcome = await Promise.race([farewell, Bun.sleep(farewell_ms).then(() => "late" as const)]).catch(
+        (error: unknown) => this.options.log.warn("the end could not be announced", { error }),
       );
+      if (outcome === "late") await sayGoodBye(client.stream as Socket);
     }
     client.end(true);
   }
@@ -213,6 +215,13 @@ export function patientTimer(giveUp: () => void): Exclude<NonNullable<IClientOpt
       timers.delete(id);
     },
   };
+}
+
+/** Leaves a good-bye behind what was sent, past mqtt.js, which waits for answers first: a broker that was too busy to
+ *  answer reads both when it comes to it, and does not take the board for dead. */
+function sayGoodBye(stream: Socket): Promise<unknown> {
+  const said = new Promise<void>((resolve) => stream.end(generate({ cmd: "disconnect" }), () => resolve()));
+  return Promise.race([said, Bun.sleep(goodBye_ms)]);
 }
 
 /** At once after a session that lived, then 1 s doubling to 8 s, with up to a third of jitter: a master that comes back
