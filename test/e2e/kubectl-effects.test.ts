@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { image, startCluster, type TestCluster } from "./board-cluster.ts";
+import { image, probe_s, startCluster, type TestCluster } from "./board-cluster.ts";
 import { endRunningKubectls, type RunningOptions, runKubectl } from "./running-kubectl.ts";
 import { steadyWeb } from "./steady-web.ts";
 
@@ -43,7 +43,9 @@ describe("kubectl and what follows from it", () => {
     const side = (name: string): object => ({
       name,
       image,
-      command: ["sh", "-c", `echo ${name} > /tmp/who; echo from ${name}; sleep 100000`],
+      command: ["sh", "-c", `echo from ${name}; echo ${name} > /tmp/who; sleep 100000`],
+      // Until then it has said nothing yet.
+      readinessProbe: { exec: { command: ["test", "-s", "/tmp/who"] }, periodSeconds: 1, timeoutSeconds: probe_s },
       resources: { requests: { memory: "16Mi" }, limits: { memory: "48Mi" } },
     });
     it.apply([
@@ -78,11 +80,18 @@ describe("kubectl and what follows from it", () => {
     );
     const event = "get events --field-selector reason=Scheduled,involvedObject.name=pair -o";
     expect(k(`${event} jsonpath={.items[0].action}:{.items[0].source.component}`)).toBe("Binding:");
-    const summary = JSON.parse(k("get --raw /api/v1/nodes/worker-1/proxy/stats/summary")) as Summary;
+    const pairOf = ({ pods }: Summary) => pods.find(({ podRef }) => podRef.name === "pair");
+    // What was just written takes room a moment later.
+    const said = await it.until(
+      (output) => {
+        const containers = pairOf(JSON.parse(output) as Summary)?.containers ?? [];
+        return containers.length === 2 && containers.every(({ logs }) => (logs?.usedBytes ?? 0) > 0);
+      },
+      ...["get", "--raw", "/api/v1/nodes/worker-1/proxy/stats/summary"],
+    );
+    const summary = JSON.parse(said) as Summary;
     expect(Object.keys(summary.node)).toEqual(expect.arrayContaining(["fs", "runtime", "rlimit", "swap", "network"]));
-    const pod = summary.pods.find(({ podRef }) => podRef.name === "pair");
-    expect(pod?.["ephemeral-storage"].capacityBytes).toBeGreaterThan(0);
-    expect(pod?.containers.map(({ logs }) => (logs?.usedBytes ?? 0) > 0)).toEqual([true, true]);
+    expect(pairOf(summary)?.["ephemeral-storage"].capacityBytes).toBeGreaterThan(0);
   });
 
   test("exec, cp and logs take the container that is named, and say so where there is none", async () => {
@@ -99,7 +108,7 @@ describe("kubectl and what follows from it", () => {
     it.kubectl("cp", file("one", "one\n"), "pair:/tmp/one", "-c", "beside");
     expect(k("exec pair -c beside -- cat /tmp/one")).toBe("one\n");
     expect(() => k("exec pair -c main -- cat /tmp/one")).toThrow("exit code 1");
-    expect(k("logs pair -c beside")).toBe("from beside\n");
+    await until(/^from beside\n$/, "logs pair -c beside");
     expect(() => k("logs pair -c none")).toThrow("container none is not valid for pod pair");
     expect(() => k("logs pair -c main --previous")).toThrow(
       'previous terminated container "main" in pod "pair" not found',
@@ -110,10 +119,10 @@ describe("kubectl and what follows from it", () => {
     expect(await shell.exited).toBe(5);
   });
 
-  test("a copy for debugging sees the processes of what it copies", () => {
+  test("a copy for debugging sees the processes of what it copies", async () => {
     k(`debug pair --copy-to=shared --image=${image} -c extra --share-processes --attach=false -- sleep 7777`);
     ready("shared");
-    expect(k("exec shared -c main -- ps -o args")).toContain("sleep 7777");
+    await until(/sleep 7777/, "exec shared -c main -- ps -o args");
     k("delete pod shared --now");
   });
 
@@ -156,7 +165,7 @@ describe("kubectl and what follows from it", () => {
       /^64Mi$/,
       `get pod pair -o jsonpath={.status.containerStatuses[?(@.name=="main")].resources.limits.memory}`,
     );
-    expect(it.kubectl("exec", "pair", "-c", "main", "--", ...showMemoryLimit)).toBe(`${64 * 2 ** 20}\n`);
+    await it.until(new RegExp(`^${64 * 2 ** 20}\n$`), "exec", "pair", "-c", "main", "--", ...showMemoryLimit);
   });
 
   test("NoExecute ends a pod that does not tolerate it, and no other comes until the taint is gone", async () => {
@@ -173,7 +182,7 @@ describe("kubectl and what follows from it", () => {
     k(`set image deployment/web web=${second}`);
     k("annotate deployment/web kubernetes.io/change-cause=second");
     k("rollout status deployment/web --timeout=180s");
-    expect(k("rollout history deployment/web")).toMatch(/^1\s+<none>\n2\s+second$/m);
+    await until(/^1\s+<none>\n2\s+second$/m, "rollout history deployment/web");
     expect(k("rollout history deployment/web --revision=2")).toContain(second);
     k("rollout undo deployment/web --to-revision=1");
     k("rollout status deployment/web --timeout=180s");
@@ -223,13 +232,14 @@ describe("kubectl and what follows from it", () => {
     const trap = ["--command", "--", "sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
     it.kubectl("run", "stubborn", `--image=${image}`, ...trap);
     ready("stubborn");
-    const waiting = running("wait pod/stubborn --for=delete --timeout=180s");
+    const waiting = running("wait pod/stubborn --for=delete --timeout=180s -v=6");
+    await waiting.until(/watch=true.*200 OK/);
     const deletion = running("delete pod stubborn");
     await until(/./, "get pod stubborn -o jsonpath={.metadata.deletionTimestamp}");
     k("delete pod stubborn --force --grace-period=0");
     expect(await deletion.exited).toBe(0);
     expect(await waiting.exited).toBe(0);
-    expect(waiting.output).toBe("pod/stubborn condition met\n");
+    expect(waiting.output).toMatch(/^pod\/stubborn condition met$/m);
   });
 
   test("rollouts of DaemonSets and StatefulSets: status, history, undo, restart", async () => {

@@ -3,8 +3,9 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { certificateSigningRequests } from "#shared/api/resources.ts";
 import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
+import { waitFor } from "#tools/local-cluster/run.ts";
 import { type CommandResult, clientBinaries, runClient } from "../support/kubectl.ts";
-import { image, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
+import { image, patience_s, startCluster, type TestCluster, webApp } from "./board-cluster.ts";
 import { endRunningKubectls, type RunningKubectl, type RunningOptions, runKubectl } from "./running-kubectl.ts";
 
 setDefaultTimeout(600_000);
@@ -48,7 +49,11 @@ describe("kubectl on pods and boards that run", () => {
     expect(pods.kind).toBe("PodList");
     const page = async (path: string): Promise<string> => (await (await fetch(`${base}${path}`)).text()).trim();
     expect(await page(`/api/v1/namespaces/default/pods/${pod}:8080/proxy/`)).toBe(pod);
-    expect(await page("/api/v1/namespaces/default/services/web:80/proxy/")).toStartWith("web-");
+    // Endpoints follow pods that have just become ready.
+    await waitFor("the Service's answer", patience_s, async () => {
+      const answer = await page("/api/v1/namespaces/default/services/web:80/proxy/");
+      return answer.startsWith("web-") || undefined;
+    });
     await proxy.interrupt();
   });
 
@@ -266,7 +271,8 @@ describe("kubectl on pods and boards that run", () => {
     expect(it.kubectl("rollout", "history", "deployment/my-kept")).not.toMatch(/^2 /m);
     it.kubectl("rollout", "resume", "deployment/my-kept");
     it.kubectl("rollout", "status", "deployment/my-kept", "--timeout=180s");
-    expect(it.kubectl("exec", "deployment/my-kept", "--", "sh", "-c", "echo $A")).toBe("b\n");
+    // One of the pods before may be there still, on its way out.
+    await it.until(/^b\n$/, "exec", "deployment/my-kept", "--", "sh", "-c", "echo $A");
     it.kubectl("rollout", "restart", "deployment/my-kept");
     it.kubectl("rollout", "status", "deployment/my-kept", "--timeout=180s");
     expect(it.kubectl("rollout", "history", "deployment/my-kept")).toMatch(/^3 /m);

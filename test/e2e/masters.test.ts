@@ -3,11 +3,10 @@
  * lost or made twice. BRAMBLE_MASTER_ROUNDS says how often (30 for a long look).
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { endpointSlices, leases } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
+import { until } from "#shared/testing/until.ts";
 import { image, startCluster, type TestCluster } from "./board-cluster.ts";
 import { Writers } from "./writer.ts";
 
@@ -15,6 +14,8 @@ setDefaultTimeout(1_800_000);
 
 const rounds = Number(process.env["BRAMBLE_MASTER_ROUNDS"] ?? 3);
 const names = ["master-1", "master-2", "master-3"] as const;
+/** More than any master writes. */
+const allLines = 1_000_000_000;
 /** Writes that must be acknowledged after each kill, before what was killed comes back. */
 const writesPerRound = 30;
 
@@ -42,8 +43,11 @@ const pod = {
 
 describe("three masters", () => {
   test("are all endpoints of the kubernetes Service, and etcdctl shows their state", async () => {
-    const slice = await client.get(endpointSlices, { namespace: "default", name: "kubernetes" });
-    expect(slice.endpoints.flatMap(({ addresses }) => addresses)).toHaveLength(3);
+    // A master that is ready is listed a moment later.
+    await until("three endpoints", async () => {
+      const slice = await client.get(endpointSlices, { namespace: "default", name: "kubernetes" });
+      return slice.endpoints.flatMap(({ addresses }) => addresses).length === 3;
+    });
     const keys = c.cluster.etcdctl("get", "/registry", "--prefix", "--keys-only");
     expect(keys).toContain("/registry/namespaces/default");
   });
@@ -61,14 +65,16 @@ describe("three masters", () => {
   });
 });
 
+/** How many lines each master's log had when its present process was started. */
+const formerLines = new Map<string, number>();
+
+const linesOf = (name: string): string[] => c.cluster.host(name).log(allLines).split("\n");
+
 /** The masters whose running process says that it leads, by its log. */
 function leaders(lease: string): string[] {
   return names.filter((name) => {
-    const host = c.cluster.host(name);
-    const file = join(host.dir, "bramble.log");
-    if (host.bramblePid === undefined || !existsSync(file)) return false;
-    const text = readFileSync(file, "utf8");
-    const lines = text.slice(text.lastIndexOf(" starting ")).split("\n");
+    if (c.cluster.host(name).bramblePid === undefined) return false;
+    const lines = linesOf(name).slice(formerLines.get(name) ?? 0);
     const last = lines.findLast((line) => line.includes(`lease=${lease}`) && /\bleading\b/.test(line)) ?? "";
     return last.includes("leading lease=");
   });
@@ -102,6 +108,7 @@ test(`any is killed under writes, ${rounds} times`, async () => {
     console.log(`round ${round}: killed ${killed}; writes went on after ${Math.round(pause_ms)} ms`);
     if (member) await startMember(member);
     if (master) {
+      formerLines.set(master, linesOf(master).length);
       c.cluster.host(master).startBramble();
       await c.cluster.ready(c.cluster.host(master).board);
     }

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { PodMetricsList } from "#shared/api/types/metrics-v1beta1.generated.ts";
 import { readPrometheus } from "#shared/metrics/prometheus-text.ts";
-import { image, startCluster, type TestCluster } from "./board-cluster.ts";
+import { waitFor } from "#tools/local-cluster/run.ts";
+import { image, patience_s, startCluster, type TestCluster } from "./board-cluster.ts";
 
 setDefaultTimeout(400_000);
 
@@ -26,6 +27,16 @@ function worker(name: string): object {
       template: { metadata: { labels }, spec: { terminationGracePeriodSeconds: 0, containers } },
     },
   };
+}
+
+/** What is looked at of stats/v1alpha1. */
+interface Summary {
+  readonly node: { readonly cpu: { readonly usageNanoCores?: number } };
+  readonly pods: readonly {
+    readonly podRef: { readonly name: string };
+    readonly network: { readonly interfaces: readonly { readonly name: string }[] };
+    readonly containers: readonly { readonly name: string; readonly cpu: { readonly usageNanoCores?: number } }[];
+  }[];
 }
 
 describe("metrics of a cluster of one master and one worker", () => {
@@ -56,10 +67,10 @@ describe("metrics of a cluster of one master and one worker", () => {
   test("kubectl top shows boards, pods and containers, and sorts", async () => {
     expect(await it.until(/worker-1\s+\d+m\s+\d+%\s+\d+Mi\s+\d+%/, "top", "node")).toContain("CPU(cores)");
     await it.until(/web-\S+\s+[1-9]\d*m\s+\d+Mi/, "top", "pod", "--sort-by=cpu");
-    const containers = it.kubectl("top", "pod", "--containers", "--sort-by=memory", "-l", "app=web");
-    expect(containers).toMatch(/ work +[1-9]\d*m/);
-    expect(containers).toMatch(/ rest +[01]m/);
-    expect(it.kubectl("top", "pod", "-A", "--sum")).toContain("web-");
+    const containers = ["top", "pod", "--containers", "--sort-by=memory", "-l", "app=web"];
+    await it.until(/ work +[1-9]\d*m/, ...containers);
+    await it.until(/ rest +[01]m/, ...containers);
+    await it.until(/web-/, "top", "pod", "-A", "--sum");
     expect(() => it.kubectl("top", "pod", "-n", "kube-public", "none")).toThrow("not found");
   });
 
@@ -125,25 +136,21 @@ describe("metrics of a cluster of one master and one worker", () => {
   });
 
   test("the summary has a rate from its second answer on, and a pod's traffic once", async () => {
-    kubelet("stats/summary");
-    await Bun.sleep(2_500);
-    const summary = JSON.parse(kubelet("stats/summary")) as {
-      node: { cpu: { usageNanoCores: number } };
-      pods: {
-        podRef: { name: string };
-        network: { interfaces: { name: string }[] };
-        containers: { name: string; cpu: { usageNanoCores: number } }[];
-      }[];
-    };
-    expect(summary.node.cpu.usageNanoCores).toBeGreaterThan(0);
-    const pod = summary.pods.find(({ podRef }) => podRef.name.startsWith("web-"));
-    expect(pod?.containers.find(({ name }) => name === "work")?.cpu.usageNanoCores).toBeGreaterThan(0);
-    expect(pod?.network.interfaces.map(({ name }) => name)).toEqual(["eth0"]);
+    const summary = (): Summary => JSON.parse(kubelet("stats/summary")) as Summary;
+    const web = ({ pods }: Summary) => pods.find(({ podRef }) => podRef.name.startsWith("web-"));
+    const work = (told: Summary) => web(told)?.containers.find(({ name }) => name === "work");
+    // A rate over very little time is none.
+    await waitFor("rates", patience_s, () => {
+      const told = summary();
+      const rates = [told.node.cpu.usageNanoCores, work(told)?.cpu.usageNanoCores];
+      return rates.every((rate) => (rate ?? 0) > 0) || undefined;
+    });
+    expect(web(summary())?.network.interfaces.map(({ name }) => name)).toEqual(["eth0"]);
   });
 
   test("a HorizontalPodAutoscaler follows the load up", async () => {
     it.kubectl("autoscale", "deployment", "web", "--cpu=50%", "--min=1", "--max=3");
     await it.until(/^3$/, "get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}");
-    expect(it.kubectl("get", "hpa", "web")).toMatch(/cpu: \d+%\/50%/);
+    await it.until(/cpu: \d+%\/50%/, "get", "hpa", "web");
   });
 });
