@@ -213,6 +213,7 @@ test("a board that is lost is unreachable at once, and its pods are not ready", 
 
 test("quotas, aggregated roles and volumes are kept", async () => {
   await makeNamespace("kept");
+  await eventually(() => exists(configMaps, { namespace: "kept", name: "kube-root-ca.crt" }), "what is counted");
   await plane.admin.create(resourceQuotas, {
     apiVersion: "v1",
     kind: "ResourceQuota",

@@ -140,9 +140,8 @@ describe("a DaemonSet", () => {
       const [now] = await livePods(client);
       return now !== undefined && now.metadata.name !== first?.metadata.name;
     }, "another");
-    expect(harness.recorded).toContain(
-      `Warning DaemonSet/agent FailedDaemonPod: Found failed daemon pod default/${first?.metadata.name} on node a, will try to kill it`,
-    );
+    const said = `Warning DaemonSet/agent FailedDaemonPod: Found failed daemon pod default/${first?.metadata.name} on node a, will try to kill it`;
+    await eventually(() => harness.recorded.includes(said), "the event");
   });
 
   test("rolls to a new template and back, keeping revisions", async () => {

@@ -158,10 +158,12 @@ describe("a Deployment", () => {
     }
     await eventually(async () => (await sets()).length === 2, "one old ReplicaSet");
     // Never more than replicas and surge.
-    expect(harness.recorded).toContain(
-      `Normal Deployment/web ScalingReplicaSet: Scaled up replica set web-${hash} from 0 to 4`,
+    const said = `Normal Deployment/web ScalingReplicaSet: Scaled up replica set web-${hash} from 0 to 4`;
+    await eventually(() => harness.recorded.includes(said), "the event");
+    await eventually(
+      () => harness.recorded.some((one) => one.includes("Scaled down") && one.includes("from 4 to 3")),
+      "the first of the old ones that goes",
     );
-    expect(harness.recorded.some((one) => one.includes("Scaled down") && one.includes("from 4 to 3"))).toBe(true);
   });
 
   test("recreates only when all old pods are gone", async () => {
@@ -213,9 +215,8 @@ describe("a Deployment", () => {
       "the old template",
     );
     expect((await get()).metadata.annotations).not.toHaveProperty(["deprecated.deployment.rollback.to"]);
-    expect(harness.recorded).toContain(
-      'Normal Deployment/web DeploymentRollback: Rolled back deployment "web" to revision 1',
-    );
+    const said = 'Normal Deployment/web DeploymentRollback: Rolled back deployment "web" to revision 1';
+    await eventually(() => harness.recorded.includes(said), "the event");
     await eventually(
       async () => (await get()).metadata.annotations?.["deployment.kubernetes.io/revision"] === "3",
       "revision 3",

@@ -173,9 +173,12 @@ test("a chart that its object carries: installed, upgraded with the object and i
   };
   await server.client.create(helmChartConfigs, override);
   await until(greeting("shop/carried"), "good evening you, too 0.1.0");
-  expect(JSON.parse(await runHelm("list", "-n", "shop", "-o", "json"))).toMatchObject([
-    { name: "carried", revision: "3", status: "deployed" },
-  ]);
+  // Helm notes at its end that the release is deployed.
+  const releases = async (): Promise<unknown> =>
+    (JSON.parse(await runHelm("list", "-n", "shop", "-o", "json")) as Record<string, string>[]).map(
+      ({ name, revision, status }) => [name, revision, status],
+    );
+  await until(releases, [["carried", "3", "deployed"]]);
   await server.client.delete(helmCharts, system("carried"));
   const charts = async (): Promise<number> => (await server.client.list(helmCharts)).items.length;
   await until(charts, 0);

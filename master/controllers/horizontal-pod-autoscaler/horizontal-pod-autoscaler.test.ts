@@ -272,9 +272,9 @@ describe("a HorizontalPodAutoscaler", () => {
     expect((await status())?.currentMetrics).toEqual([
       { type: "Resource", resource: { name: "cpu", current: { averageUtilization: 100, averageValue: "100m" } } },
     ]);
-    expect(harness.recorded).toContain(
-      "Normal HorizontalPodAutoscaler/web SuccessfulRescale: New size: 4; reason: cpu resource utilization (percentage of request) above target",
-    );
+    const said =
+      "Normal HorizontalPodAutoscaler/web SuccessfulRescale: New size: 4; reason: cpu resource utilization (percentage of request) above target";
+    await eventually(() => harness.recorded.includes(said), "the event");
   });
 
   test("says which of the metrics APIs is not there", async () => {

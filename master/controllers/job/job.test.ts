@@ -165,10 +165,12 @@ describe("a Job", () => {
     expect(await conditions()).toContain("SuccessCriteriaMet=True CompletionsReached");
     await eventually(async () => !(await livePods(client())).some(isTracked), "no finalizers");
     expect(await livePods(client())).toHaveLength(3);
-    expect(harness.recorded.at(-1)).toBe("Normal Job/work Completed: Job completed");
+    const said = "Normal Job/work Completed: Job completed";
+    await eventually(() => harness.recorded.at(-1) === said, "the event");
     expect(client().count("create pods")).toBe(3);
-    expect(told(jobsFinished.family())).toEqual({ "NonIndexed succeeded CompletionsReached": 1 });
-    expect(told(jobPodsFinished.family())).toEqual({ "NonIndexed succeeded": 3 });
+    const counted = () => [told(jobsFinished.family()), told(jobPodsFinished.family())];
+    const wanted = [{ "NonIndexed succeeded CompletionsReached": 1 }, { "NonIndexed succeeded": 3 }];
+    await eventually(() => Bun.deepEquals(counted(), wanted), "its numbers");
     expect(told(jobSyncs.family())).toMatchObject({ "NonIndexed success pods_created": 2 });
     expect(told(jobSyncTimes.family())).toMatchObject({ "NonIndexed success pods_created": 2 });
   });
@@ -185,11 +187,11 @@ describe("a Job", () => {
     await end("Failed", 1);
     await has("Failed=True BackoffLimitExceeded");
     expect((await get()).status).toMatchObject({ failed: 2 });
-    expect(harness.recorded.at(-1)).toBe(
-      "Warning Job/work BackoffLimitExceeded: Job has reached the specified backoff limit",
-    );
-    expect(told(jobsFinished.family())).toEqual({ "NonIndexed failed BackoffLimitExceeded": 1 });
-    expect(told(jobPodsFinished.family())).toEqual({ "NonIndexed failed": 2 });
+    const said = "Warning Job/work BackoffLimitExceeded: Job has reached the specified backoff limit";
+    await eventually(() => harness.recorded.at(-1) === said, "the event");
+    const counted = () => [told(jobsFinished.family()), told(jobPodsFinished.family())];
+    const wanted = [{ "NonIndexed failed BackoffLimitExceeded": 1 }, { "NonIndexed failed": 2 }];
+    await eventually(() => Bun.deepEquals(counted(), wanted), "its numbers");
   });
 
   test("Indexed: each index once, known to the pod in every way", async () => {

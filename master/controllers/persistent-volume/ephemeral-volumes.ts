@@ -57,8 +57,8 @@ export const ephemeralVolumeController = defineController({
           spec: template.spec,
         });
       } catch (error) {
-        if (isAlreadyExists(error)) continue;
-        tell(`create PVC ${name}: ${(error as Error).message}`);
+        // The cache was behind: whose it is shows at the next look.
+        if (!isAlreadyExists(error)) tell(`create PVC ${name}: ${(error as Error).message}`);
         throw error;
       }
     }

@@ -223,6 +223,24 @@ test("an ephemeral volume whose claim is somebody else's is told as upstream doe
   await eventually(() => harness.recorded.includes(`Warning Pod/p FailedBinding: ephemeral volume scratch: ${why}`));
 });
 
+test("somebody else's claim that comes in the moment of the own one's creation is told, too", async () => {
+  const { client } = harness;
+  const { create } = client;
+  let isFirst = true;
+  client.create = async (...args: Parameters<typeof create>) => {
+    if (args[0] === persistentVolumeClaims && isFirst) {
+      isFirst = false;
+      await create.call(client, persistentVolumeClaims, claim("p-scratch", "1Gi"));
+    }
+    return create.apply(client, args) as never;
+  };
+  await harness.run(ephemeralVolumeController);
+  const template = { spec: claim("x", "1Gi").spec ?? {} };
+  const volumes = [{ name: "scratch", ephemeral: { volumeClaimTemplate: template } }];
+  await client.create(pods, testPod("p", { volumes }));
+  await eventually(() => harness.recorded.some((line) => line.endsWith("(pod is not owner)")), "the event");
+});
+
 test("a claim without a class takes the default one that comes later", async () => {
   const { client } = harness;
   await client.create(persistentVolumeClaims, claim("c", "1Gi"));

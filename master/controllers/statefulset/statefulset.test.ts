@@ -125,9 +125,8 @@ describe("a StatefulSet", () => {
     expect(status?.currentRevision).toBe(status?.updateRevision);
     const claims = (await client.list(persistentVolumeClaims)).items.map(({ metadata }) => metadata.name);
     expect(claims).toEqual(["data-db-0", "data-db-1", "data-db-2"]);
-    expect(harness.recorded).toContain(
-      "Normal StatefulSet/db SuccessfulCreate: Create Pod db-0 in StatefulSet db successful",
-    );
+    const said = "Normal StatefulSet/db SuccessfulCreate: Create Pod db-0 in StatefulSet db successful";
+    await eventually(() => harness.recorded.includes(said), "the event");
     await change({ replicas: 1 });
     await eventually(async () => (await names()) === "db-0", "one left");
     expect(deletions()).toEqual(["2", "1"]);

@@ -9,6 +9,7 @@ import {
   serviceAccounts,
 } from "#shared/api/resources.ts";
 import { createCertificateRequest } from "#shared/pki/certificate-request.ts";
+import { eventually } from "../../../master/controllers/testing/eventually.ts";
 import type { Rows, Stage } from "./stage.ts";
 
 const encode = (text: string): string => Buffer.from(text).toString("base64");
@@ -63,6 +64,8 @@ export const securityRows: Rows = {
     expect(Object.keys(filled.data ?? {}).sort()).toEqual(["ca.crt", "namespace", "token"]);
   },
   async "resourcequota-controller"(stage) {
+    // What there is when a quota comes is counted by its controller, what comes later by who lets it in.
+    await eventually(() => stage.exists(configMaps, stage.key("kube-root-ca.crt")), "the ConfigMap of every namespace");
     await stage.admin.create(resourceQuotas, {
       apiVersion: "v1",
       kind: "ResourceQuota",
