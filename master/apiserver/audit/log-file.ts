@@ -1,9 +1,10 @@
-import { createReadStream, createWriteStream } from "node:fs";
-import { appendFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { appendFile, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { ifPresent } from "#shared/files/if-present.ts";
+import { syncFolder } from "#shared/files/secure-file.ts";
 
 export interface LogFileOptions {
   /** `-`: standard output. */
@@ -125,8 +126,17 @@ export class RotatingLog {
 const timeOf = (text: string): number => Date.parse(`${text.replace(/T(\d\d)-(\d\d)-/, "T$1:$2:")}Z`);
 const timed = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}$/;
 
-/** What a power cut left half done is done anew: the file goes once its compressed form is whole. */
+/** What a power cut left half done is done anew: the file goes once its compressed form is on the disk. */
 async function compress(path: string): Promise<void> {
-  await pipeline(createReadStream(path), createGzip(), createWriteStream(`${path}${packed}`, { mode }));
+  const compressed = await open(`${path}${packed}`, "w", mode);
+  try {
+    await pipeline(createReadStream(path), createGzip(), async (parts: AsyncIterable<Buffer>) => {
+      for await (const part of parts) await compressed.writeFile(part);
+    });
+    await compressed.sync();
+  } finally {
+    await compressed.close();
+  }
+  await syncFolder(dirname(path));
   await rm(path);
 }
