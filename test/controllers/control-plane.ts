@@ -28,6 +28,7 @@ import { systemControllers } from "../../master/controllers/system-controllers.t
 import { parsePortRange } from "../../master/networks.ts";
 import { Scheduler } from "../../master/scheduler/scheduler.ts";
 import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
+import { delaysBy } from "./delays.ts";
 
 /** Real time, whose date can be set ahead: for what happens after hours or years. Durations stay as they are. */
 class LeapingClock implements Clock {
@@ -131,7 +132,8 @@ export async function startControlPlane(
 
   const complaints: string[] = [];
   const log = collectingLog(complaints);
-  const as = (name: string): Client => server.client({ name, groups: ["system:authenticated"] });
+  const delays = delaysBy(process.env["BRAMBLE_TEST_DELAYS"]);
+  const as = (name: string): Client => delays.client(name, server.client({ name, groups: ["system:authenticated"] }));
   const informers = new InformerFactory(as("system:kube-controller-manager"), { log });
   informers.start();
   const mapper = new ResourceMapper(as("system:kube-controller-manager"));
@@ -146,10 +148,10 @@ export async function startControlPlane(
     issueSecretToken: secretTokens(issuer),
   });
   const clock = new LeapingClock();
-  const controllers = [...system.controllers, ...more];
+  const controllers = [...system.controllers, ...more].map(delays.controller);
   const manager = new ControllerManager({
     client: as("system:kube-controller-manager"),
-    clientFor: (account) => server.client(controllerUser(account)),
+    clientFor: (account) => delays.client(account, server.client(controllerUser(account))),
     informers,
     log,
     services: system.services,
