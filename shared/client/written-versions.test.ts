@@ -22,6 +22,15 @@ test("a write is waited for until the cache shows it or something newer", () => 
 test("an object that somebody deleted after it was written is not waited for", () => {
   const versions = new WrittenVersions();
   versions.wrote("owner", object("9"));
-  versions.gone("owner", "n/a");
+  versions.told(object("8"));
+  expect(versions.seen("owner", cacheOf())).toBe(false);
+  versions.told(object("10"));
+  expect(versions.seen("owner", cacheOf())).toBe(true);
+});
+
+test("nor is one of whose end the cache told before the write was answered", () => {
+  const versions = new WrittenVersions();
+  versions.told(object("10"));
+  versions.wrote("owner", object("9"));
   expect(versions.seen("owner", cacheOf())).toBe(true);
 });

@@ -9,6 +9,8 @@ import type { Lister } from "./store-index.ts";
  */
 export class WrittenVersions {
   readonly #byOwner = new Map<string, Map<string, bigint | "deleted">>();
+  /** The newest that the cache has told of. Changes come in their order, so all before it were told too. */
+  #told = 0n;
 
   wrote(owner: string, object: KubeObject): void {
     this.#of(owner).set(keyOf(object), BigInt(object.metadata.resourceVersion ?? "0"));
@@ -18,11 +20,11 @@ export class WrittenVersions {
     this.#of(owner).set(key, "deleted");
   }
 
-  /** The cache saw somebody take the object away: what was written to it before is not to come any more. */
-  gone(owner: string, key: string): void {
-    const written = this.#byOwner.get(owner);
-    written?.delete(key);
-    if (written?.size === 0) this.#byOwner.delete(owner);
+  /** Every change that the cache tells of, deletions too: one that somebody has taken away is not waited for, be it that
+   *  the answer to the write comes only after that. */
+  told({ metadata }: KubeObject): void {
+    const version = BigInt(metadata.resourceVersion ?? "0");
+    if (version > this.#told) this.#told = version;
   }
 
   forget(owner: string): void {
@@ -38,7 +40,8 @@ export class WrittenVersions {
       const upToDate =
         version === "deleted"
           ? present === undefined || present.metadata.deletionTimestamp !== undefined
-          : present !== undefined && BigInt(present.metadata.resourceVersion ?? "0") >= version;
+          : version <= this.#told ||
+            (present !== undefined && BigInt(present.metadata.resourceVersion ?? "0") >= version);
       if (upToDate) written.delete(key);
     }
     if (written.size === 0) this.#byOwner.delete(owner);

@@ -14,7 +14,6 @@ import { isIpv6 } from "#shared/net/ip-family.ts";
 import { repackSubsets } from "./repack-subsets.ts";
 import { type EndpointGroup, planSlices } from "./slice-plan.ts";
 import {
-  forgetDeletedSlice,
   managedByLabel,
   type SliceIdentity,
   serviceNameLabel,
@@ -44,7 +43,7 @@ export function endpointSliceMirroringController(): ControllerDefinition {
       watching(endpointSlices, {
         enqueue: serviceOfSlice,
         indexes: slicesByService,
-        observe: forgetDeletedSlice(versions),
+        observe: ({ object }) => versions.told(object),
       }),
     ],
     async reconcile(key, { lister, client, events }) {

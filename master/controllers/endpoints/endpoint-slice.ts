@@ -18,7 +18,6 @@ import { addressTypesOf, endpointGroups, podsOfUnknownNodes } from "./endpoint-g
 import { concernsEndpoints, isHeadless, podBatch_ms, selectedPods, servicesOfPod } from "./service-pods.ts";
 import { type EndpointGroup, planSlices, type SlicePlan } from "./slice-plan.ts";
 import {
-  forgetDeletedSlice,
   headlessLabel,
   managedByLabel,
   type SliceIdentity,
@@ -50,7 +49,7 @@ export function endpointSliceController(): ControllerDefinition {
       watching(endpointSlices, {
         enqueue: serviceOfSlice,
         indexes: slicesByService,
-        observe: forgetDeletedSlice(versions),
+        observe: ({ object }) => versions.told(object),
       }),
     ],
     resync_s: 600,

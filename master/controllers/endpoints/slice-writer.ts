@@ -4,7 +4,7 @@ import { endpointSlices } from "#shared/api/resources.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
-import type { InformerEvent, Lister } from "#shared/client/informer.ts";
+import type { Lister } from "#shared/client/informer.ts";
 import type { WrittenVersions } from "#shared/client/written-versions.ts";
 import { canonicalText } from "../canonical-text.ts";
 import type { SlicePlan } from "./slice-plan.ts";
@@ -31,13 +31,6 @@ export const slicesManagedBy = (
   slices
     .byIndex("service", serviceKey)
     .filter(({ metadata }) => metadata.labels?.[managedByLabel] === manager && !metadata.deletionTimestamp);
-
-/** For a controller's watch of slices: one that somebody deleted is not waited for. */
-export const forgetDeletedSlice =
-  (versions: WrittenVersions) =>
-  ({ type, object }: InformerEvent<EndpointSlice>): void => {
-    if (type === "delete") for (const key of serviceOfSlice(object)) versions.gone(key, keyOf(object));
-  };
 
 /** What all slices of one Service have in common. */
 export interface SliceIdentity {

@@ -175,6 +175,27 @@ describe("a Job", () => {
     expect(told(jobSyncTimes.family())).toMatchObject({ "NonIndexed success pods_created": 2 });
   });
 
+  test("makes no pod for one that was counted, where its own count comes back late", async () => {
+    await start(job({ completions: 2 }));
+    await hasRunning(2);
+    const lister = harness.informers.lister(jobs);
+    await eventually(
+      () => lister.get("default/work")?.status?.active === 2,
+      "both in the Job that the controller sees",
+    );
+    const release = client().hold(jobs);
+    await end("Succeeded");
+    await eventually(async () => (await get()).status?.succeeded === 1, "one counted");
+    await eventually(async () => (await livePods(client())).filter(isTracked).length === 1, "one let go");
+    const [other] = await running();
+    if (other) await makeReady(client(), other);
+    await eventually(() => !controller.queue.busy, "the controller at rest");
+    release();
+    await end("Succeeded");
+    await has("Complete=True CompletionsReached");
+    expect(client().count("create pods")).toBe(2);
+  });
+
   test("tries again after a back-off, and fails beyond its limit", async () => {
     resetTables();
     await start(job({ parallelism: 1, completions: 1, backoffLimit: 1 }));

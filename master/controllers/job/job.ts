@@ -43,10 +43,11 @@ export function jobController({ gather_ms = 1000 }: JobControllerOptions = {}): 
     watches: [
       watching(jobs, {
         observe({ type, object }, context) {
+          memory.versions.told(object);
           if (type !== "delete") return;
           const { namespace, name, uid = "" } = object.metadata;
           context.expectations.forget(`${namespace}/${name}`);
-          memory.forget(`${namespace}/${name}`, uid);
+          memory.forget(`${namespace}/${name}`);
           for (const pod of context.lister(podResource).byIndex("controllerUid", uid)) enqueueOrphan(pod, context);
         },
       }),
@@ -112,12 +113,13 @@ async function reconcileJob(
   if (isManagedElsewhere(job)) return undefined;
   const { uid = "" } = job.metadata;
   if (isFinished(job)) {
-    memory.forget(key, uid);
+    memory.forget(key);
     const left = context.lister(podResource).byIndex("controllerUid", uid).filter(isTracked);
     await forAll(left, (pod) => releaseIfSame(pod, context));
     return undefined;
   }
-  if (memory.hasEnded(uid)) return undefined;
+  // The event that shows the last write brings the key back.
+  if (!memory.versions.seen(key, context.lister(jobs))) return undefined;
   const mode = job.spec.completionMode ?? "NonIndexed";
   if (mode !== "NonIndexed" && mode !== "Indexed") {
     const message = "Skipped Job sync because completion mode is unknown";

@@ -1,5 +1,6 @@
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Lister } from "#shared/client/informer.ts";
+import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { type BackOffRecord, noFailures } from "./back-off.ts";
 import { isTracked } from "./pod-facts.ts";
 
@@ -8,7 +9,8 @@ import { isTracked } from "./pod-facts.ts";
 export class JobMemory {
   readonly #backOff = new Map<string, BackOffRecord>();
   readonly #released = new Map<string, Map<string, string>>();
-  readonly #ended = new Set<string>();
+  /** Of Jobs. On an older one pods that were counted and let go since would be missed, and made again. */
+  readonly versions = new WrittenVersions();
 
   backOffOf(key: string): BackOffRecord {
     return this.#backOff.get(key) ?? noFailures;
@@ -38,18 +40,9 @@ export class JobMemory {
     return new Set(known.keys());
   }
 
-  /** The Job was written as finished: until the cache shows that, nothing more may happen to it. */
-  end(uid: string): void {
-    this.#ended.add(uid);
-  }
-
-  hasEnded(uid: string): boolean {
-    return this.#ended.has(uid);
-  }
-
-  forget(key: string, uid: string): void {
+  forget(key: string): void {
     this.#backOff.delete(key);
     this.#released.delete(key);
-    this.#ended.delete(uid);
+    this.versions.forget(key);
   }
 }

@@ -225,7 +225,6 @@ export class JobSync {
   }
 
   #tellFinish({ type, reason, message }: Ending): void {
-    this.memory.end(this.#job.metadata.uid ?? "");
     jobsFinished.add([this.#mode, type === "FailureTarget" ? "failed" : "succeeded", reason]);
     if (type === "FailureTarget") {
       this.#event("Warning", reason, message);
@@ -245,6 +244,7 @@ export class JobSync {
     const next = { ...this.#job, status: this.#status };
     const before = this.#job.status;
     this.#job = await this.context.client.update(jobs, next, { subresource: "status" });
+    this.memory.versions.wrote(this.key, this.#job);
     for (const result of ["succeeded", "failed"] as const) {
       const more = (this.#status[result] ?? 0) - (before?.[result] ?? 0);
       if (more > 0) jobPodsFinished.add([this.#mode, result], more);

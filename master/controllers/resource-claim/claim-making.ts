@@ -1,3 +1,4 @@
+import { keyOf } from "#shared/api/object.ts";
 import { pods, resourceClaims, resourceClaimTemplates } from "#shared/api/resources.ts";
 import {
   claimOfPod,
@@ -9,6 +10,7 @@ import {
 import type { Pod, PodResourceClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim, ResourceClaimTemplate } from "#shared/api/types/resource-v1.generated.ts";
 import type { ControllerContext } from "#shared/client/controller.ts";
+import type { WrittenVersions } from "#shared/client/written-versions.ts";
 
 /** With room for a hyphen and the five characters that the API server adds. */
 const longestBase = 57;
@@ -41,14 +43,17 @@ function claimFromTemplate({ spec }: ResourceClaimTemplate, pod: Pod, entryName:
 
 /** Makes the claims that a pod's templates ask for, tells the pod their names, and reserves allocated ones for a pod that came
  *  to its node without the scheduler. */
-export async function furnishPod(key: string, context: ControllerContext): Promise<void> {
+export async function furnishPod(key: string, context: ControllerContext, versions: WrittenVersions): Promise<void> {
   const { lister, client, events } = context;
   const pod = lister(pods).get(key);
-  if (!pod || pod.metadata.deletionTimestamp) return;
+  if (!pod) return versions.forget(key);
+  if (pod.metadata.deletionTimestamp) return;
+  // The event that shows the claim brings the key back.
+  if (!versions.seen(key, lister(resourceClaims))) return;
   const made: { name: string; resourceClaimName: string }[] = [];
   for (const entry of pod.spec?.resourceClaims ?? []) {
     try {
-      const name = await ensureClaim(pod, entry, context);
+      const name = await ensureClaim(pod, entry, context, versions);
       if (name !== undefined) made.push({ name: entry.name, resourceClaimName: name });
     } catch (error) {
       const message = `PodResourceClaim ${entry.name}: ${error instanceof Error ? error.message : String(error)}`;
@@ -69,6 +74,7 @@ async function ensureClaim(
   pod: Pod,
   entry: PodResourceClaim,
   { lister, client }: ControllerContext,
+  versions: WrittenVersions,
 ): Promise<string | undefined> {
   const { namespace = "", uid = "" } = pod.metadata;
   const known = claimOfPod(pod, entry);
@@ -89,6 +95,7 @@ async function ensureClaim(
     throw new Error(`resource claim template ${name}: resourceclaimtemplate.resource.k8s.io ${name} not found`);
   }
   const created = await client.create(resourceClaims, claimFromTemplate(template, pod, entry.name));
+  versions.wrote(keyOf(pod), created);
   return created.metadata.name;
 }
 

@@ -71,6 +71,24 @@ test("claims are made out of templates, once, and the pod is told", async () => 
   ]);
 });
 
+test("a claim that the cache does not show yet is not made again", async () => {
+  const { client } = harness;
+  const { queue } = await harness.run(resourceClaimController);
+  const release = client.hold(resourceClaims);
+  await client.create(resourceClaimTemplates, template);
+  await client.create(pods, testPod("p", { resourceClaims: [{ name: "gpu", resourceClaimTemplateName: "t" }] }));
+  const read = () => client.get(pods, { namespace: "default", name: "p" });
+  await eventually(async () => (await read()).status?.resourceClaimStatuses !== undefined, "the pod's status");
+  const { resourceVersion } = (await read()).metadata;
+  await eventually(
+    () => harness.informers.lister(pods).get("default/p")?.metadata.resourceVersion === resourceVersion && queue.idle,
+    "the controller at rest",
+  );
+  release();
+  await eventually(() => harness.informers.lister(resourceClaims).size > 0 && queue.idle, "the claim in the cache");
+  expect(client.count("create resourceclaims")).toBe(1);
+});
+
 test("pods that are gone lose their reservations, and the devices come back", async () => {
   const { client } = harness;
   const running = await client.create(pods, testPod("running", { nodeName: "a" }));

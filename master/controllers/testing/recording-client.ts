@@ -20,10 +20,11 @@ export interface TestClient extends Client {
   count(write: string): number;
 }
 
-/** Another client, with a record of its writes. */
+/** Another client, with a record of its writes, and watches that can be made to lag. */
 export class RecordingClient implements TestClient {
   readonly writes: string[] = [];
   readonly #inner: Client;
+  readonly #held = new Map<string, Promise<void>>();
 
   constructor(inner: Client) {
     this.#inner = inner;
@@ -41,8 +42,21 @@ export class RecordingClient implements TestClient {
     return this.#inner.list(ref, options);
   }
 
-  watch<T>(ref: ResourceRef<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
-    return this.#inner.watch(ref, options);
+  async *watch<T>(ref: ResourceRef<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
+    for await (const event of this.#inner.watch(ref, options)) {
+      await this.#held.get(ref.plural);
+      yield event;
+    }
+  }
+
+  /** From now on watches of the resource tell nothing, until what this gives is called. */
+  hold({ plural }: ResourceRef<unknown>): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held.set(plural, promise);
+    return () => {
+      this.#held.delete(plural);
+      resolve();
+    };
   }
 
   async create<T>(
