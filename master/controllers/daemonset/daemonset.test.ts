@@ -128,6 +128,29 @@ describe("a DaemonSet", () => {
     await eventually(async () => (await get()).status?.numberAvailable === 2, "counted");
   });
 
+  test("makes no second pod where the first is seen only in the middle of a look", async () => {
+    const { client, informers } = harness;
+    await client.create(nodes, testNode("a"));
+    await harness.run(daemonSetController());
+    const release = client.hold(pods);
+    await client.create(daemonSets, daemonSet({ updateStrategy: { type: "OnDelete" } }));
+    await eventually(() => client.count("create pods") === 1, "the pod");
+    const { create } = client;
+    client.create = async (...args: Parameters<typeof create>) => {
+      if (args[0].plural === "controllerrevisions") {
+        release();
+        await eventually(() => informers.lister(pods).size === 1, "the pod in the cache");
+      }
+      return create.apply(client, args) as never;
+    };
+    const template = webTemplate("example/web:2");
+    await client.patch(daemonSets, key, { type: "merge", body: { spec: { template } } });
+    const isSeen = async () => (await client.get(daemonSets, key)).status?.observedGeneration === 2;
+    await eventually(isSeen, "the second template");
+    expect(client.count("create controllerrevisions")).toBe(2);
+    expect(client.count("create pods")).toBe(1);
+  });
+
   test("replaces a pod that failed", async () => {
     const { client } = harness;
     await client.create(nodes, testNode("a"));

@@ -92,18 +92,19 @@ async function reconcileDaemonSet(
     context.events.record(daemonSet, { type: "Warning", reason: "SelectingAll", message });
     return undefined;
   }
+  const { expectations } = context;
+  // Before the pods are read: what is seen of them after that is not in what follows.
+  const mayManage = expectations.satisfied(key);
   const pods = await claimPods(context, kind, daemonSet, candidates(context, podResource, daemonSet, selector));
   const history = await syncHistory(daemonSet, pods, context);
   const hash = history.current.metadata.labels?.[podRevisionLabel] ?? "";
   const look = (): DaemonView => viewOf(daemonSet, hash, context.lister(nodes).list(), pods, context.clock.wall_ms());
 
-  const { expectations } = context;
-  const mayManage = expectations.satisfied(key);
-  let outcome: ManageOutcome = { failure: undefined, wait_ms: undefined };
+  let outcome: ManageOutcome = { failure: undefined, wait_ms: undefined, hasActed: false };
   if (mayManage) {
     outcome = await manage(key, look(), context, backOff);
-    if (outcome.failure === undefined && expectations.satisfied(key))
-      outcome = { ...outcome, failure: await apply(key, look(), planUpdate(look()), context) };
+    // The pods that were read do not show what was done to them just now.
+    if (!outcome.hasActed) outcome = { ...outcome, failure: await apply(key, look(), planUpdate(look()), context) };
     await cleanHistory(daemonSet, history.old, pods, context);
   }
   const observed = mayManage ? "as seen" : "not yet";
@@ -118,6 +119,8 @@ interface ManageOutcome {
   readonly failure: unknown;
   /** Until a failed daemon may be replaced. */
   readonly wait_ms: number | undefined;
+  /** Pods were made or deleted, or it was tried. */
+  readonly hasActed: boolean;
 }
 
 async function manage(
@@ -145,7 +148,8 @@ async function manage(
     context.events.record(daemonSet, { type: "Normal", reason: "SucceededDaemonPod", message });
     remove.push(pod);
   }
-  return { failure: await apply(key, view, { create: plan.create, remove }, context), wait_ms };
+  const failure = await apply(key, view, { create: plan.create, remove }, context);
+  return { failure, wait_ms, hasActed: plan.create.length + remove.length > 0 };
 }
 
 const nameOf = ({ metadata }: Pod): string => `${metadata.namespace}/${metadata.name}`;
