@@ -123,8 +123,10 @@ export class ClusterFeed {
     if (!isOwn(pod) || cache.isAssumed(uid)) return;
     const info = new PodInfo(pod);
     const nodeName = pod.status?.nominatedNodeName ?? "";
-    nominated.nominate(info, nodeName);
     const nodeBefore = event.type === "update" ? (event.old.status?.nominatedNodeName ?? "") : "";
+    // Where room was made for it here may not be written yet: what says nothing of it takes nothing back.
+    if (nodeName === "" && nodeBefore === "") nominated.renew(info);
+    else nominated.nominate(info, nodeName);
     // Pods that counted with it there may come in its stead.
     if (event.type === "update" && nodeBefore !== "" && nodeBefore !== nodeName)
       queue.notice({ change: "podDeleted", freed: new PodInfo(event.old) });

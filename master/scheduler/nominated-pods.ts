@@ -19,6 +19,11 @@ export class NominatedPods {
     this.#byNode.set(nodeName, present);
   }
 
+  /** The pod as it is now, if room was made for it. */
+  renew(info: PodInfo): void {
+    this.nominate(info, this.#nodeOf.get(info.uid) ?? "");
+  }
+
   delete(uid: string): void {
     const nodeName = this.#nodeOf.get(uid);
     if (nodeName === undefined) return;

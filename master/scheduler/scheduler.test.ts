@@ -199,6 +199,43 @@ test("a pod is bound once it has been written that no node took it before", asyn
   expect((await get(client, "p")).status?.conditions).toMatchObject([{ type: "PodScheduled", status: "True" }]);
 });
 
+test("a pod is not looked at again while room is made for it", async () => {
+  const client = await start();
+  for (const [node, priority] of [
+    ["a", 1],
+    ["b", 2],
+  ] as const) {
+    await client.create(nodes, testNode(node, { allocatable: { cpu: "1" } }));
+    await client.create(pods, testPod(`low-${node}`, { priority }, { requests: { cpu: "1" } }));
+    await eventually(async () => (await get(client, `low-${node}`)).spec?.nodeName === node, `low-${node}`);
+  }
+  const held = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const { patch } = client;
+  client.patch = async (...args: Parameters<typeof patch>) => {
+    if (args[1].name === "high") {
+      asked.resolve();
+      await held.promise;
+    }
+    return patch.apply(client, args) as never;
+  };
+  await client.create(pods, testPod("high", { priority: 10 }, { requests: { cpu: "1" } }));
+  await asked.promise;
+  const taint = async (taints: readonly object[], probe: string): Promise<void> => {
+    await client.patch(nodes, { name: "a" }, { type: "merge", body: { spec: { taints } } });
+    // Decided on after all that the change has woken.
+    for (const name of [`${probe}-1`, `${probe}-2`]) {
+      await client.create(pods, testPod(name, { preemptionPolicy: "Never" }, { requests: { cpu: "1" } }));
+      await eventually(async () => (await get(client, name)).status?.conditions !== undefined, name);
+    }
+  };
+  await taint([{ key: "k", effect: "NoSchedule" }], "tainted");
+  await taint([], "free");
+  held.resolve();
+  await eventually(async () => (await get(client, "low-a")).metadata.deletionTimestamp !== undefined, "low-a's end");
+  expect((await get(client, "low-b")).metadata.deletionTimestamp).toBeUndefined();
+});
+
 test("pods that are going already are not told again to make room", async () => {
   const client = await start();
   await client.create(nodes, testNode("a", { allocatable: { cpu: "1" } }));

@@ -84,6 +84,8 @@ export class Scheduler {
   readonly #extenders: Extenders;
   readonly #preemptor: Preemptor;
   readonly #binding: BindingCycle;
+  /** Pods for which room is being made: looked at meanwhile, they might have others go as well. */
+  readonly #preempting = new Set<string>();
   readonly #inFlight = new Set<Promise<void>>();
   readonly #detach: (() => void)[] = [];
   #loop: Promise<void> | undefined;
@@ -112,7 +114,7 @@ export class Scheduler {
     );
     this.#queue = new SchedulingQueue((name, info, event) => this.#mayHelp(name, info, event), {
       clock: this.#clock,
-      keptOutBy: (info) => this.#profileOf(info.pod)?.plugins.find((one) => one.keepsOut?.(info, this.#view))?.name,
+      keptOutBy: (info) => this.#keptOutBy(info),
       firstBackOff_ms: podInitialBackoffSeconds * 1000,
       longestBackOff_ms: podMaxBackoffSeconds * 1000,
     });
@@ -298,6 +300,7 @@ export class Scheduler {
     if (nominatedNodeName !== undefined) this.#nominated.nominate(info, nominatedNodeName);
     this.#metrics.ended(info, "unschedulable");
     if (plan?.kind === "preempt") this.#metrics.preempting(plan.candidate.victims.length);
+    if (plan?.kind === "preempt") this.#preempting.add(info.uid);
     // Parked before anything is written, so that the changes which come of it find the pod waiting.
     this.#queue.park(info, unfit.plugins);
     events.record(info.pod, { ...failedScheduling, message });
@@ -319,6 +322,8 @@ export class Scheduler {
       this.#log.warn("could not finish a rejection", { pod: info.key, error });
       // Nothing may ever happen that would wake it: what it needed was not written.
       if (candidate || postFilter.some(({ help }) => help)) this.#queue.retry(info);
+    } finally {
+      if (this.#preempting.delete(info.uid)) this.#queue.letIn(info.uid);
     }
   }
 
@@ -331,6 +336,11 @@ export class Scheduler {
 
   #profileOf({ spec }: Pod): RunningProfile | undefined {
     return this.#profiles.get(spec?.schedulerName ?? "default-scheduler");
+  }
+
+  #keptOutBy(info: PodInfo): string | undefined {
+    if (this.#preempting.has(info.uid)) return "DefaultPreemption";
+    return this.#profileOf(info.pod)?.plugins.find((one) => one.keepsOut?.(info, this.#view))?.name;
   }
 
   #mayHelp(name: string, info: PodInfo, event: ClusterEvent): boolean {

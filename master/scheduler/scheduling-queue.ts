@@ -190,6 +190,14 @@ export class SchedulingQueue {
     this.#handOut();
   }
 
+  /** What kept the pod out by itself, not by what the cluster is like, may do so no longer. */
+  letIn(uid: string): void {
+    const entry = this.#entries.get(uid);
+    if (entry?.state !== "gated" || this.#isKeptOut(entry)) return;
+    this.#wake(entry);
+    this.#handOut();
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelTimer?.();
