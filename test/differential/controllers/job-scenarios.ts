@@ -326,12 +326,17 @@ export const jobScenarios: readonly Scenario[] = [
   {
     name: "job-deleted",
     async play(world) {
-      await make(world, { parallelism: 2, completions: 2 });
+      const hold = "example.com/hold";
+      await make(world, { parallelism: 2, completions: 2 }, {}, { finalizers: [hold] });
       await world.roll("made", { one: false });
       const [pod] = world.pods(isRunning);
       if (pod) await world.succeed(pod);
       await world.settle("one done");
+      // Its pods are let go before the garbage collector deletes them: the other way round one would count as failed.
+      await world.delete("Job", "work", { propagationPolicy: "Background" });
+      await world.settle("held");
       await world.delete("Job", "work", { propagationPolicy: "Foreground" });
+      await world.patch("Job", "work", { metadata: { finalizers: ["foregroundDeletion"] } });
       await world.settle("in the foreground");
       await world.roll("over");
     },
