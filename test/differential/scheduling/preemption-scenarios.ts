@@ -102,6 +102,8 @@ export const preemptionScenarios: readonly Scenario[] = [
       await node(world, "bud-a", { labels: { side: "a" } });
       await node(world, "bud-b", { labels: { side: "b" } });
       await world.create(budget("guard", "guarded", 1));
+      // Told before there are pods, whoever is quicker.
+      await world.told("PodDisruptionBudget", "guard", "NoPods");
       await running(world, "guarded-1", "bud-a", began(1), { ...of("low", "4"), labels: { app: "guarded" } });
       await running(world, "free-1", "bud-b", began(1), { ...of("middle", "4"), labels: { app: "free" } });
       await world.status("v1", "Pod", "guarded-1", { conditions: [{ type: "Ready", status: "True" }] });
