@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { endpointSlices, nodes } from "#shared/api/resources.ts";
+import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { hostPort, inUrl } from "#shared/http/host-port.ts";
@@ -15,6 +16,11 @@ describe("several masters by IPv6", () => {
   let it: TestCluster;
   let url: (master: string) => string;
   const addressOf = (board: string): string => it.cluster.host(board).board.address;
+  const addressesIn = ({ endpoints }: EndpointSlice): string =>
+    endpoints
+      .flatMap(({ addresses }) => addresses)
+      .sort()
+      .join();
 
   beforeAll(async () => {
     it = await startCluster({
@@ -34,22 +40,30 @@ describe("several masters by IPv6", () => {
 
   test("share etcd, are endpoints of the kubernetes Service, and each reaches pods by a tunnel of its own", async () => {
     expect(it.cluster.etcdctl("member", "list")).toContain(`https://${hostPort(addressOf("master-3"), 2380)}`);
-    const slice = await it.client.get(endpointSlices, { namespace: "default", name: "kubernetes" });
+    const all = names.map(addressOf).sort().join();
+    // A master that is ready is listed a moment later.
+    const slice = await waitFor("a list of all masters", patience_s, async () => {
+      const slice = await it.client.get(endpointSlices, { namespace: "default", name: "kubernetes" });
+      return addressesIn(slice) === all ? slice : undefined;
+    });
     expect(slice.addressType).toBe("IPv6");
-    expect(slice.endpoints.flatMap(({ addresses }) => addresses).sort()).toEqual(names.map(addressOf).sort());
     for (const master of names) await it.until(/started/, "--server", url(master), "logs", "deployment/web");
   });
 
-  test("boards of one LAN have routes to each other's pods, and no tunnel", () => {
-    const routes = it.cluster.host("worker-1").exec(["ip", "-6", "route"]);
-    expect(routes).toMatch(new RegExp(`fd42:.*/64 via ${addressOf("worker-2")} dev eth0 proto 66`));
+  test("boards of one LAN have routes to each other's pods, and no tunnel", async () => {
+    const route = new RegExp(`fd42:.*/64 via ${addressOf("worker-2")} dev eth0 proto 66`);
+    // A board hears of another when its pods may run already.
+    const routes = await waitFor("a route to the other board's pods", patience_s, () => {
+      const routes = it.cluster.host("worker-1").exec(["ip", "-6", "route"]);
+      return route.test(routes) ? routes : undefined;
+    });
     expect(routes).not.toContain("bramble.vxlan");
   });
 
   test("the API server's proxies reach pods and Services by IPv6", async () => {
     const pod = it.kubectl("get", "pod", "-l=app=web", "-o", "jsonpath={.items[0].metadata.name}");
     const pods = "/api/v1/namespaces/default/pods";
-    expect(it.kubectl("get", "--raw", `${pods}/${pod}:8080/proxy/`).trim()).toBe(pod);
+    await it.until((answer) => answer.trim() === pod, "get", "--raw", `${pods}/${pod}:8080/proxy/`);
     await it.until(/^web-/, "get", "--raw", "/api/v1/namespaces/default/services/web:80/proxy/");
   });
 
@@ -70,7 +84,10 @@ describe("several masters by IPv6", () => {
       },
     });
     const answered = await waitFor("an answer of the Ingress", patience_s, async () => {
-      const request = fetch(`http://${inUrl(addressOf("worker-2"))}/`, { headers: { host: "web.test" } });
+      const request = fetch(`http://${inUrl(addressOf("worker-2"))}/`, {
+        headers: { host: "web.test" },
+        signal: AbortSignal.timeout(5_000),
+      });
       const answer = await request.catch(() => undefined);
       return answer?.ok ? (await answer.text()).trim() : undefined;
     });
@@ -93,8 +110,7 @@ describe("several masters by IPv6", () => {
       const slice = await client
         .get(endpointSlices, { namespace: "default", name: "kubernetes" })
         .catch(() => undefined);
-      const listed = slice?.endpoints.flatMap(({ addresses }) => addresses).sort();
-      return listed?.join() === others || undefined;
+      return (slice && addressesIn(slice) === others) || undefined;
     });
     // Asked and answered by way of those that are left: the pod's board has its tunnel to them.
     await it.until(/started/, "--server", url("master-2"), "logs", "deployment/web");
