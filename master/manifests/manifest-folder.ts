@@ -30,7 +30,7 @@ export interface ManifestFolderOptions {
   readonly client: Client;
   readonly events: EventRecorder;
   readonly log: Log;
-  /** How soon a change of the folder is looked at; a test waits less. */
+  /** How soon a change of the folder is looked at, and how long a file must have been left alone; a test waits less. */
   readonly gather_ms?: number | undefined;
 }
 
@@ -43,6 +43,8 @@ const gather_ms = 500;
 const look_ms = 60_000;
 const largest_bytes = 8 * 1024 * 1024;
 const sync = "sync";
+/** Somebody may be writing the file: half of it would take away what the other half names. */
+const unsettled = Symbol("unsettled");
 
 /** Files by their path in the folder, with what of each is in the cluster. */
 type Applied = Record<string, readonly ObjectIdentity[]>;
@@ -65,12 +67,15 @@ export class ManifestFolder {
     this.mapper = new ResourceMapper(options.client);
   }
 
+  private get soon_ms(): number {
+    return this.options.gather_ms ?? gather_ms;
+  }
+
   async start(): Promise<void> {
     const { folder, log } = this.options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     this.applied = await this.load();
-    const soon = this.options.gather_ms ?? gather_ms;
-    this.watcher = watch(folder, () => this.queue.addAfter(sync, soon));
+    this.watcher = watch(folder, () => this.queue.addAfter(sync, this.soon_ms));
     this.watcher.on("error", (error) => log.warn("manifests are looked at once a minute only", { error }));
     this.queue.add(sync);
     this.running = runQueueWorker(
@@ -86,21 +91,24 @@ export class ManifestFolder {
     await this.running;
   }
 
-  /** Looks again soon where not all that could be read is applied. */
+  /** Looks again soon where not all that could be read is applied, or a file is being written. */
   private async syncAll(): Promise<KeyOutcome> {
     const { folder } = this.options;
     const names = await readdir(folder, { recursive: true });
     const all = new Set(names);
     const files = names.filter((name) => isManifest(name, all)).sort();
     for (const name of Object.keys(this.applied)) if (!all.has(name)) await this.forget(name);
-    let isDone = true;
-    for (const file of files) isDone = (await this.syncFile(file)) && isDone;
-    return isDone ? { requeueAfter_ms: look_ms } : "not yet";
+    const outcomes = new Set<Awaited<ReturnType<ManifestFolder["syncFile"]>>>();
+    for (const file of files) outcomes.add(await this.syncFile(file));
+    if (outcomes.has(false)) return "not yet";
+    return { requeueAfter_ms: outcomes.has(unsettled) ? this.soon_ms : look_ms };
   }
 
-  private async syncFile(file: string): Promise<boolean> {
+  /** Whether all that could be read of it is applied. */
+  private async syncFile(file: string): Promise<boolean | typeof unsettled> {
     const text = await this.read(file);
     if (text === undefined) return true;
+    if (text === unsettled) return unsettled;
     const digest = createHash("sha256").update(text).digest("hex");
     if (this.done.get(file) === digest) return true;
     let objects: ManifestObject[];
@@ -122,10 +130,13 @@ export class ManifestFolder {
   }
 
   /** undefined: it is not there, or nothing that is read. */
-  private async read(file: string): Promise<string | undefined> {
+  private async read(file: string): Promise<string | typeof unsettled | undefined> {
     const path = join(this.options.folder, file);
     try {
-      const { size } = await stat(path);
+      const { size, mtimeMs } = await stat(path);
+      const age_ms = Date.now() - mtimeMs;
+      // A clock that was put back must not keep a file for unsettled.
+      if (age_ms >= 0 && age_ms < this.soon_ms) return unsettled;
       if (size <= largest_bytes) return await readFile(path, "utf8");
       this.complain(file, "ManifestInvalid", `${size} bytes are more than are read`);
     } catch (error) {

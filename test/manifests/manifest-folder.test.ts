@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isNotFound } from "#shared/api/errors.ts";
@@ -21,14 +21,14 @@ describe("the folder of manifests", () => {
   let definitions: Definitions;
   let running: ManifestFolder;
 
-  const start = async (): Promise<void> => {
+  const start = async (gather_ms = 20): Promise<void> => {
     running = new ManifestFolder({
       folder,
       stateFile: join(root, "applied.json"),
       client: server.client,
       events: new ApiEventRecorder(server.client, { component: "test" }),
       log: silentLog,
-      gather_ms: 20,
+      gather_ms,
     });
     await running.start();
   };
@@ -84,6 +84,24 @@ describe("the folder of manifests", () => {
     write("a.yaml", map("one", { k: "2" }));
     await untilData("one", { k: "2", mine: "yes" });
     await untilGone("two");
+  });
+
+  test("half of a file that is being written takes nothing away, until the file has been left alone", async () => {
+    const settle = (file: string): void => utimesSync(join(folder, file), 0, 0);
+    write("half.yaml", map("kept", { k: "1" }), map("late", { k: "1" }));
+    await untilData("late", { k: "1" });
+    await running.stop();
+    write("half.yaml", map("kept", { k: "2" }));
+    write("other.yaml", map("other", { k: "1" }));
+    settle("other.yaml");
+    await start(3_600_000);
+    await untilData("other", { k: "1" });
+    await running.stop();
+    expect((await get("late"))?.data).toEqual({ k: "1" });
+    settle("half.yaml");
+    await start();
+    await untilData("kept", { k: "2" });
+    await untilGone("late");
   });
 
   test("a file that cannot be read changes nothing and says so in an event; its next good version heals it", async () => {
