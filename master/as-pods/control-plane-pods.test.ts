@@ -53,6 +53,23 @@ describe("the control plane as pods", () => {
     expect(pathsOf("/etc/bramble/who.yaml")).toContain("/etc/bramble");
     expect(pathsOf("/etc/bramble/who.yaml")).not.toContain("/etc/bramble/who.yaml");
   });
+
+  test("it sees every file that it is to read, and writes its audit log where it is to be", () => {
+    const read = {
+      "admission-control-config-file": "/srv/admission.yaml",
+      "client-ca-file": "/srv/clients.crt",
+      "encryption-provider-config": "/srv/keys.yaml",
+      "token-auth-file": "/srv/tokens.csv",
+      "tls-sni-cert-key": ["/srv/web.crt,/srv/web.key:web.example.org,www.example.org"],
+    };
+    const [apiServer] = podsOf({ ...read, "audit-log-path": "/var/log/kubernetes/audit.log" });
+    const writable = apiServer?.mounts.filter(({ isReadOnly }) => !isReadOnly).map(({ path }) => path);
+    expect(writable).toContain("/var/log/kubernetes");
+    const files = apiServer?.mounts.filter(({ type }) => type === "File").map(({ path }) => path);
+    expect(files?.sort()).toEqual(
+      ["admission.yaml", "clients.crt", "keys.yaml", "tokens.csv", "web.crt", "web.key"].map((name) => `/srv/${name}`),
+    );
+  });
 });
 
 test("a manifest is as kubeadm's: critical, on the board's network, with probes on loopback", () => {

@@ -11,22 +11,24 @@ import { isOwnEtcd } from "../store/store-choice.ts";
 const schedulerPort = 10_259;
 const controllerManagerPort = 10_257;
 
-/** Settings that name a file which the API server or the scheduler reads. */
-const fileSettings = [
-  "etcdCafile",
-  "etcdCertfile",
-  "etcdKeyfile",
-  "mqttPasswordFile",
-  "mqttCa",
-  "schedulerConfig",
-  "oidcCaFile",
-  "authenticationConfig",
-  "authenticationTokenWebhookConfigFile",
-  "authorizationConfig",
-  "authorizationWebhookConfigFile",
-  "auditPolicyFile",
-  "auditWebhookConfigFile",
-] as const;
+/** Files that are written, or that only this board's agent reads. */
+const othersFiles: ReadonlySet<string> = new Set([
+  "writeKubeconfig",
+  "auditLogPath",
+  "privateRegistry",
+  "imageCredentialProviderConfig",
+]);
+
+/** What the API server or the scheduler reads besides what lies in the data folder. */
+function filesRead(settings: MasterSettings): string[] {
+  const options: Readonly<Record<string, Option<unknown>>> = masterOptions;
+  const named = Object.entries(options)
+    .filter(([key, { placeholder }]) => placeholder === "FILE" && !othersFiles.has(key))
+    .map(([key]) => String(settings[key as keyof MasterSettings]));
+  // CERT,KEY:NAME,…
+  const pairs = settings.tlsSniCertKey.flatMap((pair) => pair.split(":")[0]?.split(",") ?? []);
+  return [...named, ...pairs].filter(isAbsolute);
+}
 
 /** The settings that differ from what is usual, as a file that every component's --config takes. Pure. */
 export function renderSettings(settings: MasterSettings): string {
@@ -51,8 +53,7 @@ export function controlPlanePods(
   const configFolder = dirname(settings.writeKubeconfig);
   // What lies in a folder that is mounted anyway is seen with its changes; a single file is not once it is replaced.
   const isSeen = (path: string): boolean => [dataDir, configFolder].some((folder) => path.startsWith(`${folder}/`));
-  const files = fileSettings.map((name) => settings[name]).filter((path) => isAbsolute(path));
-  const fileMounts = files.map((path): HostMount => ({ path, type: "File", isReadOnly: true }));
+  const fileMounts = filesRead(settings).map((path): HostMount => ({ path, type: "File", isReadOnly: true }));
   const common = { tier: "control-plane", annotations: { "bramble.dev/config-hash": digest } } as const;
   const data: HostMount = { path: dataDir, type: "Directory" };
   const readData: HostMount = { ...data, isReadOnly: true };
@@ -87,6 +88,9 @@ export function controlPlanePods(
         { path: configFolder, type: "DirectoryOrCreate" },
         { path: settings.dist, type: "DirectoryOrCreate", isReadOnly: true },
         ...(settings.backupDir === "" ? [] : [{ path: settings.backupDir, type: "DirectoryOrCreate" } as const]),
+        ...(isAbsolute(settings.auditLogPath) && !isSeen(settings.auditLogPath)
+          ? [{ path: dirname(settings.auditLogPath), type: "DirectoryOrCreate" } as const]
+          : []),
         ...fileMounts.filter(({ path }) => !isSeen(path)),
       ],
       probes: { port: settings.httpsPort, scheme: "HTTPS", liveness: "/livez", readiness: "/readyz" },
