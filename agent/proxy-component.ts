@@ -4,7 +4,6 @@ import { boardAddresses } from "#shared/board/addresses.ts";
 import { parseCidr } from "#shared/board/cidr.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import type { ProxySettings } from "#shared/config/board-component-settings.ts";
-import { logLevelOf } from "#shared/config/component-settings.ts";
 import { dnsAddress, proxyNetworks } from "#shared/config/networks.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { type ComponentPages, jsonPage, type Page, textPage } from "#shared/http/component-pages.ts";
@@ -24,7 +23,7 @@ import { tellOfStart } from "./proxy/starting-event.ts";
 
 /** `bramble proxy`: this board's service proxy in a process of its own. Rules stay when it ends. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
-  const log = stderrLog(logLevelOf(settings));
+  const log = stderrLog(settings.logLevel);
   if (settings.cleanup) return cleanUp(log);
   setKernel(kernelSettings(settings), log.named("proxy"));
   const parts = new Parts(log);

@@ -1,15 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { tuningOptions } from "#shared/config/tuning-options.ts";
 import { TokenBucket } from "#shared/process/token-bucket.ts";
 import { BackOff } from "./back-off.ts";
-import { type TuningSettings, tuningOf } from "./kubelet-tuning.ts";
+import { type TuningSettings, tuningOf, usualTuningSettings } from "./kubelet-tuning.ts";
 import { allowedSysctls, refuseSysctls } from "./node/sysctls.ts";
 
-const fallbacks = Object.fromEntries(
-  Object.entries(tuningOptions).map(([key, { fallback }]) => [key, fallback]),
-) as TuningSettings;
-const tuned = (given: Partial<TuningSettings>, isUnified = true) => tuningOf({ ...fallbacks, ...given }, isUnified);
+const tuned = (given: Partial<TuningSettings>, isUnified = true) =>
+  tuningOf({ ...usualTuningSettings, ...given }, isUnified);
 
 describe("what a kubelet is told besides", () => {
   test.each<[Partial<TuningSettings>, boolean, string]>([

@@ -1,13 +1,14 @@
 /** What a kubelet can be told besides: the settings of upstream's flags and fields, read and checked in upstream's words. */
 import { existsSync, readFileSync } from "node:fs";
-import { switchedGates } from "#shared/config/feature-gates.ts";
+import { featureGates, switchedGates } from "#shared/config/feature-gates.ts";
 import { ConfigError, type ValuesOf } from "#shared/config/option.ts";
 import { tuningOptions } from "#shared/config/tuning-options.ts";
 import type { Rate } from "#shared/process/token-bucket.ts";
 import type { CpuQuota, MemoryEnd } from "./container/container-resources.ts";
 import { allowedSysctls, type SysctlPattern } from "./node/sysctls.ts";
 
-export type TuningSettings = ValuesOf<typeof tuningOptions>;
+const read = { ...tuningOptions, featureGates } as const;
+export type TuningSettings = ValuesOf<typeof read>;
 
 export interface KubeletTuning {
   readonly allowedSysctls: readonly SysctlPattern[];
@@ -74,11 +75,13 @@ export function tuningOf(settings: TuningSettings, isUnified: boolean): KubeletT
   };
 }
 
-/** What a board goes by that was told nothing else. */
-export const defaultTuning: KubeletTuning = tuningOf(
-  Object.fromEntries(Object.entries(tuningOptions).map(([key, { fallback }]) => [key, fallback])) as TuningSettings,
-  hasUnifiedGroups(),
-);
+/** Of a board that was told nothing else. */
+export const usualTuningSettings = Object.fromEntries(
+  Object.entries(read).map(([key, { fallback }]) => [key, fallback]),
+) as TuningSettings;
+
+/** What such a board goes by. */
+export const defaultTuning: KubeletTuning = tuningOf(usualTuningSettings, hasUnifiedGroups());
 
 function crashBackOff_ms({ crashLoopBackOffMax: longest_ms }: TuningSettings): number {
   if (longest_ms >= 1_000 && longest_ms <= 300_000) return longest_ms;

@@ -1,5 +1,5 @@
 import { stderrLog } from "#shared/client/log.ts";
-import { type ApiServerSettings, logLevelOf } from "#shared/config/component-settings.ts";
+import type { ApiServerSettings } from "#shared/config/component-settings.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
@@ -11,13 +11,11 @@ import { startServing } from "../serving.ts";
 
 /** `bramble apiserver`: the API server in a process of its own, with the kubeconfigs that the other components start with. */
 export async function runApiServer(given: ApiServerSettings): Promise<void> {
-  const logLevel = logLevelOf(given);
-  const log = stderrLog(logLevel);
+  const log = stderrLog(given.logLevel);
   const parts = new Parts(log);
   const serving = await startServing(
     {
       ...given,
-      logLevel,
       store: given.etcdServers.length > 0 ? `etcd=${given.etcdServers.join(",")}` : given.store,
       httpsPort: given.securePort || given.httpsPort,
       serviceCidr: given.serviceClusterIpRange || given.serviceCidr,

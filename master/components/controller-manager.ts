@@ -6,7 +6,7 @@ import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
 import { agentOfUser } from "#shared/client/user-agent.ts";
-import { type ControllerManagerSettings, logLevelOf } from "#shared/config/component-settings.ts";
+import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
 import { readNamedFile } from "#shared/config/named-file.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
@@ -18,7 +18,7 @@ import { signingAuthority } from "./signing-files.ts";
 
 /** `bramble controller-manager`: all controllers in a process of their own, each by the token of its service account. */
 export async function runControllerManager(settings: ControllerManagerSettings): Promise<void> {
-  const log = stderrLog(logLevelOf(settings));
+  const log = stderrLog(settings.logLevel);
   const ca = signingAuthority(settings);
   const rootCaFile = settings.rootCaFile || settings.clusterSigningCertFile;
   const rootCa = (): string => readNamedFile("root-ca-file", rootCaFile);

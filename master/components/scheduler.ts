@@ -1,5 +1,5 @@
 import { stderrLog } from "#shared/client/log.ts";
-import { logLevelOf, type SchedulerSettings } from "#shared/config/component-settings.ts";
+import type { SchedulerSettings } from "#shared/config/component-settings.ts";
 import { type SchedulerPart, startScheduler } from "../control-loops.ts";
 import {
   leaderEventSource,
@@ -10,7 +10,7 @@ import { runElected } from "./elected.ts";
 
 /** `bramble scheduler`: the scheduler in a process of its own. */
 export async function runScheduler(given: SchedulerSettings): Promise<void> {
-  const log = stderrLog(logLevelOf(given));
+  const log = stderrLog(given.logLevel);
   const configuration = schedulerConfigurationOf(given.schedulerConfig);
   const { leaderElect, resourceName, resourceNamespace } = configuration.leaderElection;
   const settings: SchedulerSettings = {

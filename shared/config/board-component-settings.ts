@@ -1,7 +1,6 @@
 /** Settings of `bramble kubelet`, under upstream's names where upstream has them. */
 import { evictionOptions } from "./eviction-options.ts";
-import { featureGates } from "./feature-gates.ts";
-import { choices, integer, text, texts, toggle, type ValuesOf, verbosity } from "./option.ts";
+import { choices, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { placementOptions } from "./placement-options.ts";
 import { proxyTuningOptions } from "./proxy-tuning.ts";
 import { workerOptions } from "./settings.ts";
@@ -19,6 +18,8 @@ const {
   nodeIp,
   clusterDomain,
   logLevel,
+  v,
+  featureGates,
 } = workerOptions;
 
 export const kubeletOptions = {
@@ -123,6 +124,8 @@ export const kubeletOptions = {
   imageCredentialProviderConfig: workerOptions.imageCredentialProviderConfig,
   imageCredentialProviderBinDir: workerOptions.imageCredentialProviderBinDir,
   logLevel,
+  v,
+  featureGates,
 } as const;
 
 export type KubeletSettings = ValuesOf<typeof kubeletOptions>;
@@ -154,7 +157,7 @@ export const proxyOptions = {
   ),
   disable: choices("disable", "PART", "what no board answers for itself", ["dns"]),
   logLevel,
-  v: verbosity,
+  v,
   featureGates,
   ...proxyTuningOptions,
   ...unheededOfProxy,

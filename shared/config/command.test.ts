@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { Command } from "commander";
-import { dnsOptions } from "./board-component-settings.ts";
+import { dnsOptions, kubeletOptions } from "./board-component-settings.ts";
 import { runAsked, withSettings } from "./command.ts";
+import { masterOptions } from "./settings.ts";
 
 /** A command line that was read, and what runs of it. */
 async function read(...words: string[]): Promise<{ program: Command; ran: unknown[] }> {
@@ -40,4 +41,33 @@ test("while it runs nothing holds the commands and their flags", async () => {
   expect(programs.filter((program) => program.deref() === undefined).length).toBeGreaterThan(many / 2);
   end.resolve();
   await Promise.all(running);
+});
+
+test("-v stands for a log level, for whatever has one; gates are upstream's", async () => {
+  const levels: string[] = [];
+  const gates: unknown[] = [];
+  const levelBy = async (...flags: string[]): Promise<string | undefined> => {
+    const program = new Command("program").exitOverride();
+    withSettings(program.command("master"), masterOptions, async ({ logLevel, featureGates }) => {
+      levels.push(logLevel);
+      gates.push(...featureGates);
+    });
+    withSettings(program.command("kubelet"), kubeletOptions, async ({ logLevel }) => {
+      levels.push(logLevel);
+    });
+    await program.parseAsync(flags, { from: "user" });
+    await runAsked();
+    return levels.pop();
+  };
+  expect(await levelBy("master", "-v=4")).toBe("debug");
+  expect(await levelBy("master", "-v", "2", "--log-level", "warn")).toBe("warn");
+  expect(await levelBy("kubelet", "--v=5")).toBe("debug");
+  await levelBy("master", "--feature-gates", "kube:SidecarContainers=T,MutatingAdmissionPolicy=true");
+  expect(gates).toEqual(["SidecarContainers=T", "MutatingAdmissionPolicy=true"]);
+  await expect(levelBy("master", "--feature-gates", "Nonsense=true")).rejects.toThrow(
+    "feature-gates: unrecognized feature gate: Nonsense",
+  );
+  await expect(levelBy("master", "--feature-gates", "NodeSwap=no")).rejects.toThrow(
+    'invalid value of NodeSwap=no, err: strconv.ParseBool: parsing "no": invalid syntax',
+  );
 });

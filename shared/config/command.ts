@@ -67,7 +67,7 @@ export function withSettings<O extends Options>(
       otherNames,
     });
     tellWithoutEffect(options, settings);
-    asked = askedFor(run, settings, given, command.args);
+    asked = askedFor(run, heedingVerbosity(settings), given, command.args);
   });
 }
 
@@ -77,6 +77,14 @@ function tellWithoutEffect<O extends Options>(options: O, settings: ValuesOf<O>)
     .filter(([key, { isWithoutEffect, fallback }]) => isWithoutEffect && !Bun.deepEquals(settings[key], fallback))
     .map(([, { name }]) => `--${name}`);
   if (named.length > 0) console.error(`bramble: without effect here: ${named.join(", ")}`);
+}
+
+const DEBUG_FROM = 4;
+
+/** What of `-v` and `--log-level` tells more counts as the log level, where a command has both. */
+function heedingVerbosity<S extends object>(settings: S): S {
+  const { v, logLevel } = settings as { readonly v?: number; readonly logLevel?: unknown };
+  return logLevel !== undefined && v !== undefined && v >= DEBUG_FROM ? { ...settings, logLevel: "debug" } : settings;
 }
 
 /** A function of its own, so that what it gives holds nothing else. */

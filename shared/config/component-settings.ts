@@ -1,14 +1,13 @@
 /** Settings of the components that run in a process of their own, under upstream's names where upstream has them. */
 import { autoscalingOptions } from "./autoscaling-options.ts";
 import { controllerManagerTuning } from "./controller-settings.ts";
-import { featureGates } from "./feature-gates.ts";
 import { givenCredentialOptions } from "./given-credentials.ts";
-import { choice, duration, integer, text, texts, toggle, type ValuesOf, verbosity } from "./option.ts";
-import { type MasterSettings, masterOptions } from "./settings.ts";
+import { choice, duration, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
+import { masterOptions } from "./settings.ts";
 import { unheededOfApiServer, unheededOfControllerManager, unheededOfScheduler } from "./upstream-flags.ts";
 
 const kubeconfig = text("kubeconfig", "FILE", "how the API server is reached, and who this component is there", "");
-const { logLevel, clusterCidr } = masterOptions;
+const { logLevel, v, featureGates, clusterCidr } = masterOptions;
 
 /** What every component has that holds a Lease and serves its health, with upstream's port. */
 const electedOptions = (port: number, lease: string) => ({
@@ -79,17 +78,9 @@ const electedOptions = (port: number, lease: string) => ({
     ["/healthz", "/readyz", "/livez"],
   ),
   logLevel,
-  v: verbosity,
+  v,
   featureGates,
 });
-
-/** What of `-v` and `--log-level` tells more. */
-export const logLevelOf = ({ logLevel, v = 0 }: Verbosity): Verbosity["logLevel"] => (v >= 4 ? "debug" : logLevel);
-
-interface Verbosity {
-  readonly logLevel: MasterSettings["logLevel"];
-  readonly v?: number | undefined;
-}
 
 export type ElectedSettings = ValuesOf<ReturnType<typeof electedOptions>>;
 
@@ -161,8 +152,6 @@ export const apiServerOptions = {
     ["lease", "none"],
     "lease",
   ),
-  v: verbosity,
-  featureGates,
   ...unheededOfApiServer,
 } as const;
 

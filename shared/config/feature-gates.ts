@@ -75,6 +75,9 @@ const lockedOff = "AllowOverwriteTerminationGracePeriodSeconds WatchFromStorageW
 /** Gates whose other side is there too. */
 const switchable: ReadonlySet<string> = new Set(["CustomCPUCFSQuotaPeriod"]);
 
+/** Comes with --runtime-config, so that it may be on here. */
+const byRuntimeConfig = "MutatingAdmissionPolicy";
+
 interface Gate {
   readonly isOn: boolean;
   readonly isLocked: boolean;
@@ -97,15 +100,15 @@ export function switchedGates(texts: readonly string[]): ReadonlyMap<string, boo
   for (const text of texts) {
     const [, name = "", value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
     if (value === undefined) throw fault(`missing bool value for ${text}`);
-    if (value !== "true" && value !== "false")
+    const isOn = boolOf(value);
+    if (isOn === undefined)
       throw fault(
         `invalid value of ${name}=${value}, err: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
       );
     const gate = gateOf(name);
     if (!gate) throw fault(`unrecognized feature gate: ${name}`);
-    const isOn = value === "true";
-    if (isOn === gate.isOn) continue;
-    if (gate.isLocked) throw fault(`cannot set feature gate ${name} to ${value}, feature is locked to ${gate.isOn}`);
+    if (isOn === gate.isOn || name === byRuntimeConfig) continue;
+    if (gate.isLocked) throw fault(`cannot set feature gate ${name} to ${isOn}, feature is locked to ${gate.isOn}`);
     if (!switchable.has(name))
       throw fault(`${name} cannot be ${value}: Bramble has it ${gate.isOn}, as upstream by default`);
     switched.set(name, isOn);
@@ -113,17 +116,24 @@ export function switchedGates(texts: readonly string[]): ReadonlyMap<string, boo
   return switched;
 }
 
+/** As Go's strconv.ParseBool; undefined for no word of its. */
+function boolOf(text: string): boolean | undefined {
+  if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true;
+  return /^(0|f|F|false|FALSE|False)$/.test(text) ? false : undefined;
+}
+
 const fault = (message: string): ConfigError => new ConfigError(`feature-gates: ${message}`);
 
-/** Comes with --runtime-config, so that it may be on here. */
-const byRuntimeConfig = "MutatingAdmissionPolicy";
-
-/** Those of the control plane's components, `NAME=BOOL` or `kube:NAME=BOOL`: looked at, and of no further use. */
+/** Those of a process, `NAME=BOOL` or `kube:NAME=BOOL`. */
 export const featureGates: Option<readonly string[]> = (() => {
-  const list = texts("feature-gates", "GATE=BOOL", "upstream's feature gates; none can be other than by default here");
+  const list = texts(
+    "feature-gates",
+    "GATE=BOOL",
+    "upstream's feature gates; most cannot be other than by default here",
+  );
   const parse = (value: unknown): readonly string[] => {
     const gates = list.parse(value).map((gate) => gate.replace(/^kube:/, ""));
-    switchedGates(gates.filter((gate) => !gate.startsWith(`${byRuntimeConfig}=`)));
+    switchedGates(gates);
     return gates;
   };
   return { ...list, parse };

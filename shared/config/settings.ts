@@ -5,6 +5,7 @@ import { agentOptions } from "./agent-settings.ts";
 import { auditOptions } from "./audit-settings.ts";
 import { autoscalingOptions } from "./autoscaling-options.ts";
 import { controllerOptions } from "./controller-settings.ts";
+import { featureGates } from "./feature-gates.ts";
 import {
   choice,
   flag,
@@ -17,6 +18,7 @@ import {
   toggle,
   under,
   type ValuesOf,
+  verbosity,
 } from "./option.ts";
 import { requestOptions } from "./request-settings.ts";
 
@@ -25,6 +27,8 @@ const processOptions = {
   dataDir: text("data-dir", "DIR", "where Bramble keeps its state", "/var/lib/bramble"),
   runDir: text("run-dir", "DIR", "sockets and other things that a reboot may forget", "/run/bramble"),
   logLevel: choice("log-level", "how much is logged", ["error", "warn", "info", "debug"], "info"),
+  v: verbosity,
+  featureGates,
   lowMemory: choice(
     "low-memory",
     "keep less only to be faster; auto: on a board with less than 700 MiB",

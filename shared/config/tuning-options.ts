@@ -142,11 +142,6 @@ const processOptions = under("The kubelet's process:", {
     "how often logs are looked at where the runtime speaks CRI, 3s or more (a field of KubeletConfiguration)",
     "10s",
   ),
-  featureGates: texts(
-    "feature-gates",
-    "GATE=BOOL",
-    "upstream's feature gates; most cannot be other than by default here",
-  ),
 } as const);
 
 export const tuningOptions = {

@@ -1,19 +1,17 @@
 /** What a kubelet is told by its settings, as pods on Docker and the board's Node show it. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { hasUnifiedGroups, type TuningSettings, tuningOf } from "#agent/kubelet/kubelet-tuning.ts";
+import { hasUnifiedGroups, type TuningSettings, tuningOf, usualTuningSettings } from "#agent/kubelet/kubelet-tuning.ts";
 import { evictionRulesOf } from "#agent/kubelet/node/eviction-rules.ts";
 import { pods } from "#shared/api/resources.ts";
 import { evictionOptions } from "#shared/config/eviction-options.ts";
 import type { Options } from "#shared/config/option.ts";
-import { tuningOptions } from "#shared/config/tuning-options.ts";
 import { canRunDockerd } from "../support/dockerd.ts";
 import { isReady, KubeletBoard, pod, wait } from "./kubelet-board.ts";
 import { shell } from "./shell-container.ts";
 
 const fallbacks = (options: Options): Record<string, unknown> =>
   Object.fromEntries(Object.entries(options).map(([key, { fallback }]) => [key, fallback]));
-const tuned = (given: Partial<TuningSettings>) =>
-  tuningOf({ ...(fallbacks(tuningOptions) as TuningSettings), ...given }, hasUnifiedGroups());
+const tuned = (given: Partial<TuningSettings>) => tuningOf({ ...usualTuningSettings, ...given }, hasUnifiedGroups());
 const evicting = (given: object) =>
   evictionRulesOf({ ...fallbacks(evictionOptions), ...given } as Parameters<typeof evictionRulesOf>[0]);
 
