@@ -13,7 +13,7 @@ import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { startControllerManager } from "../control-loops.ts";
 import { controllerUser } from "../controllers/manager.ts";
 import { AccountTokens } from "./account-tokens.ts";
-import { runElected } from "./elected.ts";
+import { requestRateOf, runElected } from "./elected.ts";
 import { signingAuthority } from "./signing-files.ts";
 
 /** `bramble controller-manager`: all controllers in a process of their own, each by the token of its service account. */
@@ -46,6 +46,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
         servers,
         credentials: () => tokens.credentials(account, credentials()),
         userAgent: agentOfUser(controllerUser(account).name),
+        rate: requestRateOf(settings),
       });
     };
     const manager = await startControllerManager({

@@ -15,6 +15,7 @@ import { pairInFiles, selfSignedServing } from "#shared/pki/self-signed.ts";
 import { type Part, Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
+import type { Rate } from "#shared/process/token-bucket.ts";
 import { type CheckedPart, onceInCluster } from "../leadership.ts";
 import { ComponentAccess } from "./component-access.ts";
 import { type ClientTrust, givenTrust, ownTrust, publishedTrust } from "./published-trust.ts";
@@ -33,11 +34,15 @@ export interface ElectedComponent {
 }
 
 /** The API as the component's kubeconfig says. Throws ConfigError, KubeconfigError. */
-function componentClient(kubeconfig: string, component: string): HttpClient {
+function componentClient(kubeconfig: string, component: string, rate?: Rate): HttpClient {
   if (kubeconfig === "") throw new ConfigError("kubeconfig: name the file that says where the API server is");
   const { servers, credentials } = loadKubeconfig(kubeconfig);
-  return new HttpClient({ servers, credentials, userAgent: componentAgent(component) });
+  return new HttpClient({ servers, credentials, userAgent: componentAgent(component), rate });
 }
+
+/** How often a component may ask the API server for its work; undefined: as often as there is some. */
+export const requestRateOf = ({ kubeApiQps, kubeApiBurst }: ElectedSettings): Rate | undefined =>
+  kubeApiQps === undefined ? undefined : { perSecond: kubeApiQps, burst: kubeApiBurst };
 
 /** Runs a component until it is told to end: at once, or whenever it holds its Lease. Its own server, with health, metrics
  *  and configuration, answers all the while. */
@@ -46,6 +51,9 @@ export async function runElected(
   start: (client: HttpClient) => Promise<CheckedPart>,
 ): Promise<void> {
   const client = componentClient(settings.kubeconfig, component);
+  // Apart, so that a Lease is renewed however much work there is.
+  const rate = requestRateOf(settings);
+  const working = rate ? componentClient(settings.kubeconfig, component, rate) : client;
   const ended = untilSignalled();
   let isLeading = false;
   let check: () => Promise<string> = () => Promise.resolve("ok");
@@ -66,7 +74,7 @@ export async function runElected(
   const door = await openDoor({ settings, component }, client, pages, log.named("server"));
   if (door) parts.add("server", door);
   const lead = async (): Promise<CheckedPart> => {
-    const running = await start(client);
+    const running = await start(working);
     isLeading = true;
     return {
       check: () => running.check(),

@@ -16,6 +16,8 @@ export async function runScheduler(given: SchedulerSettings): Promise<void> {
   const settings: SchedulerSettings = {
     ...given,
     kubeconfig: given.kubeconfig || configuration.kubeconfig,
+    kubeApiQps: configuration.qps ?? given.kubeApiQps,
+    kubeApiBurst: configuration.burst ?? given.kubeApiBurst,
     leaderElect: leaderElect === false ? false : given.leaderElect,
     leaderElectResourceName: resourceName ?? given.leaderElectResourceName,
     leaderElectResourceNamespace: resourceNamespace ?? given.leaderElectResourceNamespace,

@@ -210,6 +210,30 @@ test("a busy server is asked again", async () => {
   expect(asked).toBe(2);
 });
 
+test("requests are held to a rate where there is one, and watches are not", async () => {
+  let asked = 0;
+  const url = await serve((request, response) => {
+    asked++;
+    if (!request.url?.includes("watch=")) return json(response, 200, configMap("a"));
+    response.writeHead(200, { "content-type": "application/json" });
+    response.write(frame("ADDED", configMap("a")));
+  });
+  const clock = new ManualClock();
+  const credentials = { ca: authority.certificatePem };
+  const rate = { perSecond: 2, burst: 1 };
+  const api = new HttpClient({ servers: [url], credentials: () => credentials, clock, rate });
+  await api.get(configMaps, key);
+  const second = api.get(configMaps, key);
+  const stop = new AbortController();
+  for await (const { type } of api.watch(configMaps, { resourceVersion: "0", signal: stop.signal })) {
+    expect([type, asked]).toEqual(["ADDED", 2]);
+    stop.abort();
+  }
+  await clock.advance(500);
+  await second;
+  expect(asked).toBe(3);
+});
+
 test("a watch gives what comes, ends with the signal, and fails with what the server says", async () => {
   const url = await serve((request, response) => {
     response.writeHead(200, { "content-type": "application/json" });

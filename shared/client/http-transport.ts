@@ -3,6 +3,7 @@ import { refusalOf } from "#shared/api/refused-answer.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import { restDurations, restRequests } from "#shared/metrics/rest-client.ts";
 import { trusting } from "#shared/pki/trusting.ts";
+import { type Rate, TokenBucket } from "#shared/process/token-bucket.ts";
 import { ConnectionError } from "./client.ts";
 import { type Clock, pause, systemClock } from "./clock.ts";
 
@@ -27,6 +28,8 @@ export interface HttpTransportOptions {
   /** For a whole request but a watch. */
   readonly timeout_ms?: number | undefined;
   readonly clock?: Clock | undefined;
+  /** Of requests, but watches; as often as one likes unless given. */
+  readonly rate?: Rate | undefined;
   /** The server could not be reached, or its connection broke. `isAway` tells whether that is so of all. */
   readonly onUnreachable?: ((server: string) => void) | undefined;
   /** Nobody answered a moment ago: `isAway` until somebody does. */
@@ -70,6 +73,7 @@ type TlsOptions = NonNullable<BunFetchRequestInit["tls"]>;
 export class HttpTransport {
   readonly #options: HttpTransportOptions;
   readonly #clock: Clock;
+  readonly #turns: TokenBucket | undefined;
   readonly #tls = new WeakMap<Credentials, TlsOptions>();
   #server = 0;
   /** Requests that have had no answer yet, by when they began. */
@@ -80,6 +84,7 @@ export class HttpTransport {
   constructor(options: HttpTransportOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#turns = options.rate && new TokenBucket(options.rate, () => this.#clock.now_ms());
     this.#isAway = options.startsAway ?? false;
     this.#heard_ms = this.#clock.now_ms();
   }
@@ -105,6 +110,9 @@ export class HttpTransport {
   /** A response with a code below 400. Rejects with StatusError for others, ConnectionError where there was none, and the
    *  signal's reason when it aborted. */
   async send(request: HttpRequest): Promise<Response> {
+    const wait_ms = request.streams ? 0 : (this.#turns?.reserve_ms() ?? 0);
+    if (wait_ms > 0) await pause(this.#clock, wait_ms, request.signal);
+    request.signal?.throwIfAborted();
     for (let attempt = 1; ; attempt++) {
       const response = await this.#sendToSome(request);
       if (response.status < 400) return response;

@@ -2,7 +2,7 @@
 import { autoscalingOptions } from "./autoscaling-options.ts";
 import { controllerManagerTuning } from "./controller-settings.ts";
 import { givenCredentialOptions } from "./given-credentials.ts";
-import { choice, duration, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
+import { choice, decimal, duration, integer, type Option, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { masterOptions } from "./settings.ts";
 import { unheededOfApiServer, unheededOfControllerManager, unheededOfScheduler } from "./upstream-flags.ts";
 
@@ -10,8 +10,14 @@ const kubeconfig = text("kubeconfig", "FILE", "how the API server is reached, an
 const { logLevel, v, featureGates, clusterCidr } = masterOptions;
 
 /** What every component has that holds a Lease and serves its health, with upstream's port. */
-const electedOptions = (port: number, lease: string) => ({
+const electedOptions = (port: number, lease: string, burst: number) => ({
   kubeconfig,
+  kubeApiQps: {
+    ...decimal("kube-api-qps", "N", "", 0, { min: 0.001, max: 1_000_000 }),
+    description: "requests a second to the API server, without watches and its Lease (default: as many as there are)",
+    fallback: undefined,
+  } as Option<number | undefined>,
+  kubeApiBurst: integer("kube-api-burst", "N", "and so many at once after a pause", burst, { min: 1, max: 1_000_000 }),
   leaderElect: toggle("leader-elect", "act only while this process holds the component's Lease", true),
   leaderElectLeaseDuration: duration("leader-elect-lease-duration", "how long the Lease holds", "15s"),
   leaderElectRenewDeadline: duration(
@@ -85,7 +91,7 @@ const electedOptions = (port: number, lease: string) => ({
 export type ElectedSettings = ValuesOf<ReturnType<typeof electedOptions>>;
 
 export const schedulerOptions = {
-  ...electedOptions(10_259, "kube-scheduler"),
+  ...electedOptions(10_259, "kube-scheduler", 100),
   schedulerConfig: masterOptions.schedulerConfig,
   ...unheededOfScheduler,
 } as const;
@@ -111,7 +117,7 @@ const signerFileOptions = {
 } as const;
 
 export const controllerManagerOptions = {
-  ...electedOptions(10_257, "kube-controller-manager"),
+  ...electedOptions(10_257, "kube-controller-manager", 30),
   rootCaFile: text("root-ca-file", "FILE", "the cluster's CA, which is published to every namespace", ""),
   clusterSigningCertFile: text("cluster-signing-cert-file", "FILE", "the CA that signs certificates", ""),
   clusterSigningKeyFile: text("cluster-signing-key-file", "FILE", "the key of that CA", ""),

@@ -15,8 +15,8 @@ test("no flag is there twice, and each reads its own default", () => {
     const names = Object.values(options).map(({ name }) => name);
     expect([component, names.filter((name, index) => names.indexOf(name) !== index)]).toEqual([component, []]);
   }
-  const { "kube-api-qps": qps, "min-resync-period": resync } = controllerManagerOptions as unknown as Options;
-  expect([qps?.parse("20"), resync?.parse("12h0m0s")]).toEqual([qps?.fallback, resync?.fallback]);
+  const { "concurrent-gc-syncs": syncs, "min-resync-period": resync } = controllerManagerOptions as unknown as Options;
+  expect([syncs?.parse("20"), resync?.parse("12h0m0s")]).toEqual([syncs?.fallback, resync?.fallback]);
 });
 
 test("waits of the audit's are seconds, or durations as upstream has them", () => {

@@ -66,7 +66,7 @@ export const unheededOfApiServer = unheeded(`${everywhere} ${ofServers} disable-
   max-connection-bytes-per-sec:int=0 peer-advertise-ip:string= peer-advertise-port:string= peer-ca-file:string=`);
 
 export const unheededOfScheduler = unheeded(`${ofElected}
-  kube-api-qps:float=50 kube-api-burst:int=100 pod-max-in-unschedulable-pods-duration:duration=5m`);
+  pod-max-in-unschedulable-pods-duration:duration=5m`);
 
 export const unheededOfControllerManager = unheeded(`${ofElected}
   enable-leader-migration:bool= leader-migration-config:string= cidr-allocator-type:string=RangeAllocator
@@ -80,7 +80,7 @@ export const unheededOfControllerManager = unheeded(`${ofElected}
   pv-recycler-increment-timeout-nfs:int=30 pv-recycler-minimum-timeout-hostpath:int=60
   pv-recycler-minimum-timeout-nfs:int=300 pv-recycler-pod-template-filepath-hostpath:string=
   pv-recycler-pod-template-filepath-nfs:string= pv-recycler-timeout-increment-hostpath:int=30
-  kube-api-qps:float=20 kube-api-burst:int=30 enable-garbage-collector:bool=true concurrent-gc-syncs:int=20
+  enable-garbage-collector:bool=true concurrent-gc-syncs:int=20
   enable-dynamic-provisioning:bool=true disable-force-detach-on-timeout:bool= node-startup-grace-period:duration=1m
   endpoint-updates-batch-period:duration= endpointslice-updates-batch-period:duration= max-endpoints-per-slice:int=100
   mirroring-endpointslice-updates-batch-period:duration= mirroring-max-endpoints-per-subset:int=1000

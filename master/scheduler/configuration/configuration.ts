@@ -29,6 +29,9 @@ export interface SchedulerConfiguration {
   };
   /** Empty: named elsewhere. */
   readonly kubeconfig: string;
+  /** Requests to the API server a second, and at once; undefined: said elsewhere, or not at all. */
+  readonly qps?: number | undefined;
+  readonly burst?: number | undefined;
 }
 
 export const defaultConfiguration = (): SchedulerConfiguration => ({
@@ -97,7 +100,17 @@ function decode(root: Field): SchedulerConfiguration {
     podMaxBackoffSeconds: longest_s,
     leaderElection: decodeElection(fields.leaderElection),
     kubeconfig: connection.kubeconfig.text(),
+    qps: positive(connection.qps),
+    burst: positive(connection.burst),
   };
+}
+
+/** Zero and less say nothing. */
+function positive(field: Field): number | undefined {
+  if (field.isAbsent) return undefined;
+  const { value } = field;
+  if (typeof value !== "number") field.complain("expected a number");
+  return typeof value === "number" && value > 0 ? value : undefined;
 }
 
 function decodeElection(root: Field): SchedulerConfiguration["leaderElection"] {
