@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { controllerRevisions, daemonSets, nodes, pods } from "#shared/api/resources.ts";
+import { controllerRevisions, daemonSets, nodes, pods, statefulSets } from "#shared/api/resources.ts";
 import type { DaemonSet, DaemonSetSpec } from "#shared/api/types/apps-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
+import { statefulSetController } from "../statefulset/statefulset.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
@@ -165,6 +166,24 @@ describe("a DaemonSet", () => {
     }, "another");
     const said = `Warning DaemonSet/agent FailedDaemonPod: Found failed daemon pod default/${first?.metadata.name} on node a, will try to kill it`;
     await eventually(() => harness.recorded.includes(said), "the event");
+  });
+
+  test("and a StatefulSet of its name and template keep their revisions apart", async () => {
+    const { client } = harness;
+    const { selector, template } = daemonSet().spec;
+    const spec = { replicas: 0, serviceName: "agent", selector, template };
+    await client.create(statefulSets, { apiVersion: "apps/v1", kind: "StatefulSet", metadata: { ...key }, spec });
+    await client.create(daemonSets, daemonSet());
+    await harness.run(statefulSetController);
+    await harness.run(daemonSetController());
+    const statefulSet = () => client.get(statefulSets, key);
+    await eventually(
+      async () =>
+        (await get()).status?.observedGeneration === 1 && (await statefulSet()).status?.updateRevision !== undefined,
+      "both are seen to",
+    );
+    expect((await get()).status?.collisionCount).toBeUndefined();
+    expect((await statefulSet()).status?.collisionCount).toBe(0);
   });
 
   test("rolls to a new template and back, keeping revisions", async () => {

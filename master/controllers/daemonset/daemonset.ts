@@ -188,7 +188,7 @@ async function syncHistory(daemonSet: DaemonSet, pods: readonly Pod[], context: 
   const [newest, ...duplicates] = equal.toReversed();
   if (!newest) {
     const wanted = { ref: daemonSets, owner: daemonSet, template, revision, collisionCount };
-    const made = await createRevision(context, { ...wanted, hashLabel: podRevisionLabel });
+    const made = await createRevision(context, { ...wanted, hashed: template, hashLabel: podRevisionLabel });
     return { current: made.revision, old, collisionCount: made.collisionCount };
   }
   await mergeDuplicates(newest, duplicates, pods, context);

@@ -67,6 +67,9 @@ export interface NewRevision<O extends KubeObject> {
   readonly template: PodTemplateSpec;
   readonly revision: number;
   readonly collisionCount: number;
+  /** What is hashed, as upstream: a DaemonSet's template, but a StatefulSet's data. So two of one name and one template do not
+   *  meet in the names of their revisions. */
+  readonly hashed: object;
   /** The label that bears the hash. */
   readonly hashLabel: string;
 }
@@ -75,12 +78,12 @@ export interface NewRevision<O extends KubeObject> {
  *  collision count, which comes back with the revision. */
 export async function createRevision<O extends KubeObject>(
   { client }: ControllerContext,
-  { ref, owner, template, revision, hashLabel, ...wanted }: NewRevision<O>,
+  { ref, owner, template, revision, hashed, hashLabel, ...wanted }: NewRevision<O>,
 ): Promise<{ readonly revision: ControllerRevision; readonly collisionCount: number }> {
   const data = revisionData(template);
   const { namespace, name: ownerName = "", annotations } = owner.metadata;
   for (let { collisionCount } = wanted; ; collisionCount++) {
-    const hash = shortHash(data, collisionCount || undefined);
+    const hash = shortHash(hashed, collisionCount || undefined);
     const name = `${ownerName.slice(0, 223)}-${hash}`;
     try {
       const created = await client.create(

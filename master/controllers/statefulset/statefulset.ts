@@ -97,7 +97,7 @@ async function syncRevisions(
   let update = equal;
   if (!equal) {
     const wanted = { ref: statefulSets, owner: set, template, revision, collisionCount };
-    const made = await createRevision(context, { ...wanted, hashLabel: revisionHashLabel });
+    const made = await createRevision(context, { ...wanted, hashed: data, hashLabel: revisionHashLabel });
     update = made.revision;
     collisionCount = made.collisionCount;
   } else if (equal !== newest) update = await renumber(context, equal, revision);
