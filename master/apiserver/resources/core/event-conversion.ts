@@ -7,6 +7,10 @@ function compact<T extends object>(object: T): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
 }
 
+/** What Go writes for a time that is not set. It must stand where a field is required: generated clients refuse an answer
+ *  without it. */
+const noTime = null as unknown as string;
+
 /** A stored core Event as events.k8s.io shows it. */
 export function eventToEventsV1(object: KubeObject): EventsV1Event {
   const event = object as Event;
@@ -14,13 +18,14 @@ export function eventToEventsV1(object: KubeObject): EventsV1Event {
     kind: "Event",
     apiVersion: "events.k8s.io/v1",
     metadata: event.metadata,
-    eventTime: event.eventTime as string,
+    eventTime: event.eventTime ?? noTime,
     series: event.series && {
       count: event.series.count ?? 0,
-      lastObservedTime: event.series.lastObservedTime as string,
+      lastObservedTime: event.series.lastObservedTime ?? noTime,
     },
-    reportingController: event.reportingComponent,
-    reportingInstance: event.reportingInstance,
+    // Core events have these two even where they are empty.
+    reportingController: event.reportingComponent || undefined,
+    reportingInstance: event.reportingInstance || undefined,
     action: event.action,
     reason: event.reason,
     regarding: event.involvedObject,
@@ -49,7 +54,7 @@ export function eventFromEventsV1(object: KubeObject): Event {
     lastTimestamp: event.deprecatedLastTimestamp,
     count: event.deprecatedCount,
     type: event.type,
-    eventTime: event.eventTime,
+    eventTime: event.eventTime ?? undefined,
     series: event.series,
     action: event.action,
     related: event.related,
