@@ -2,10 +2,12 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { hasReason } from "#shared/api/errors.ts";
 import { wholeValue } from "#shared/api/quantity.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import type { ApiServerSettings } from "#shared/config/component-settings.ts";
 import type { GivenCredentials } from "#shared/config/given-credentials.ts";
 import {
@@ -52,6 +54,8 @@ import { serveStoreAdmin } from "./store/admin.ts";
 import type { Store } from "./store/store.ts";
 import { isOwnEtcd } from "./store/store-choice.ts";
 import { stateRoot } from "./store/transfer.ts";
+
+const ensureAgain_ms = 10_000;
 
 /** Of a master, or of an API server alone, which may have its certificates and keys from elsewhere. */
 export type ServingSettings = MasterSettings &
@@ -102,7 +106,7 @@ export async function startServing(
   // Before anybody is served: what the masters agreed on while this one was away.
   await keys.takeShared(own, address.current);
   await ensureClusterObjects(own, settings, store.isShared ? undefined : [address.current]);
-  await ensureBootstrapSecret(own, keys.current.joinToken, { description: "made with the cluster" });
+  parts.add("join token", await keepJoinToken(own, keys, log));
   await tellExtensions(own, keys, api.frontProxies, log);
   // First the certificate, for it is what boards ask of a master that they find at another address.
   address.onChange(async (now, before) => {
@@ -146,6 +150,26 @@ async function openMastersStore(settings: MasterSettings, address: OwnAddress, l
   }
   parts.add("store admin", await serveStoreAdmin(store, join(settings.runDir, "store.sock")));
   return store;
+}
+
+/** Sees to the Secret of the join token: now, and where Secrets cannot be written yet, since their key service is away, once they can. */
+async function keepJoinToken(client: Client, keys: MasterKeys, log: Log): Promise<Part> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const trouble = new StandingTrouble(log, { wrong: "the join token is not good yet", over: "the join token is good" });
+  const ensure = async (): Promise<void> => {
+    try {
+      await ensureBootstrapSecret(client, keys.current.joinToken, { description: "made with the cluster" });
+      trouble.end();
+    } catch (error) {
+      if (!hasReason(error, "InternalError")) throw error;
+      trouble.tell(error);
+      timer = setTimeout(() => {
+        ensure().catch((failure: unknown) => trouble.tell(failure));
+      }, ensureAgain_ms);
+    }
+  };
+  await ensure();
+  return { stop: () => clearTimeout(timer) };
 }
 
 function backUpBySchedule(settings: MasterSettings, store: Store, log: Log): Part {

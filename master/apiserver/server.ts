@@ -2,12 +2,13 @@
  * The API server: authentication, authorisation, then for resources decoding, admission, validation and the registry;
  * for other paths discovery, health, metrics. Transports (http/) and in-process clients both end here.
  */
-import { StatusError } from "#shared/api/errors.ts";
+import { internalError, StatusError } from "#shared/api/errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import { flowControlDump } from "../flow-control/flow-dump.ts";
 import { RequestGate, widthOf } from "../flow-control/request-gate.ts";
+import { KeyServiceError } from "../store/encryption/key-service-error.ts";
 import { OutcomeUnknownError, StoreUnavailableError } from "../store/store.ts";
 import { StoreMetrics } from "../store/store-metrics.ts";
 import type { Auditor } from "./audit/auditor.ts";
@@ -69,10 +70,13 @@ export class ApiServer {
     this.#discovery = new DiscoveryPaths(this.resources);
     this.metrics.add(() => objectFamilies(this.resources));
     this.metrics.add(() => storeMetrics.families());
-    this.health = new HealthChecks({
-      etcd: () => options.store.now(),
-      "watch-cache": async () => this.#assertFollowing(),
-    });
+    this.health = new HealthChecks(
+      {
+        etcd: () => options.store.now(),
+        "watch-cache": async () => this.#assertFollowing(),
+      },
+      options.store.checks,
+    );
     const now_ms = options.now_ms ?? Date.now;
     this.#events = new EventExpiry(options.store, this.resources, now_ms, {
       ...upstreamTimes,
@@ -319,6 +323,7 @@ function wantsNewest({ info, query }: ApiRequest): boolean {
 
 /** How clients are told that the store does not serve. */
 function storeFailure(error: unknown): StatusError | undefined {
+  if (error instanceof KeyServiceError) return internalError(error.message);
   if (error instanceof StoreUnavailableError) return new StatusError("ServiceUnavailable", error.message);
   if (error instanceof OutcomeUnknownError) {
     return new StatusError("Timeout", `${error.message}. Look at the object before trying again`);

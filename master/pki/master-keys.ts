@@ -1,6 +1,6 @@
 import { watch } from "node:fs";
 import { dirname, join } from "node:path";
-import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import { hasReason, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -57,6 +57,11 @@ export class MasterKeys {
       await this.#apply(await client.get(secrets, clusterKeysKey), client, address);
     } catch (error) {
       if (isNotFound(error)) return;
+      // A key service that is away, for one: the Secret comes as an event once it can be read.
+      if (hasReason(error, "InternalError")) {
+        this.log.warn("the cluster's keys cannot be read yet", { error });
+        return;
+      }
       // A set that cannot be used is no reason to serve nobody.
       if (!(error instanceof PkiError)) throw error;
       this.log.error("the cluster's keys were not taken over", { error });

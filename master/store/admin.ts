@@ -181,7 +181,7 @@ async function* readFile({ path, encryption }: StoreFiles, query: StoreQuery): A
     throw new StoreAwayError(
       `no master runs here, and there is no store at ${path}: run this on a master as root (of a stopped master whose state is in etcd, etcdctl shows it)`,
     );
-  const transformer = encryption && existsSync(encryption.keyFile) ? await restingTransformer(encryption) : plainText;
+  const transformer = encryption && existsSync(encryption.keyFile) ? restingTransformer(encryption) : plainText;
   const engine = SqliteEngine.openReadOnly(path, transformer);
   try {
     const batched = engine.batched();

@@ -1,4 +1,6 @@
+import type { Log } from "#shared/client/log.ts";
 import { encryptionKeysIn } from "./encryption-keys.ts";
+import type { Store } from "./store.ts";
 import { aesGcmTransformer, type ValueTransformer } from "./value-transformer.ts";
 
 /** How values rest. */
@@ -7,24 +9,39 @@ export interface Encryption {
   readonly keyFile: string;
   /** What they encrypt. */
   readonly prefixes: readonly string[];
-  /** A person's own EncryptionConfiguration; `follows`: looked at again when it has changed. */
-  readonly providers?: { readonly path: string; readonly follows: boolean } | undefined;
 }
 
-/** Rejects with ConfigError for a configuration that is no good, which few have: its ciphers are loaded then. */
-export async function restingTransformer({ keyFile, prefixes, providers }: Encryption): Promise<ValueTransformer> {
-  const own = aesGcmTransformer(encryptionKeysIn(keyFile), prefixes);
-  if (!providers) return own;
-  const { configuredTransformer } = await import("./encryption-configuration.ts");
-  return configuredTransformer(providers.path, own, providers.follows);
-}
+export const restingTransformer = ({ keyFile, prefixes }: Encryption): ValueTransformer =>
+  aesGcmTransformer(encryptionKeysIn(keyFile), prefixes);
 
 interface Settings {
   readonly encryptionProviderConfig?: string | undefined;
   readonly encryptionProviderConfigAutomaticReload?: boolean | undefined;
 }
 
-export function providersOf(settings: Settings): Encryption["providers"] {
-  const { encryptionProviderConfig: path, encryptionProviderConfigAutomaticReload: follows = true } = settings;
-  return path ? { path, follows } : undefined;
+/**
+ * The store that `open` opens, whose values rest as a person's own EncryptionConfiguration has it where there is one; what that does not
+ * speak of, and all values where there is none, rest under the cluster's own keys. Rejects with ConfigError for a configuration that is
+ * no good. Few have one: what it takes is loaded then.
+ */
+export async function openSealed(
+  { encryptionProviderConfig: path, encryptionProviderConfigAutomaticReload: follows = true }: Settings,
+  encryption: Encryption,
+  log: Log,
+  open: (encryption: Encryption | undefined) => Promise<Store>,
+): Promise<Store> {
+  if (!path) return open(encryption);
+  const [{ EncryptionProviders }, { SealingStore }, { groupOfBuiltIn }] = await Promise.all([
+    import("./encryption/providers.ts"),
+    import("./encryption/sealing-store.ts"),
+    import("./encryption/built-in-groups.ts"),
+  ]);
+  const own = restingTransformer(encryption);
+  const providers = await EncryptionProviders.open({ path, follows, own, groupOf: groupOfBuiltIn, log });
+  try {
+    return new SealingStore(await open(undefined), providers);
+  } catch (error) {
+    providers.close();
+    throw error;
+  }
 }

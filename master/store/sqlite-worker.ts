@@ -142,7 +142,7 @@ class StoreThread {
 async function open(options: SqliteOptions): Promise<StoreThread> {
   mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
   const { encryption } = options;
-  const transformer = encryption ? await restingTransformer(encryption) : plainText;
+  const transformer = encryption ? restingTransformer(encryption) : plainText;
   return new StoreThread(options, SqliteEngine.open(options.path, transformer, options.log));
 }
 

@@ -5,10 +5,11 @@ import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { etcdPaths, knownMembers } from "../etcd/files.ts";
 import { encryptedPrefixes } from "./encryption-keys.ts";
-import { providersOf, restingTransformer } from "./resting-values.ts";
+import { type Encryption, openSealed, restingTransformer } from "./resting-values.ts";
 import { ShiftedStore } from "./shifted-store.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 import { type Revision, type Store, StoreUnavailableError } from "./store.ts";
+import { plainText } from "./value-transformer.ts";
 
 /** Does Bramble itself run the etcd that this names? */
 export function isOwnEtcd(text: string): boolean {
@@ -90,10 +91,18 @@ export const databaseOf = ({ dataDir }: Pick<StoreSettings, "dataDir">): string 
 
 /** Opens the store that the settings name; code for etcd is loaded only for etcd. Rejects with ConfigError for files that
  *  are not there, StoreUnavailableError where no majority of etcd answers, StoreDamagedError for a damaged file of sqlite. */
-export async function openStore(settings: StoreSettings, log: Log, options: OpenOptions = {}): Promise<Store> {
+export function openStore(settings: StoreSettings, log: Log, options: OpenOptions = {}): Promise<Store> {
+  const encryption = { keyFile: join(settings.dataDir, encryptionKeyFile), prefixes: encryptedPrefixes };
+  return openSealed(settings, encryption, log, (own) => openEngine(settings, log, options, own));
+}
+
+async function openEngine(
+  settings: StoreSettings,
+  log: Log,
+  options: OpenOptions,
+  encryption: Encryption | undefined,
+): Promise<Store> {
   const choice = parseStoreChoice(settings.store);
-  const keyFile = join(settings.dataDir, encryptionKeyFile);
-  const encryption = { keyFile, prefixes: encryptedPrefixes, providers: providersOf(settings) };
   if (choice.kind === "sqlite") {
     const path = options.path ?? databaseOf(settings);
     return openSqliteStore({ path, encryption, after: options.after }, (error) => {
@@ -109,7 +118,7 @@ export async function openStore(settings: StoreSettings, log: Log, options: Open
   // A missing file is told before anything waits for etcd.
   credentials();
   const { openEtcdStore } = await import("./etcd/etcd-store.ts");
-  const transformer = await restingTransformer(encryption);
+  const transformer = encryption ? restingTransformer(encryption) : plainText;
   // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.
   const trouble = new StandingTrouble(log, { wrong: "waiting for etcd", over: "etcd answers" });
   for (;;) {

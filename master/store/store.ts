@@ -30,6 +30,8 @@ export interface Store {
    *  changes have come after it, so that who replays from there has no more than about so many to take in. */
   oldest(within?: number): Promise<Revision>;
   close(): Promise<void>;
+  /** What else of it may be ill, by the names of the health checks that tell of it: they reject with what is wrong. */
+  readonly checks?: Readonly<Record<string, () => Promise<unknown>>> | undefined;
 }
 
 /** A safe integer; etcd's int64 never comes near 2^53 in practice, and an overflow is an assertion failure. */
@@ -40,6 +42,9 @@ export interface StoredValue {
   readonly value: string;
   /** The revision of the last change. */
   readonly revision: Revision;
+  /** Why the value cannot be read for now and is empty here: the service that has its key does not give it. Only where that is asked
+   *  for (ListRange) and in watches; else such a value is a failure. */
+  readonly sealed?: string | undefined;
 }
 
 export interface ListRange {
@@ -47,6 +52,8 @@ export interface ListRange {
   readonly limit?: number | undefined;
   /** Start after this key (exclusive): how a `continue` goes on. */
   readonly startAfter?: string | undefined;
+  /** A value that cannot be read for now is told of as such, rather than that the list fails. */
+  readonly tellsSealed?: boolean | undefined;
 }
 
 export interface ListResult {
@@ -71,6 +78,8 @@ export type StoreEvent =
       readonly value: string;
       readonly revision: Revision;
       readonly created: boolean;
+      /** As of StoredValue. */
+      readonly sealed?: string | undefined;
     }
   | { readonly type: "delete"; readonly key: string; readonly revision: Revision };
 

@@ -70,7 +70,7 @@ const storeOptions = under("The cluster's state:", {
   encryptionProviderConfig: text(
     "encryption-provider-config",
     "FILE",
-    "EncryptionConfiguration (apiserver.config.k8s.io/v1): your own keys for what rests in the store (aescbc, aesgcm, secretbox, identity); every master has the same (default: Secrets by the cluster's own key)",
+    "EncryptionConfiguration (apiserver.config.k8s.io/v1): your own keys for what rests in the store (aescbc, aesgcm, secretbox, kms v2, identity); every master has the same (default: Secrets by the cluster's own key)",
     "",
   ),
   encryptionProviderConfigAutomaticReload: toggle(

@@ -11,7 +11,7 @@ import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
 export interface ChannelOptions {
-  /** `https://host:port`, `http://host:port` or `unix:///path/of.sock`. */
+  /** `https://host:port`, `http://host:port`, `unix:///path/of.sock` or `unix:///@abstract`. */
   readonly endpoint: URL;
   /** PEM, for https; read for each connection, so that renewed files are used. */
   readonly credentials?: (() => ChannelCredentials) | undefined;
@@ -268,7 +268,8 @@ const cancelled = (): GrpcError => new GrpcError(GrpcCode.Cancelled, "the call w
 function sessionTo({ endpoint, credentials }: ChannelOptions): ClientHttp2Session {
   const settings = { initialWindowSize: window_bytes, enablePush: false };
   if (endpoint.protocol === "unix:") {
-    const path = decodeURIComponent(endpoint.pathname);
+    // As services name one in the abstract namespace.
+    const path = decodeURIComponent(endpoint.pathname).replace(/^\/@/, "\0");
     return connect("http://localhost", { settings, createConnection: () => connectSocket(path) });
   }
   if (endpoint.protocol === "http:") return connect(endpoint.origin, { settings });

@@ -19,6 +19,14 @@ export const GrpcCode = {
   Unauthenticated: 16,
 } as const;
 
+/** As Go's clients name it. */
+export function grpcCodeName(code: number): string {
+  const name = Object.entries(GrpcCode).find(([, each]) => each === code)?.[0] ?? `Code(${code})`;
+  return spelledOtherwise[name] ?? name;
+}
+
+const spelledOtherwise: Readonly<Record<string, string>> = { Cancelled: "Canceled", Ok: "OK" };
+
 /** A call that did not end well; `message` is the status' text alone. */
 export class GrpcError extends Error {
   override readonly name = "GrpcError";
@@ -33,8 +41,6 @@ export class GrpcError extends Error {
 
   /** As Go's clients word it, which people search for: `rpc error: code = NotFound desc = no such volume`. */
   get description(): string {
-    const name = Object.entries(GrpcCode).find(([, code]) => code === this.code)?.[0] ?? `Code(${this.code})`;
-    // Go spells this one otherwise.
-    return `rpc error: code = ${name === "Cancelled" ? "Canceled" : name} desc = ${this.message}`;
+    return `rpc error: code = ${grpcCodeName(this.code)} desc = ${this.message}`;
   }
 }

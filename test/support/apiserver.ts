@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import { namespaces } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { ConnectionLimits } from "#shared/http/connections.ts";
@@ -25,8 +26,8 @@ import { type CommandResult, clientBinaries, runClient } from "./kubectl.ts";
 export const admin: User = { name: "kubernetes-admin", groups: ["system:masters", "system:authenticated"] };
 
 export interface TestServerOptions {
-  /** `memory` unless said otherwise. */
-  readonly store?: "memory" | "sqlite" | undefined;
+  /** `memory` unless said otherwise; a function opens another one. */
+  readonly store?: "memory" | "sqlite" | ((folder: string) => Promise<Store>) | undefined;
   /** Over the plain ones: client certificates, and system:masters may do everything. */
   readonly guards?: ((parts: ServerParts) => Partial<Guards>) | undefined;
   /** Of connections, other than the usual ones. */
@@ -58,10 +59,14 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
+async function openStoreOf(choice: TestServerOptions["store"], folder: string): Promise<Store> {
+  if (typeof choice === "function") return choice(folder);
+  return choice === "sqlite" ? openSqliteStore({ path: join(folder, "state.db") }) : openMemoryStore();
+}
+
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const folder = mkdtempSync(join(tmpdir(), "bramble-api-"));
-  const store =
-    options.store === "sqlite" ? await openSqliteStore({ path: join(folder, "state.db") }) : openMemoryStore();
+  const store = await openStoreOf(options.store, folder);
   const api = new ApiServer({
     store,
     declarations: builtinDeclarations,
@@ -97,7 +102,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const url = `https://127.0.0.1:${await transport.listen()}`;
   const client = api.client(admin, "test");
   for (const name of ["default", "kube-system", ...(options.namespaces ?? [])]) {
-    await client.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+    const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} } as const;
+    // Over a store from before they are there.
+    await client.create(namespaces, namespace).catch((error: unknown) => {
+      if (!isAlreadyExists(error)) throw error;
+    });
   }
   const certificate = await issue("kubernetes-admin", ["system:masters"]);
   const kubeconfig = join(folder, "kubeconfig");

@@ -1,7 +1,7 @@
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import type { MessageOf } from "#shared/grpc/message.ts";
-import { socketUrl } from "../plugins/socket-url.ts";
+import { socketUrl } from "#shared/grpc/socket-url.ts";
 import {
   csiPaths,
   Empty,

@@ -1,6 +1,6 @@
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
-import { socketUrl } from "../plugins/socket-url.ts";
+import { socketUrl } from "#shared/grpc/socket-url.ts";
 import {
   AllocateRequest,
   AllocateResponse,

@@ -2,7 +2,7 @@
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { GrpcError } from "#shared/grpc/grpc-error.ts";
 import { bool, type MessageOf, message, repeated, string } from "#shared/grpc/message.ts";
-import { socketUrl } from "./socket-url.ts";
+import { socketUrl } from "#shared/grpc/socket-url.ts";
 
 const InfoRequest = message({});
 export const PluginInfo = message({

@@ -2,8 +2,8 @@
 import { X509Certificate } from "node:crypto";
 import { parse } from "yaml";
 import type { Log } from "#shared/client/log.ts";
+import { FollowedFile } from "#shared/config/followed-file.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
-import { FollowedFile } from "../followed-file.ts";
 import { type Mapped, onlyFields, type Report, userMapper } from "./claim-mappings.ts";
 import { type JwtIssuer, JwtTokens, knownAlgorithms } from "./jwt-tokens.ts";
 import { type TokenAuthenticator, unionOfTokens } from "./token-authenticator.ts";

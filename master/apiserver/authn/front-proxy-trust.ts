@@ -1,11 +1,11 @@
 /** Which proxies in front of this API server are believed about whose requests they bring, as the settings have it. */
 import { X509Certificate } from "node:crypto";
 import type { Log } from "#shared/client/log.ts";
+import { FollowedFile } from "#shared/config/followed-file.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { joinCertificates, splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { frontProxyUser } from "../../pki/master-certificates.ts";
-import { FollowedFile } from "../followed-file.ts";
 import { type IdentityHeaderNames, standardIdentityHeaders } from "./identity-headers.ts";
 
 export interface FrontProxyTrust {

@@ -1,8 +1,8 @@
 /** Who is asked whether a request may be made: by --authorization-config, or by --authorization-mode and its flags. */
 import type { Log } from "#shared/client/log.ts";
+import { FollowedFile } from "#shared/config/followed-file.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
-import { FollowedFile } from "../followed-file.ts";
 import type { AuthorizerEntry, AuthorizerType } from "./authorization-configuration.ts";
 import type { Authorizer } from "./authorizer.ts";
 import { authorizerChain } from "./chain.ts";

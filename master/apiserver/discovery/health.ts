@@ -12,11 +12,14 @@ const isRoot = (name: string): name is Root => (roots as readonly string[]).incl
 
 export class HealthChecks {
   readonly #checks: Readonly<Record<string, HealthCheck>>;
+  readonly #outside: Readonly<Record<string, HealthCheck>>;
   readonly #results = new HealthResults();
   /** False before the start is done and once a stop has begun: traffic should go elsewhere, the process is alive. */
   ready = false;
 
-  constructor(checks: Readonly<Record<string, HealthCheck>>) {
+  /** @param outside checks of what is not this process: to start it anew would mend nothing, so /livez is without them. */
+  constructor(checks: Readonly<Record<string, HealthCheck>>, outside: Readonly<Record<string, HealthCheck>> = {}) {
+    this.#outside = outside;
     this.#checks = { ping: async () => undefined, log: async () => undefined, ...checks };
   }
 
@@ -47,11 +50,13 @@ export class HealthChecks {
   }
 
   #checksOf(root: Root): Record<string, HealthCheck> {
-    if (root !== "readyz") return { ...this.#checks };
+    if (root === "livez") return { ...this.#checks };
+    const checks = { ...this.#checks, ...this.#outside };
+    if (root === "healthz") return checks;
     const started = async (): Promise<void> => {
       if (!this.ready) throw new Error("starting or stopping");
     };
-    return { ...this.#checks, "informer-sync": started, shutdown: started };
+    return { ...checks, "informer-sync": started, shutdown: started };
   }
 }
 

@@ -10,6 +10,7 @@ import { leaveRevision } from "./left-revision.ts";
 import { type ListOptions, readListOptions } from "./list-options.ts";
 import type { Selection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
+import { assertUnsealed } from "./unreadable.ts";
 
 export type ListParameters = Pick<ListOptions, "limit" | "continueToken" | "resourceVersion" | "match">;
 
@@ -71,6 +72,7 @@ export async function listEntries(
   selection: Selection,
   parameters: ListParameters,
 ): Promise<Listed> {
+  assertUnsealed(source.cache, selection.namespace);
   const from = await startOf(source, parameters);
   const now_ms = source.now_ms();
   if (from.revision !== undefined && now_ms - from.begun_ms > continueFor_ms) {

@@ -10,7 +10,8 @@
 import { internalError, notFound, type StatusError } from "#shared/api/errors.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { RequestContext } from "../request.ts";
-import type { ResourceCache, Unreadable } from "../watch-cache/resource-cache.ts";
+import type { ResourceCache } from "../watch-cache/resource-cache.ts";
+import type { Unreadable } from "../watch-cache/sealed-values.ts";
 import type { ServedResource } from "./served-resource.ts";
 import { checkUnreadableOptions } from "./write-options.ts";
 import type { WriteParts, WriteScope } from "./write-scope.ts";
@@ -30,12 +31,24 @@ export function noObject(
   key: string,
   name: string,
 ): StatusError {
+  const sealed = cache?.sealed.at(key);
+  if (sealed) return internalError(sealed.why);
   const found = cache?.unreadable(key);
   return cache && found ? corrupt(cache, key, found) : notFound(resource.name, name);
 }
 
+/**
+ * Throws where something in the scope of a list or watch cannot be read for now, since the service that has its key does not give it.
+ * Unlike a damaged value, of these there may be many, and they come again: who heard of none would take them for deleted.
+ */
+export function assertUnsealed(cache: ResourceCache, namespace: string | undefined): void {
+  const found = cache.sealed.first(namespace);
+  if (found) throw internalError(`unable to transform key ${JSON.stringify(cache.prefix + found.key)}: ${found.why}`);
+}
+
 /** Throws where something in the scope of a delete of a collection cannot be read, and so is not gone with all else. */
 export function assertReadable(cache: ResourceCache, namespace: string | undefined): void {
+  assertUnsealed(cache, namespace);
   for (const key of cache.unreadableKeys(namespace)) {
     const found = cache.unreadable(key);
     if (found) throw corrupt(cache, key, found);
@@ -56,7 +69,7 @@ export async function removeUnreadable(
   key: string,
   options: DeleteOptions,
 ): Promise<boolean> {
-  const found = cache.unreadable(key);
+  const found = cache.unreadable(key) ?? cache.sealed.at(key);
   if (!found || !options.ignoreStoreReadErrorWithClusterBreakingPotential) return false;
   checkUnreadableOptions(options);
   context.auditAnnotations["apiserver.k8s.io/unsafe-delete-ignore-read-error"] = "";

@@ -11,6 +11,7 @@ import { revisionOf } from "./list.ts";
 import { type ListOptions, readWatchOptions } from "./list-options.ts";
 import type { Selection } from "./selection.ts";
 import type { ServedResource } from "./served-resource.ts";
+import { assertUnsealed } from "./unreadable.ts";
 
 export type WatchParameters = Pick<
   ListOptions,
@@ -88,6 +89,7 @@ export async function watchEntries(
   parameters: WatchParameters,
   signal: AbortSignal,
 ): Promise<AsyncIterable<WatchFrame>> {
+  assertUnsealed(source.cache, selection.namespace);
   const { resourceVersion } = parameters;
   const asked = resourceVersion === "" ? 0 : revisionOf(resourceVersion);
   const start = (): AsyncIterable<WatchFrame> => begun(source, selection, { ...parameters, asked }, signal);

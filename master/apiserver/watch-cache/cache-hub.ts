@@ -22,6 +22,8 @@ const REPLAYED_EVENTS = 1_000;
 /** How long a reader waits for the caches to come up with a store that others write to. */
 const freshFor_ms = 2_000;
 const retry_ms = 500;
+/** How often it is tried to read what could not be read. */
+const unsealEvery_ms = 5_000;
 
 interface Attached {
   readonly cache: ResourceCache;
@@ -51,6 +53,7 @@ export class CacheHub {
   readonly #loose = new LooseTexts();
   readonly #stop = new AbortController();
   #failure: Error | undefined;
+  #unsealing: ReturnType<typeof setTimeout> | undefined;
 
   /** @param report takes what nobody who asked can be told. */
   constructor(store: Store, report: (message: string) => void) {
@@ -97,6 +100,7 @@ export class CacheHub {
     const early = attached.early ?? [];
     attached.early = undefined;
     for (const batch of early) this.#feed(cache, batch);
+    this.#planUnsealing(cache);
     return cache;
   }
 
@@ -158,7 +162,12 @@ export class CacheHub {
     let page: ListResult | undefined;
     do {
       const startAfter = page?.items.at(-1)?.key;
-      page = await this.#store.list(prefix, { limit: PAGE, revision: page?.revision ?? at, startAfter });
+      page = await this.#store.list(prefix, {
+        limit: PAGE,
+        revision: page?.revision ?? at,
+        startAfter,
+        tellsSealed: true,
+      });
       yield page;
     } while (page.more);
   }
@@ -198,9 +207,31 @@ export class CacheHub {
     this.#unclaimed = undefined;
     for (const { cache } of this.#attached.values()) {
       cache.reset(await this.#listAll(cache.prefix, now), now);
+      this.#planUnsealing(cache);
     }
     this.#reach(now);
     return now;
+  }
+
+  /** What a cache could not read is tried again, again and again. */
+  #planUnsealing(cache: ResourceCache): void {
+    if (!cache.sealed.first() || this.#stop.signal.aborted) return;
+    this.#unsealing ??= setTimeout(() => {
+      this.#unsealing = undefined;
+      void this.#unseal();
+    }, unsealEvery_ms);
+  }
+
+  async #unseal(): Promise<void> {
+    for (const { cache } of [...this.#attached.values()]) {
+      if (!cache.sealed.first()) continue;
+      try {
+        for await (const { items } of this.#pages(cache.prefix, undefined)) cache.unseal(items, this.#revision);
+      } catch (error) {
+        this.#report(`what under ${cache.prefix} could not be read is tried again: ${error}`);
+      }
+      this.#planUnsealing(cache);
+    }
   }
 
   #apply(batch: StoreBatch): void {
@@ -209,6 +240,7 @@ export class CacheHub {
       const attached = this.#owner(event.key);
       if (!attached) this.#keep(event);
       else if (!attached.early) attached.cache.apply(event);
+      if (attached && event.type === "put" && event.sealed !== undefined) this.#planUnsealing(attached.cache);
     }
     this.#reach(batch.revision);
   }
@@ -316,6 +348,7 @@ export class CacheHub {
 
   stop(): void {
     this.#stop.abort();
+    clearTimeout(this.#unsealing);
     this.#fail(new Error("the API server is stopping"));
   }
 }

@@ -7,6 +7,8 @@ import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
 import { type LooseTexts, Packer } from "./packed-text.ts";
+import { SealedValues, type Unreadable } from "./sealed-values.ts";
+import { lowerBound, rangeOf } from "./sorted-entries.ts";
 import { deepFreeze, isAtRest, parseLossless, toStoredText } from "./stored-text.ts";
 
 export interface CacheEvent {
@@ -29,12 +31,6 @@ export type Indexer = (view: KubeObject) => Indexed;
 /** Gives what a value of the store is read as, where that is another than it says itself; throws where it is no object of its kind. */
 export type Decoder = (value: KubeObject, key: string) => KubeObject | undefined;
 
-/** A value of the store that is no object. */
-export interface Unreadable {
-  readonly revision: number;
-  readonly why: string;
-}
-
 /** Hands over the object that a text was made from, so that it need not be parsed again. It lacks the revision. */
 export type ViewSource = (key: string, stored: string) => KubeObject | undefined;
 
@@ -55,6 +51,8 @@ export class ResourceCache {
   readonly #closers = new Set<() => void>();
   readonly #packer = new Packer();
   readonly #unreadable = new Map<string, Unreadable>();
+  /** What cannot be read for now. An entry from before is kept, so that listeners hear what becomes of it. */
+  readonly #sealed = new SealedValues();
 
   constructor(
     /** `/registry/pods/` */
@@ -79,12 +77,17 @@ export class ResourceCache {
   }
 
   get(key: string): Entry | undefined {
-    return this.#entries.get(key);
+    return this.#sealed.has(key) ? undefined : this.#entries.get(key);
   }
 
   /** What is there under a key, but is no object that can be read. */
   unreadable(key: string): Unreadable | undefined {
     return this.#unreadable.get(key);
+  }
+
+  /** What is there, but cannot be read for now. */
+  get sealed(): Pick<SealedValues, "at" | "first"> {
+    return this.#sealed;
   }
 
   /** Keys of all such values, in one namespace or in all. */
@@ -121,7 +124,12 @@ export class ResourceCache {
 
   /** Takes over some of what was there when the cache began; all of it before `begin`. */
   fill(items: readonly StoredValue[]): void {
-    for (const { key, value, revision } of items) {
+    for (const item of items) {
+      const { key, value, revision } = item;
+      if (item.sealed !== undefined) {
+        this.#seal(item, item.sealed);
+        continue;
+      }
       // Parsed for the index alone: most of what a store holds nobody asks for soon.
       const entry = this.#readable({ key, value, revision }, () => {
         const own = key.slice(this.prefix.length);
@@ -152,6 +160,7 @@ export class ResourceCache {
     for (const entry of this.#entries.values()) this.loose.leave(entry);
     this.#entries.clear();
     this.#unreadable.clear();
+    this.#sealed.clear();
     this.#sorted = [];
     this.#events = [];
     this.#marks = [];
@@ -206,6 +215,13 @@ export class ResourceCache {
     const key = event.key.slice(this.prefix.length);
     const previous = this.#entries.get(key);
     this.#unreadable.delete(key);
+    this.#sealed.delete(key);
+    if (event.type === "put" && event.sealed !== undefined) {
+      this.#seal(event, event.sealed);
+      // Who watches would miss what has changed.
+      this.close();
+      return;
+    }
     const entry =
       event.type === "delete"
         ? undefined
@@ -223,6 +239,42 @@ export class ResourceCache {
     this.loose.add(entry, this.#packer);
     this.#place(entry, previous);
     this.#publish({ type: previous ? "MODIFIED" : "ADDED", revision: event.revision, entry, previous });
+  }
+
+  #seal({ key, revision }: StoredValue, why: string): void {
+    this.#sealed.set(key.slice(this.prefix.length), { revision, why });
+  }
+
+  /** What could not be read, now that some of it can: of its present values, those that have not changed since. Watches begin anew once
+   *  all of it can. @param now the revision that all entries show. */
+  unseal(items: readonly StoredValue[], now: number): void {
+    if (this.#sealed.size === 0) return;
+    for (const { key: storeKey, value, revision, sealed } of items) {
+      const key = storeKey.slice(this.prefix.length);
+      if (sealed !== undefined || this.#sealed.at(key)?.revision !== revision) continue;
+      this.#sealed.delete(key);
+      this.#takeUnsealed(key, { key: storeKey, value, revision });
+    }
+    if (this.#sealed.size > 0) return;
+    this.#drop(this.#events.length);
+    this.#historyStart = Math.max(this.#historyStart, now);
+    this.close();
+  }
+
+  /** Told to listeners, but not part of history, which is past its revision. */
+  #takeUnsealed(key: string, stored: StoredValue): void {
+    const previous = this.#entries.get(key);
+    const entry = this.#readable(stored, () => this.entryOf(stored.key, stored.value, stored.revision));
+    if (previous) this.loose.leave(previous);
+    if (!entry) {
+      if (previous) this.#sorted.splice(lowerBound(this.#sorted, key), 1);
+      this.#entries.delete(key);
+      return;
+    }
+    this.#entries.set(key, entry);
+    this.loose.add(entry, this.#packer);
+    this.#place(entry, previous);
+    this.#tell({ type: previous ? "MODIFIED" : "ADDED", revision: stored.revision, entry, previous });
   }
 
   #place(entry: Entry, previous: Entry | undefined): void {
@@ -350,20 +402,4 @@ export class ResourceCache {
   close(): void {
     for (const closer of [...this.#closers]) closer();
   }
-}
-
-function lowerBound(entries: readonly Entry[], key: string): number {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((entries[middle] as Entry).key < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** The part of sorted entries whose keys start with `prefix`. */
-function rangeOf(entries: readonly Entry[], prefix: string): [number, number] {
-  return [lowerBound(entries, prefix), lowerBound(entries, `${prefix}\uffff`)];
 }

@@ -2,7 +2,7 @@
 import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Log } from "#shared/client/log.ts";
-import { ConfigError } from "#shared/config/option.ts";
+import { ConfigError } from "./option.ts";
 
 export interface FollowedFileOptions<T> {
   readonly path: string;

@@ -1,0 +1,18 @@
+import type { Entry } from "./entry.ts";
+
+/** Where the first of sorted entries stands whose key is not before `key`. */
+export function lowerBound(entries: readonly Entry[], key: string): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((entries[middle] as Entry).key < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The part of sorted entries whose keys start with `prefix`. */
+export function rangeOf(entries: readonly Entry[], prefix: string): [number, number] {
+  return [lowerBound(entries, prefix), lowerBound(entries, `${prefix}\uffff`)];
+}
