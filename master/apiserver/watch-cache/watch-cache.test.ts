@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { until } from "#shared/testing/until.ts";
 import type { Store } from "../../store/store.ts";
 import { openMemoryStore } from "../../store/testing/memory-store.ts";
 import { CacheHub } from "./cache-hub.ts";
@@ -235,5 +236,92 @@ describe("watch cache", () => {
   test("gives up on a revision that does not come", async () => {
     const error = await hub.waitForClient(hub.revision + 1000, 1).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 504, reason: "Timeout" });
+  });
+});
+
+describe("values that cannot be read for now", () => {
+  /** As a store tells of them whose key service is away. */
+  class AwayStore {
+    isAway = false;
+    constructor(readonly inner: Store) {}
+
+    store(): Store {
+      const { inner } = this;
+      const shown = <T extends { readonly value: string }>(stored: T): T =>
+        this.isAway ? { ...stored, value: "", sealed: "the service is away" } : stored;
+      return {
+        isShared: false,
+        get: (key) => inner.get(key),
+        list: async (prefix, range) => {
+          const listed = await inner.list(prefix, range);
+          return { ...listed, items: listed.items.map(shown) };
+        },
+        create: (key, value) => inner.create(key, value),
+        update: (key, value, expected) => inner.update(key, value, expected),
+        delete: (key, expected) => inner.delete(key, expected),
+        async *watch(prefix, after, signal) {
+          for await (const { events, revision } of inner.watch(prefix, after, signal))
+            yield { events: events.map((event) => (event.type === "delete" ? event : shown(event))), revision };
+        },
+        compact: (revision) => inner.compact(revision),
+        now: () => inner.now(),
+        oldest: (within) => inner.oldest(within),
+        close: () => inner.close(),
+      };
+    }
+  }
+
+  const prefix = "/registry/things/";
+  const write = (store: Store, name: string, value: string, expected?: number): Promise<number> => {
+    const text = toStoredText(object(name, value));
+    const key = `${prefix}a/${name}`;
+    return expected === undefined ? store.create(key, text) : store.update(key, text, expected);
+  };
+
+  test("are not shown as deleted: watches end, and readers inside hear of them once they can be read", async () => {
+    const away = new AwayStore(openMemoryStore());
+    const store = away.store();
+    const first = await write(store, "one", "1");
+    const gone = await write(store, "gone", "1");
+    const hub = new CacheHub(store, () => undefined);
+    const cache = await hub.attach(prefix, (view) => ({ labels: view.metadata.labels, fields: {} }));
+    await hub.start();
+    const heard: string[] = [];
+    cache.listen(({ type, entry }) => heard.push(`${type} ${entry.name} ${entry.indexed.labels?.["value"]}`));
+    const ended = Promise.withResolvers<void>();
+    cache.subscribe(hub.revision, () => undefined, ended.resolve);
+
+    away.isAway = true;
+    await write(store, "one", "2", first);
+    await write(store, "two", "1");
+    const doubted = await write(store, "gone", "2", gone);
+    await hub.waitFor(await store.delete(`${prefix}a/gone`, doubted));
+    await ended.promise;
+    expect(cache.sealed.first("a")).toMatchObject({ key: "a/one", why: "the service is away" });
+    expect(cache.sealed.first("b")).toBeUndefined();
+    expect(cache.get("a/one")).toBeUndefined();
+    expect(cache.sealed.at("a/gone")).toBeUndefined();
+    expect(heard).toEqual(["DELETED gone 1"]);
+
+    away.isAway = false;
+    await until("all can be read", () => cache.sealed.first() === undefined);
+    expect(cache.list().map(({ name, indexed }) => [name, indexed.labels?.["value"]])).toEqual([
+      ["one", "2"],
+      ["two", "1"],
+    ]);
+    expect(heard.slice(1).sort()).toEqual(["ADDED two 1", "MODIFIED one 2"]);
+    // Who was there before has missed what came meanwhile.
+    expect(() =>
+      cache.subscribe(
+        first,
+        () => undefined,
+        () => undefined,
+      ),
+    ).toThrow("too old resource version");
+    const next = await write(store, "three", "1");
+    await hub.waitFor(next);
+    expect(cache.get("a/three")).toBeDefined();
+    hub.stop();
+    await store.close();
   });
 });
