@@ -1,6 +1,7 @@
-import { isNotFound } from "#shared/api/errors.ts";
+import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { events as eventResource } from "#shared/api/resources.ts";
+import { isSubdomain } from "#shared/api/selector/label-syntax.ts";
 import type { Event, ObjectReference } from "#shared/api/types/core-v1.generated.ts";
 import { BoundedMap } from "../compact/bounded-map.ts";
 import type { Client } from "./client.ts";
@@ -39,11 +40,13 @@ export interface EventRecorderOptions {
   readonly pace?: (() => Promise<void>) | undefined;
 }
 
-interface Known {
-  name: string;
-  namespace: string;
-  count: number;
-  firstTimestamp: string;
+/** What was seen of one event, told or not. */
+interface Observed {
+  readonly name: string;
+  readonly firstTimestamp: string | undefined;
+  readonly count: number;
+  /** Whether the server has it, as far as is known. */
+  isWritten: boolean;
 }
 interface Similar {
   readonly messages: Set<string>;
@@ -66,15 +69,16 @@ const spamBurst = 25;
 const spamRefill_perMs = 1 / 300_000;
 
 /**
- * Writes core/v1 Events without flooding the API server: of one source and object at most 25 at once and then one in five
- * minutes; the same event again only raises its count; from the tenth on, those that differ by their message alone are combined.
+ * Writes core/v1 Events without flooding the API server: the same event again only raises its count; from the tenth on, those
+ * of an object that differ by their message or the part that they are about are combined. Of one source, object and type at
+ * most 25 are written at once and then one in five minutes; what is not written counts all the same.
  * A bounded queue is written one at a time; what happens again while it waits only raises its count.
  */
 export class ApiEventRecorder implements EventRecorder {
   readonly #client: Client;
   readonly #options: EventRecorderOptions;
   readonly #clock: Clock;
-  readonly #known = new BoundedMap<Known>(cacheEntries);
+  readonly #observed = new BoundedMap<Observed>(cacheEntries);
   readonly #similar = new BoundedMap<Similar>(cacheEntries);
   readonly #buckets = new BoundedMap<Bucket>(cacheEntries);
   readonly #queue: EventQueue<Pending>;
@@ -93,15 +97,13 @@ export class ApiEventRecorder implements EventRecorder {
 
   record(about: KubeObject | ObjectReference, given: EventToRecord): void {
     const reference = referenceTo(about, given.fieldPath);
-    if (!this.#takeToken(`${reference.kind}/${reference.namespace}/${reference.name}/${reference.uid}`)) return;
     const { key, message, isCombined } = this.#combine(reference, given);
+    const event = this.#observe(key, this.#render(reference, { ...given, message }, isCombined));
+    const { kind, namespace, name, uid, apiVersion } = reference;
+    if (!this.#takeToken([kind, namespace, name, uid, apiVersion, given.type].join("|"))) return;
     const waiting = this.#queue.waitingFor(key);
-    if (waiting) {
-      const { count = 1 } = waiting.event;
-      waiting.event = { ...waiting.event, count: count + 1, lastTimestamp: timestamp(this.#clock) };
-      return;
-    }
-    this.#queue.push(key, { key, event: this.#render(reference, { ...given, message }, isCombined) });
+    if (!waiting) this.#queue.push(key, { key, event });
+    else waiting.event = { ...waiting.event, ...changing(event) };
   }
 
   /** All that was recorded is written or dropped. */
@@ -124,16 +126,8 @@ export class ApiEventRecorder implements EventRecorder {
     reference: ObjectReference,
     { type, reason, message }: EventToRecord,
   ): { key: string; message: string; isCombined: boolean } {
-    const about = [
-      reference.kind,
-      reference.namespace,
-      reference.name,
-      reference.uid,
-      reference.apiVersion,
-      reference.fieldPath,
-      type,
-      reason,
-    ].join("|");
+    const { kind, namespace, name, uid, apiVersion, fieldPath } = reference;
+    const about = [kind, namespace, name, uid, apiVersion, type, reason].join("|");
     const now_ms = this.#clock.now_ms();
     let similar = this.#similar.get(about);
     if (!similar || now_ms - similar.last_ms > similarWindow_ms) similar = { messages: new Set(), last_ms: now_ms };
@@ -141,9 +135,19 @@ export class ApiEventRecorder implements EventRecorder {
     similar.messages.add(message);
     this.#similar.set(about, similar);
     if (similar.messages.size < similarBeforeCombining)
-      return { key: `${about}|${message}`, message, isCombined: false };
+      return { key: `${about}|${fieldPath}|${message}`, message, isCombined: false };
     similar.messages.delete(message);
     return { key: about, message: `(combined from similar events): ${message}`, isCombined: true };
+  }
+
+  /** The event as what has happened before makes it: under the first one's name, counted. */
+  #observe(key: string, event: Event): Event {
+    const before = this.#observed.get(key);
+    const name = before?.name ?? event.metadata.name ?? "";
+    const firstTimestamp = before ? before.firstTimestamp : event.firstTimestamp;
+    const count = (before?.count ?? 0) + 1;
+    this.#observed.set(key, { name, firstTimestamp, count, isWritten: before?.isWritten ?? false });
+    return { ...event, metadata: { ...event.metadata, name }, firstTimestamp, count };
   }
 
   /** @param isCombined such an event names its source alone, and is annotated by none of those that it stands for */
@@ -161,7 +165,7 @@ export class ApiEventRecorder implements EventRecorder {
       },
       involvedObject,
       reason: given.reason,
-      message: given.message.slice(0, 1024),
+      message: given.message,
       source: { component, ...(host ? { host } : {}) },
       firstTimestamp: now,
       lastTimestamp: now,
@@ -174,29 +178,36 @@ export class ApiEventRecorder implements EventRecorder {
 
   async #write({ key, event }: Pending): Promise<void> {
     await this.#options.pace?.();
-    if (await this.#raiseCount(key, event)) return;
-    const created = await this.#client.create(eventResource, event, { namespace: event.metadata.namespace });
-    const { name = "", namespace = "" } = created.metadata;
-    this.#known.set(key, { name, namespace, count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? "" });
+    if (this.#observed.get(key)?.isWritten && (await this.#update(event))) return;
+    try {
+      await this.#client.create(eventResource, event, { namespace: event.metadata.namespace });
+    } catch (error) {
+      // It came through the last time, though no answer came back.
+      if (!hasReason(error, "AlreadyExists")) throw error;
+    }
+    const observed = this.#observed.get(key);
+    if (observed) observed.isWritten = true;
   }
 
-  /** False when the event is not known yet, or no longer. */
-  async #raiseCount(key: string, event: Event): Promise<boolean> {
-    const known = this.#known.get(key);
-    if (!known) return false;
-    const count = known.count + (event.count ?? 1);
-    const body = { count, lastTimestamp: event.lastTimestamp, message: event.message };
+  /** False when the server has it no longer: events do not live long. */
+  async #update(event: Event): Promise<boolean> {
+    const { name = "", namespace } = event.metadata;
     try {
-      await this.#client.patch(eventResource, known, { type: "merge", body });
-      known.count = count;
+      await this.#client.patch(eventResource, { name, namespace }, { type: "merge", body: changing(event) });
       return true;
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      this.#known.delete(key);
       return false;
     }
   }
 }
+
+/** What changes of an event as it happens again. */
+const changing = ({ count, lastTimestamp, message }: Event): Pick<Event, "count" | "lastTimestamp" | "message"> => ({
+  count,
+  lastTimestamp,
+  message,
+});
 
 /** The reference that an event or another object holds to this one. */
 export function referenceTo(about: KubeObject | ObjectReference, fieldPath?: string): ObjectReference {
@@ -215,8 +226,9 @@ export function referenceTo(about: KubeObject | ObjectReference, fieldPath?: str
 }
 
 let sequence = 0;
-/** `name.hex`: unlike in two events of one process, and hardly in two processes. */
+/** `name.hex`: unlike in two events of one process, and hardly in two processes. Where that cannot be a name, one of chance. */
 export function eventName(about: string, clock: Clock): string {
   const nanos = BigInt(Math.floor(clock.wall_ms())) * 1_000_000n + BigInt(sequence++ % 1_000_000);
-  return `${about.slice(0, 230)}.${nanos.toString(16)}`;
+  const name = `${about}.${nanos.toString(16)}`;
+  return isSubdomain(name) ? name : crypto.randomUUID();
 }

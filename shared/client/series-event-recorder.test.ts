@@ -94,3 +94,14 @@ test("a series whose event has expired is written as a whole", async () => {
   expect(writes).toEqual(["create", "patch", "create"]);
   expect([...written.values()].map(({ series }) => series?.count)).toEqual([2]);
 });
+
+test("the count of a series that goes on is written every half hour, so that its event lives on", async () => {
+  const { clock, written, writes, recorder } = recording();
+  for (let n = 0; n < 12; n++) {
+    recorder.record(pod("p"), { ...failed, message: "no room" });
+    await clock.advance(5 * 60_000);
+    await recorder.flushed();
+  }
+  expect(writes).toEqual(["create", "patch", "patch"]);
+  expect([...written.values()].map(({ series }) => series?.count)).toEqual([8]);
+});

@@ -20,6 +20,8 @@ import { silentLog } from "./log.ts";
 const cacheEntries = 4096;
 /** What has not happened again for so long is over: its count is written, and the next time it is another event. */
 const finish_ms = 6 * 60_000;
+/** How often the count of a series that goes on is written: events live no longer than an hour after they were. */
+const refresh_ms = 30 * 60_000;
 const longestNote = 1024;
 const cutNote = " ...";
 
@@ -31,12 +33,13 @@ interface Known {
   last_ms: number;
   /** What the server knows. */
   written: number;
+  written_ms: number;
 }
 
 /**
  * Writes Events of events.k8s.io/v1, for components that upstream has moved there: the scheduler first of all. They have an
  * action and say who reports instead of a source. The same thing again makes a series of one event; the second time is
- * written at once, then no more before it is over (KEP-383).
+ * written at once, then the count of one that goes on every half hour, and once it is over (KEP-383).
  */
 export class SeriesEventRecorder implements EventRecorder {
   readonly #client: Client;
@@ -87,7 +90,7 @@ export class SeriesEventRecorder implements EventRecorder {
       note: noteOf(given.message),
       type,
     };
-    this.#known.set(key, { event, count: 1, lastObserved: now, last_ms: now_ms, written: 1 });
+    this.#known.set(key, { event, count: 1, lastObserved: now, last_ms: now_ms, written: 1, written_ms: now_ms });
     this.#queue.push(queueKey(event), event);
     this.#arm();
   }
@@ -98,7 +101,7 @@ export class SeriesEventRecorder implements EventRecorder {
   }
 
   #tell(known: Known): void {
-    known.written = known.count;
+    Object.assign(known, { written: known.count, written_ms: this.#clock.now_ms() });
     const series = { count: known.count, lastObservedTime: known.lastObserved };
     const event = { ...known.event, series };
     this.#queue.push(queueKey(event), event);
@@ -118,7 +121,7 @@ export class SeriesEventRecorder implements EventRecorder {
     await this.#client.create(eventsV1, event, { namespace });
   }
 
-  /** One timer while something is known, for the ends of series. */
+  /** One timer while something is known, for series that are over and those that go on for long. */
   #arm(): void {
     if (this.#isArmed) return;
     this.#isArmed = true;
@@ -127,11 +130,10 @@ export class SeriesEventRecorder implements EventRecorder {
       const now_ms = this.#clock.now_ms();
       let isAnyLeft = false;
       for (const [key, known] of [...this.#known.entries()]) {
-        if (now_ms - known.last_ms < finish_ms) isAnyLeft = true;
-        else {
-          if (known.count > known.written) this.#tell(known);
-          this.#known.delete(key);
-        }
+        const isOver = now_ms - known.last_ms >= finish_ms;
+        if (known.count > known.written && (isOver || now_ms - known.written_ms >= refresh_ms)) this.#tell(known);
+        if (isOver) this.#known.delete(key);
+        else isAnyLeft = true;
       }
       if (isAnyLeft) this.#arm();
     });

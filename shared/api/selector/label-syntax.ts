@@ -53,6 +53,9 @@ export function labelValueProblems(value: string): string[] {
   return problems;
 }
 
+/** Whether it is a lower-case RFC 1123 subdomain, as names of most objects are. */
+export const isSubdomain = (value: string): boolean => subdomainProblems(value).length === 0;
+
 /** What is wrong with a lower-case RFC 1123 subdomain; empty when nothing is. */
 function subdomainProblems(value: string): string[] {
   const problems: string[] = [];
