@@ -6,6 +6,7 @@ import type {
   Subject,
 } from "#shared/api/types/flowcontrol-v1.generated.ts";
 import type { RequestInfo, User } from "../apiserver/request.ts";
+import { byPrecedence } from "./precedence.ts";
 
 export interface Classified {
   readonly schema: FlowSchema;
@@ -14,12 +15,7 @@ export interface Classified {
 }
 
 /** By precedence, the lower first; then by name. */
-export function inPrecedence(schemas: readonly FlowSchema[]): FlowSchema[] {
-  const precedence = ({ spec }: FlowSchema): number => spec.matchingPrecedence ?? 1000;
-  return schemas.toSorted(
-    (a, b) => precedence(a) - precedence(b) || ((a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1),
-  );
-}
+export const inPrecedence = (schemas: readonly FlowSchema[]): FlowSchema[] => schemas.toSorted(byPrecedence);
 
 /** The first schema that matches, of schemas in precedence. */
 export function classify(user: User, info: RequestInfo, schemas: readonly FlowSchema[]): Classified | undefined {

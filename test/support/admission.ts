@@ -23,8 +23,9 @@ export function writeOf<T extends KubeObject>(
   };
 }
 
-/** Runs one plugin as the chain does: it mutates, then validates. */
+/** Runs one plugin as the chain does: it mutates, guards, then validates. */
 export async function admit(plugin: AdmissionPlugin, attributes: AdmissionAttributes): Promise<void> {
   await plugin.mutate?.(attributes);
+  await plugin.guard?.(attributes);
   await plugin.validate?.(attributes);
 }

@@ -60,6 +60,8 @@ export interface AdmissionPlugin {
   readonly seesConnections?: boolean | undefined;
   /** Both give nothing where there is nothing to wait for: a plugin that looks at everything lets most of it pass. */
   mutate?(attributes: AdmissionAttributes): Promise<void> | undefined;
+  /** What the storage of a kind forbids by itself: asked of what the mutating plugins have made, before the kind's own rules. */
+  guard?(attributes: AdmissionAttributes): Promise<void> | undefined;
   validate?(attributes: AdmissionAttributes): Promise<void> | undefined;
 }
 

@@ -16,8 +16,8 @@ const everything: readonly PolicyRule[] = [
 
 /**
  * Nobody grants what they do not hold: who writes a role must hold its rules (or the verb `escalate` on it), who binds
- * one must hold the rules of the role bound (or `bind`). Not an admission plugin upstream, where it stands in the
- * storage of these four kinds; it runs after all mutating plugins all the same.
+ * one must hold the rules of the role bound (or `bind`). Upstream has it in the storage of these four kinds: what is
+ * wrong with a role otherwise is told to those alone who may give it.
  */
 export class EscalationCheck implements AdmissionPlugin {
   readonly name = "RBACEscalation";
@@ -27,7 +27,7 @@ export class EscalationCheck implements AdmissionPlugin {
     private readonly rbac: RbacAuthorizer,
   ) {}
 
-  validate(request: AdmissionAttributes): Promise<void> | undefined {
+  guard(request: AdmissionAttributes): Promise<void> | undefined {
     const { declaration, operation, object, user } = request;
     if (declaration.ref.group !== rbacGroup || !object || request.subresource) return;
     if (operation !== "CREATE" && operation !== "UPDATE") return;

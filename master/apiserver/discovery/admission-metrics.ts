@@ -32,6 +32,8 @@ export class AdmissionMetrics {
       mutatesOn,
       seesConnections,
       ...(plugin.mutate && { mutate: this.#timed(name, "admit", plugin.mutate.bind(plugin)) }),
+      // Storage's own, which upstream does not measure.
+      ...(plugin.guard && { guard: plugin.guard.bind(plugin) }),
       ...(plugin.validate && { validate: this.#timed(name, "validate", plugin.validate.bind(plugin)) }),
     };
   }

@@ -62,7 +62,11 @@ export function nextStatus(
   now: string,
 ): CustomResourceDefinition | undefined {
   const { accepted, condition } = acceptedNames(definition, others);
-  const conditions = [condition, establishedAfter(definition, condition.status === "True"), ...approvalOf(definition)];
+  const conditions = [
+    condition,
+    ...establishedAfter(definition, condition.status === "True"),
+    ...approvalOf(definition),
+  ];
   const next = withConditions(definition, conditions, now);
   if (next.status) next.status.acceptedNames = accepted;
   return equalJson(next.status, definition.status) ? undefined : next;
@@ -121,18 +125,14 @@ function takenNames(others: readonly CustomResourceDefinition[]) {
   return { resources, kinds };
 }
 
-/** Once established, always established: objects may be there. */
-function establishedAfter(definition: CustomResourceDefinition, namesAccepted: boolean): NewCondition {
+/** Once established, always established: objects may be there. What is told of that then stays, whoever told it; nothing is new. */
+function establishedAfter(definition: CustomResourceDefinition, namesAccepted: boolean): NewCondition[] {
   const present = conditionOf(definition, "Established");
-  if (namesAccepted || present?.status === "True") {
-    return {
-      type: "Established",
-      status: "True",
-      reason: "InitialNamesAccepted",
-      message: "the initial names have been accepted",
-    };
-  }
-  return { type: "Established", status: "False", reason: "NotAccepted", message: "not all names are accepted" };
+  if (present && (present.status === "True" || !namesAccepted)) return [];
+  const [status, reason, message] = namesAccepted
+    ? (["True", "InitialNamesAccepted", "the initial names have been accepted"] as const)
+    : (["False", "NotAccepted", "not all names are accepted"] as const);
+  return [{ type: "Established", status, reason, message }];
 }
 
 const approvalAnnotation = "api-approved.kubernetes.io";

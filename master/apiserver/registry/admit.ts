@@ -29,7 +29,7 @@ function attributesOf(scope: AdmissionScope, admitted: Admitted): AdmissionAttri
   };
 }
 
-/** Has all mutating plugins look at the draft. */
+/** Has all mutating plugins look at the draft, and then those that guard where it is to be kept. */
 export async function mutate(parts: WriteParts, scope: AdmissionScope, admitted: Admitted): Promise<void> {
   const began_ms = performance.now();
   let rejected = true;
@@ -39,6 +39,11 @@ export async function mutate(parts: WriteParts, scope: AdmissionScope, admitted:
     rejected = false;
   } finally {
     stepEnded("admit", admitted.operation, rejected, began_ms);
+  }
+  const attributes = attributesOf(scope, admitted);
+  for (const plugin of pluginsFor(parts.admission, attributes.declaration)) {
+    const guarding = plugin.guard?.(attributes);
+    if (guarding) await guarding;
   }
 }
 

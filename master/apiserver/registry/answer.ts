@@ -71,12 +71,16 @@ export function listResponse(
   if (as?.kind === "PartialObjectMetadata")
     throw notThisForm(as, `a list (${internalType({ apiVersion, kind: listKind }, declaration)})`);
   const shape = as && listShape(as, context, resource, metadata);
+  const shown = as?.kind === "Table" ? inRowOrder(items, declaration) : items;
   // Upstream writes it out for what it has no Go type of.
   const own = declaration.custom && !as ? { continue: "", ...metadata } : metadata;
   // Upstream fills in the kinds of objects that it has Go types of at the top of an answer alone.
   const isBare = !declaration.custom;
-  return { kind: "list", code: 200, apiVersion, listKind, metadata: own, items, isBare, shape, accepted };
+  return { kind: "list", code: 200, apiVersion, listKind, metadata: own, items: shown, isBare, shape, accepted };
 }
+
+const inRowOrder = (items: readonly CachedObject[], { rowOrder }: ResourceDeclaration): readonly CachedObject[] =>
+  rowOrder ? items.toSorted((a, b) => rowOrder(a.view(), b.view())) : items;
 
 function listShape(
   { kind, version }: Form,

@@ -29,6 +29,8 @@ export interface Creation {
   /** By an update or apply of what is not there: upstream takes nothing out of what was sent, and asks of its revision only
    *  that it is a number. */
   readonly byUpdate?: boolean;
+  /** Asked once the object has no faults, before anything judges it; throws where the user may not create it. */
+  readonly mayCreate?: (() => Promise<void>) | undefined;
 }
 
 /** Creates an object and answers with it once every reader sees it. Throws StatusError. */
@@ -59,7 +61,7 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
   strategy?.prepareForCreate?.(draft);
   strategy?.dropDisabled?.(draft);
   if (strategy?.hasGeneration === true) draft.metadata.generation = 1;
-  return insertNamed(parts, scope, draft, { generates, byUpdate: creation.byUpdate === true });
+  return insertNamed(parts, scope, draft, { generates, creation });
 }
 
 function matchNamespace({ namespace, resource }: WriteScope, { metadata }: KubeObject): void {
@@ -88,12 +90,12 @@ async function insertNamed(
   parts: WriteParts,
   scope: WriteScope,
   draft: KubeObject,
-  { generates, byUpdate }: { readonly generates: boolean; readonly byUpdate: boolean },
+  { generates, creation }: { readonly generates: boolean; readonly creation: Creation },
 ): Promise<Entry> {
   for (let attempt = 1; ; attempt += 1) {
     if (attempt > 1) draft.metadata.name = generatedName(draft.metadata.generateName ?? "");
     try {
-      return await insert(parts, scope, draft, byUpdate);
+      return await insert(parts, scope, draft, creation);
     } catch (error) {
       if (!(error instanceof KeyExistsError)) throw error;
       if (!generates || attempt === GENERATE_ATTEMPTS) throw existsAlready(scope, draft.metadata.name ?? "");
@@ -127,7 +129,12 @@ function existsAlready(scope: WriteScope, name: string): StatusError {
   return error;
 }
 
-async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject, byUpdate: boolean): Promise<Entry> {
+async function insert(
+  parts: WriteParts,
+  scope: WriteScope,
+  draft: KubeObject,
+  { byUpdate = false, mayCreate }: Creation,
+): Promise<Entry> {
   const { resource, stored } = scope;
   const { strategy } = resource.workingDeclaration;
   const name = draft.metadata.name ?? "";
@@ -139,6 +146,7 @@ async function insert(parts: WriteParts, scope: WriteScope, draft: KubeObject, b
   scope.warnings.push(...(strategy?.warnings?.(draft, undefined) ?? []));
   strategy?.completeCreated?.(draft);
   const judged = canonical(draft, resource.workingSchema);
+  await mayCreate?.();
   await judge(parts, scope, { operation: "CREATE", name, object: judged });
   const made = await resource.toRest(judged);
   const key = cacheKey(scope, name);

@@ -28,6 +28,8 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly discoveredVerbs?: readonly string[] | undefined;
   readonly subresources?: Readonly<Record<string, SubresourceDeclaration>> | undefined;
   readonly columns?: readonly TableColumn<T>[] | undefined;
+  /** In what order a table shows the objects of a list; left out, as they are listed. */
+  rowOrder?(a: T, b: T): number;
   /** What else a row of a table says of its object; [] for nothing. */
   rowConditions?(object: T): readonly TableRowCondition[];
   /** Beyond metadata.name and metadata.namespace. The value is compared as text. */

@@ -249,10 +249,10 @@ export class ResourceEndpoint {
     const { strategy } = resource.workingDeclaration;
     const missing = !scope.stored.cache.get(addressedKey(scope, name));
     if (missing && strategy?.allowCreateOnUpdate && scope.subresource === undefined) {
-      await this.#parts.mayAlso(context, "create");
       const { uid } = object.metadata;
       if (uid) throw anotherUid(scope, name, { given: uid, present: "" });
-      const entry = await create(this.#parts, scope, { object, byUpdate: true });
+      const mayCreate = (): Promise<void> => this.#parts.mayAlso(context, "create");
+      const entry = await create(this.#parts, scope, { object, byUpdate: true, mayCreate });
       await resource.ready([entry]);
       return objectResponse(context, accepted, resource, resource.serve(entry), 201);
     }

@@ -6,7 +6,7 @@ import { type Applied, applyConfiguration } from "#shared/api/managed-fields/ind
 import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { invalidMergePatch } from "#shared/api/patch/merge-patch.ts";
-import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
+import { jsonKind, unclassifiedError } from "#shared/api/patch/patch-error.ts";
 import { strictMessages } from "#shared/api/schema/strict-messages.ts";
 import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
@@ -80,7 +80,7 @@ export interface Patching {
   readonly options: WriteOptions;
   readonly update?: PartialUpdate | undefined;
   /** Asked before an apply makes an object that is not there. */
-  mayCreate(): Promise<void>;
+  readonly mayCreate: () => Promise<void>;
 }
 
 const PATCH_ATTEMPTS = 5;
@@ -106,7 +106,6 @@ export async function patchObject(
     const { statusApplyCreates } = scope.resource.workingDeclaration.strategy ?? {};
     if (scope.subresource !== undefined && !(scope.subresource === "status" && statusApplyCreates))
       throw notFound(scope.resource.name, name);
-    await patching.mayCreate();
     return { entry: await applyNew(parts, scope, patching), created: true };
   }
 }
@@ -137,8 +136,10 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
 
 /** Throws BadRequest for what is no object at all; what else is wrong with it is found when it is fitted to its schema. */
 export function configurationOf({ document: { value } }: PatchRequest): JsonObject {
-  if (!isJsonObject(value)) throw badRequest("error decoding YAML: the configuration is no object");
-  return value;
+  const configuration = value ?? {};
+  if (isJsonObject(configuration)) return configuration;
+  const why = `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`;
+  throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: ${why}`);
 }
 
 /** Keys given twice are told once the configuration has been applied; unknown fields have been refused by then. */
@@ -241,5 +242,6 @@ function revisionOf({ metadata }: JsonObject): string | undefined {
 
 async function applyNew(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
   const { object, managedFields = [] } = await applied(parts, scope, patching, undefined);
-  return create(parts, scope, { object, managedFields, byUpdate: true });
+  const { mayCreate } = patching;
+  return create(parts, scope, { object, managedFields, byUpdate: true, mayCreate });
 }

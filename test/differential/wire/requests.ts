@@ -2,6 +2,7 @@ import { accessGroups } from "./access-requests.ts";
 import { applyOrderGroups } from "./apply-order-requests.ts";
 import { applyGroups } from "./apply-requests.ts";
 import { bootstrapGroups } from "./bootstrap-requests.ts";
+import { createAccessGroups } from "./create-access-requests.ts";
 import { directiveGroups } from "./directive-requests.ts";
 import { errorGroups } from "./error-requests.ts";
 import { fieldGroups } from "./field-requests.ts";
@@ -62,4 +63,5 @@ export const groups: readonly WireGroup[] = [
   ...subresourceBodyGroups,
   ...projectionGroups,
   ...errorGroups,
+  ...createAccessGroups,
 ];

@@ -1,5 +1,6 @@
 import { flowSchemas, priorityLevelConfigurations } from "#shared/api/resources.ts";
 import type { FlowSchema, PriorityLevelConfiguration } from "#shared/api/types/flowcontrol-v1.generated.ts";
+import { byPrecedence } from "../../../flow-control/precedence.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, nameColumn } from "../columns.ts";
 import { status } from "../subresources.ts";
@@ -17,6 +18,7 @@ export const flowSchema: ResourceDeclaration<FlowSchema> = {
     ageColumn,
     column("MissingPL", (object) => object.status?.conditions?.find(({ type }) => type === "Dangling")?.status ?? "?"),
   ],
+  rowOrder: byPrecedence,
   strategy: {
     judgesNameOnUpdate: true,
     hasStatus: true,
