@@ -6,8 +6,10 @@ import { boards } from "./areas/boards.ts";
 import { create } from "./areas/create.ts";
 import { describing } from "./areas/describing.ts";
 import { everyday } from "./areas/everyday.ts";
+import { kindsOfAll } from "./areas/kinds.ts";
 import { local } from "./areas/local.ts";
 import { reading } from "./areas/reading.ts";
+import { watching } from "./areas/watching.ts";
 import { workloads } from "./areas/workloads.ts";
 import type { KubectlArea } from "./command.ts";
 
@@ -18,6 +20,8 @@ export const areas: Readonly<Record<string, KubectlArea>> = {
   create,
   reading,
   describing,
+  kinds: kindsOfAll,
+  watching,
   workloads,
   boards,
   auth,

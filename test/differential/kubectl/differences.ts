@@ -14,6 +14,12 @@ export const differences: Readonly<Record<string, Readonly<Record<string, string
     "23 get pod a -o json": nullTimes,
     "24 get pod a -o kyaml": nullTimes,
   },
+  kinds: {
+    "65 describe events kinds-event --show-events=false": nullTimes,
+    "139 get ipaddresses.networking.k8s.io 10.9.9.9 -o wide --show-labels -L app":
+      "upstream's row has a cell more than there are columns",
+    "153 describe events.events.k8s.io kinds-eventv1 --show-events=false": nullTimes,
+  },
   workloads: {
     "130 top pod": metrics,
     "131 top pod none": metrics,
