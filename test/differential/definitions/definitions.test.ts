@@ -11,7 +11,7 @@ import { formRequests } from "./form-requests.ts";
 import { selectableRequests } from "./selectable-requests.ts";
 import { type Told, toldBy } from "./told.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let server: ExtendedServer;
 let ours: Readonly<Record<string, Told>> = {};
