@@ -216,7 +216,11 @@ export function lifecycleContract(bench: RuntimeBench): void {
   test("a shared process namespace shows the other containers, and pause reaps", async () => {
     await bench.withSandbox({ shareProcessNamespace: true }, async (sandboxId, sandbox) => {
       const other = await bench.start(sandboxId, sandbox, { ...sleeper, name: "other" });
-      const id = await bench.start(sandboxId, sandbox, shell("(sleep 0.2 & ) ; sleep 1; ps"));
+      await bench.isReady(other);
+      // An orphan that nobody reaps would be there for good.
+      const orphan = "(sleep 0.2 & echo $! >/orphan); until [ ! -e /proc/$(cat /orphan) ]; do sleep 0.1; done";
+      const othersSleep = "until ps | grep -q '[s]leep 1000'; do sleep 0.1; done";
+      const id = await bench.start(sandboxId, sandbox, shell(`${orphan}; ${othersSleep}; ps`));
       await bench.ended(id, sandbox.pod.uid);
       const processes = await bench.output(id);
       expect(processes).toContain("/pause");
