@@ -39,6 +39,9 @@ describe("a cluster of one master and two workers", () => {
     return serving?.metadata.name ?? "";
   };
 
+  /** What comes from outside has no answer for minutes where it was led to nobody; it is asked anew before. */
+  const textOf = async (url: string, more: BunFetchRequestInit = {}): Promise<string> =>
+    (await (await fetch(url, { signal: AbortSignal.timeout(5_000), ...more })).text()).trim();
   /** Follows by itself in the end; a refused connection on the way is no answer yet. */
   const eventually = async (holds: () => Promise<boolean>): Promise<void> => {
     while (!(await holds().catch(() => false))) await Bun.sleep(200);
@@ -64,7 +67,7 @@ describe("a cluster of one master and two workers", () => {
     ])
       await it.until(one, "exec", client, "--", "timeout", "5", "wget", "-qO-", url);
     for (const board of ["101", "102"])
-      await eventually(async () => one(await (await fetch(`http://${it.prefix}.${board}:${port}/`)).text()));
+      await eventually(async () => one(await textOf(`http://${it.prefix}.${board}:${port}/`)));
   });
 
   test("a load balancer's address, an Ingress with TLS, and a policy that keeps pods apart", async () => {
@@ -81,7 +84,7 @@ describe("a cluster of one master and two workers", () => {
     const addresses = ["get", "service", "balanced", "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}"];
     const balanced = await it.until((output) => output.split(" ").length === 2, ...addresses);
     for (const address of balanced.trim().split(" ")) {
-      await eventually(async () => pods.includes((await (await fetch(`http://${address}:8088/`)).text()).trim()));
+      await eventually(async () => pods.includes(await textOf(`http://${address}:8088/`)));
     }
 
     const authority = await createCertificateAuthority("e2e");
@@ -99,9 +102,9 @@ describe("a cluster of one master and two workers", () => {
     for (const board of ["101", "102"]) {
       // The certificate comes from the Secret, which the board reads with its own identity.
       const tls = { ca: authority.certificatePem, serverName: "web.test", checkServerIdentity: () => undefined };
-      const ask = (): Promise<Response> =>
-        fetch(`https://${it.prefix}.${board}/`, { headers: { host: "web.test" }, tls });
-      await eventually(async () => pods.includes((await (await ask()).text()).trim()));
+      const ask = (): Promise<string> =>
+        textOf(`https://${it.prefix}.${board}/`, { headers: { host: "web.test" }, tls });
+      await eventually(async () => pods.includes(await ask()));
     }
 
     const address = it.kubectl("get", "pod", client, "-o", "jsonpath={.status.podIP}");
@@ -123,7 +126,7 @@ describe("a cluster of one master and two workers", () => {
     const spec = { podSelector: selector, policyTypes: ["Ingress"] };
     it.apply({ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: "deny" }, spec });
     await eventually(async () => others.every((ip) => !reaches(ip)));
-    it.kubectl("wait", "--for=condition=Ready", "pods", "-l", "app=web", "--timeout=60s");
+    it.kubectl("wait", "--for=condition=Ready", "pods", "-l", "app=web", "--timeout=180s");
     it.kubectl("delete", "networkpolicy/deny", "ingress/web");
     await eventually(async () => others.every(reaches));
     await it.until((answer) => pods.includes(answer.trim()), ...ask);

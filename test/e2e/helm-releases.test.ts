@@ -10,6 +10,8 @@ setDefaultTimeout(1_800_000);
 
 const chart = resolve(import.meta.dir, "../fixtures/charts/orchard");
 const patience = "--timeout=600s";
+/** Of what never comes; going back has as long, which it must not need. */
+const brief = "--timeout=20s";
 
 describe("Helm's releases", () => {
   let it: TestCluster;
@@ -156,7 +158,7 @@ describe("Helm's releases", () => {
     await helm(`upgrade --install ${withChart("fig", "--wait --wait-for-jobs")}`);
     await untilServed("fig", "apples");
     const late = await complaint(
-      `upgrade ${withChart("fig", "--no-hooks --rollback-on-failure --set text=late,isReady=false --timeout=8s")}`,
+      `upgrade ${withChart("fig", `--no-hooks --rollback-on-failure --set text=late,isReady=false ${brief}`)}`,
     );
     expect(late).toMatch(/rolled back/);
     expect(setting("fig")).toBe("apples");
@@ -178,7 +180,7 @@ describe("Helm's releases", () => {
     await untilServed("fig", "apples");
 
     const gone = await complaint(
-      `install ${withChart("quince", "--no-hooks --rollback-on-failure --set isReady=false --timeout=8s")}`,
+      `install ${withChart("quince", `--no-hooks --rollback-on-failure --set isReady=false ${brief}`)}`,
     );
     expect(gone).toMatch(/uninstalled due to/);
     expect(JSON.parse(await helm("list -o json"))).toMatchObject([{ name: "fig" }]);
