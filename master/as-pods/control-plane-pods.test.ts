@@ -72,6 +72,13 @@ describe("the control plane as pods", () => {
   });
 });
 
+test("the API server alone sees where key services are", () => {
+  const settings = settingsOf({ "encryption-provider-config": "/srv/keys.yaml" });
+  const pods = controlPlanePods(settings, { path: "/c.yaml", content: "" }, ["/run/kms"]);
+  const seeing = pods.filter(({ mounts }) => mounts.some(({ path }) => path === "/run/kms"));
+  expect(seeing.map(({ name }) => name)).toEqual(["kube-apiserver"]);
+});
+
 test("a manifest is as kubeadm's: critical, on the board's network, with probes on loopback", () => {
   const [apiServer] = podsOf({});
   if (!apiServer) throw new Error("no pod");

@@ -43,10 +43,12 @@ export function renderSettings(settings: MasterSettings): string {
 /**
  * The control plane of a master as static pods. Pure.
  * @param config where `renderSettings` lies; its content makes new pods when it changes.
+ * @param keyServices folders in which the sockets of key services are: these come and go.
  */
 export function controlPlanePods(
   settings: MasterSettings,
   config: { readonly path: string; readonly content: string },
+  keyServices: readonly string[] = [],
 ): ComponentPod[] {
   const { dataDir } = settings;
   const digest = createHash("sha256").update(config.content).digest("hex");
@@ -92,6 +94,7 @@ export function controlPlanePods(
           ? [{ path: dirname(settings.auditLogPath), type: "DirectoryOrCreate" } as const]
           : []),
         ...fileMounts.filter(({ path }) => !isSeen(path)),
+        ...keyServices.map((path): HostMount => ({ path, type: "DirectoryOrCreate", isReadOnly: true })),
       ],
       probes: { port: settings.httpsPort, scheme: "HTTPS", liveness: "/livez", readiness: "/readyz" },
       cpu: "100m",

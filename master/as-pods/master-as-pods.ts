@@ -1,13 +1,14 @@
 /** A master whose control plane runs as static pods of its own kubelet; the process on the board is the kubelet alone. */
 import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { asPodsFolder } from "#shared/board/component-pod.ts";
 import type { StartAgent } from "#shared/board/start-agent.ts";
 import { pause, systemClock } from "#shared/client/clock.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { type Log, stderrLog } from "#shared/client/log.ts";
+import { configurationText } from "#shared/config/document.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
@@ -61,7 +62,7 @@ export async function runMasterAsPods(given: MasterSettings, startAgent: StartAg
     token: formatJoinToken(keys.current.joinToken),
     brokers: [`mqtts://localhost:${settings.mqttPort}`],
     disabled: [...settings.disable, "upgrade", "mdns"],
-    componentPods: controlPlanePods(settings, { path, content }),
+    componentPods: controlPlanePods(settings, { path, content }, await keyServiceFolders(settings)),
   });
   starting
     .then(({ nodeName }) => markOwnBoard(settings, nodeName, ending.signal, log))
@@ -73,6 +74,14 @@ export async function runMasterAsPods(given: MasterSettings, startAgent: StartAg
   ending.abort();
   await (await starting.catch(() => undefined))?.stop();
   forget();
+}
+
+/** Those that stand in the EncryptionConfiguration at this start. Rejects with ConfigError for one that is no good. */
+async function keyServiceFolders({ encryptionProviderConfig: path }: MasterSettings): Promise<string[]> {
+  if (!path) return [];
+  const { keyServiceSockets, parseEncryptionConfiguration } = await import("../store/encryption/configuration.ts");
+  const configuration = parseEncryptionConfiguration(configurationText(path), path);
+  return [...new Set(keyServiceSockets(configuration).map((socket) => dirname(socket)))];
 }
 
 /** The board of the first master becomes a node before there is an API server: its kubelet is to run that. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseEncryptionConfiguration } from "./configuration.ts";
+import { keyServiceSockets, parseEncryptionConfiguration } from "./configuration.ts";
 import refusals from "./testing/upstream-refusals.json" with { type: "json" };
 
 const parse = (resources: unknown) =>
@@ -49,4 +49,9 @@ test("a key service is named by the path of its socket", () => {
   expect(endpointOf("unix:///run/kms.sock")).toBe("/run/kms.sock");
   expect(endpointOf("unix:///run/a%20b.sock")).toBe("/run/a b.sock");
   expect(endpointOf("unix:///@kms")).toBe("/@kms");
+  const kms = (name: string, endpoint: string) => ({ kms: { apiVersion: "v2", name, endpoint } });
+  const both = parse([
+    { resources: ["secrets"], providers: [kms("a", "unix:///run/kms/a.sock"), kms("b", "unix:///@b")] },
+  ]);
+  expect(keyServiceSockets(both)).toEqual(["/run/kms/a.sock"]);
 });

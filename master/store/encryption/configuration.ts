@@ -29,6 +29,13 @@ export interface EncryptionConfiguration {
   readonly rules: readonly Rule[];
 }
 
+/** Paths of the key services' sockets, but for those in the abstract namespace. */
+export const keyServiceSockets = ({ rules }: EncryptionConfiguration): string[] =>
+  rules
+    .flatMap(({ providers }) => providers)
+    .flatMap((provider) => (provider.kind === "kms" ? [decodeURIComponent(provider.kms.endpoint.pathname)] : []))
+    .filter((path) => !path.startsWith("/@"));
+
 /** What is read of the items before one. */
 interface Known {
   readonly resources: GroupResource[];

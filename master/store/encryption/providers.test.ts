@@ -136,9 +136,8 @@ test("a file that is no good is refused at the start, and passed over later", as
   expect(providers.toStorage(key, value)).toStartWith("k8s:enc:secretbox:");
   renameSync(next, path);
   await until("the good one holds", () => providers.toStorage(key, value).startsWith("k8s:enc:aesgcm:"));
-  expect(EncryptionProviders.open).toBeFunction();
   await expect(providersOf(written("resources: 5"))).rejects.toThrow("is not a valid EncryptionConfiguration");
-  await expect(providersOf(join(folder, "none"), false)).rejects.toThrow("encryption-provider-config: ENOENT");
+  await expect(providersOf(join(folder, "none"), false)).rejects.toThrow("cannot read ");
 });
 
 describe("a key service", () => {

@@ -2,10 +2,9 @@
  * How values rest by a person's own EncryptionConfiguration. What rests has upstream's prefixes; behind them it is base64, since values
  * here are texts.
  */
-import { readFileSync } from "node:fs";
 import type { Log } from "#shared/client/log.ts";
+import { configurationText } from "#shared/config/document.ts";
 import { FollowedFile } from "#shared/config/followed-file.ts";
-import { ConfigError } from "#shared/config/option.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import { UnknownEncryptionKeyError, type ValueTransformer } from "../value-transformer.ts";
 import { type EncryptionConfiguration, type KmsConfiguration, parseEncryptionConfiguration } from "./configuration.ts";
@@ -71,7 +70,7 @@ export class EncryptionProviders {
     let opened: EncryptionProviders | undefined;
     const changed = (): void => opened?.apply();
     const file = follows ? new FollowedFile({ path, setting, parse, changed, log }) : undefined;
-    const configuration = file?.current ?? parse(readConfiguration(path));
+    const configuration = file?.current ?? parse(configurationText(path));
     const applied = await start(configuration, [], log);
     opened = new EncryptionProviders(options, applied, file);
     // What has changed meanwhile.
@@ -174,14 +173,6 @@ export class EncryptionProviders {
     this.#tellNoMore();
     this.#file?.stop();
     close(this.#applied.kms, []);
-  }
-}
-
-function readConfiguration(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new ConfigError(`${setting}: ${(error as Error).message}`);
   }
 }
 
