@@ -109,7 +109,9 @@ export function createSecurity(options: SecurityOptions): Security {
     }),
     declarations: [
       ...authenticationReviews(tokens, issuer.apiAudiences),
-      ...authorizationReviews(authorizer, (user, namespace) => rulesOfUser(authorization.types, rbac, user, namespace)),
+      ...authorizationReviews(authorizer, (user, namespace) =>
+        rulesOfUser({ types: authorization.types, abac: authorization.abac, rbac }, user, namespace),
+      ),
     ],
     subresources: { "": { "serviceaccounts/token": new TokenRequests(issuer, reader, options.tokenLifetimes) } },
     paths: openIdPaths(issuer, options.externalAddress),

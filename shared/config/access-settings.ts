@@ -87,9 +87,10 @@ const authorizationOptions = under("What users may do:", {
   authorizationMode: texts(
     "authorization-mode",
     "MODE",
-    "who is asked whether a request may be made, in this order: Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny",
+    "who is asked whether a request may be made, in this order: Node, RBAC, Webhook, ABAC, AlwaysAllow, AlwaysDeny",
     ["Node", "RBAC"],
   ),
+  authorizationPolicyFile: text("authorization-policy-file", "FILE", "policies of mode ABAC, a JSON object a line", ""),
   authorizationConfig: text(
     "authorization-config",
     "FILE",

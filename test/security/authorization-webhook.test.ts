@@ -218,7 +218,7 @@ describe("a webhook that gives no answer", () => {
   test.each([
     ["away", away, "Post "],
     ["late", late, "context deadline exceeded"],
-    ["faulty", faulty, "status 403"],
+    ["faulty", faulty, "not now"],
   ] as const)("since it is %s: the next is asked by NoOpinion, and by Deny nobody", async (_, make, why) => {
     const kubeConfigFile = await make();
     // Only silence is to be waited out: an answer may take its time.
@@ -321,6 +321,17 @@ describe("by flags", () => {
     expect(webhook.asked[0]?.review.apiVersion).toBe("authorization.k8s.io/v1beta1");
   });
 
+  test("policies of a file are asked too, and tell a user's rules", async () => {
+    const authorizationPolicyFile = join(folder, "policies.jsonl");
+    writeFileSync(authorizationPolicyFile, '{"user":"anna","readonly":true}\n');
+    const authorizationMode = ["Node", "RBAC", "ABAC"];
+    server = await startSecuredServer({
+      authorization: await authorizationOf({ ...settings, authorizationMode, authorizationPolicyFile }, silentLog),
+    });
+    const all = "/api/v1/namespaces/default/secrets";
+    expect([(await get("anna", all))[0], (await get("ben", all))[0]]).toEqual([200, 403]);
+  });
+
   test("a user's own rules are told to be incomplete where a webhook is asked", async () => {
     await serve([node, rbac, entry()]);
     webhook.reply = () => ({ allowed: true });
@@ -339,7 +350,10 @@ describe("by flags", () => {
   test.each<[object, string]>([
     [{ authorizationMode: ["Webhook"] }, "authorization config file not passed"],
     [{ authorizationMode: ["RBAC", "RBAC"] }, "has mode specified more than once"],
-    [{ authorizationMode: ["ABAC"] }, '"ABAC" is not a valid mode'],
+    [{ authorizationMode: ["Nobody"] }, '"Nobody" is not a valid mode'],
+    [{ authorizationMode: ["ABAC"] }, "authorization-mode ABAC's authorization policy file not passed"],
+    [{ authorizationPolicyFile: "/a" }, "cannot specify --authorization-policy-file without mode ABAC"],
+    [{ authorizationMode: ["ABAC"], authorizationPolicyFile: "/none" }, "error reading policy file /none: "],
     [{ authorizationMode: [] }, "at least one authorization-mode must be passed"],
     [{ authorizationWebhookConfigFile: "/a" }, "cannot be specified without mode Webhook"],
     [{ authorizationConfig: "/a", authorizationMode: ["RBAC"] }, "cannot be specified when authorization-mode"],

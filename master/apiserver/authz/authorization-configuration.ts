@@ -10,6 +10,8 @@ import { compileMatchConditions } from "./match-conditions.ts";
 
 export const authorizerTypes = ["AlwaysAllow", "AlwaysDeny", "Node", "RBAC", "Webhook"] as const;
 export type AuthorizerType = (typeof authorizerTypes)[number];
+/** What flags may name too. */
+export type AuthorizerMode = AuthorizerType | "ABAC";
 
 export interface WebhookEntry {
   readonly type: "Webhook";

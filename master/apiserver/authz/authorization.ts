@@ -3,7 +3,8 @@ import type { Log } from "#shared/client/log.ts";
 import { FollowedFile } from "#shared/config/followed-file.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
-import type { AuthorizerEntry, AuthorizerType } from "./authorization-configuration.ts";
+import type { AbacAuthorizer } from "./abac.ts";
+import type { AuthorizerEntry, AuthorizerMode, AuthorizerType } from "./authorization-configuration.ts";
 import type { Authorizer } from "./authorizer.ts";
 import { authorizerChain } from "./chain.ts";
 import { countedDecisions } from "./decision-counts.ts";
@@ -16,7 +17,9 @@ export interface StoredAuthorizers {
 
 export interface Authorization extends Authorizer {
   /** In the order in which they are asked. */
-  readonly types: readonly AuthorizerType[];
+  readonly types: readonly AuthorizerMode[];
+  /** Where mode ABAC is among them. */
+  readonly abac?: AbacAuthorizer | undefined;
   stop(): void;
 }
 
@@ -33,6 +36,7 @@ type AuthorizationSettings = Pick<
   MasterSettings,
   | "authorizationMode"
   | "authorizationConfig"
+  | "authorizationPolicyFile"
   | "authorizationWebhookConfigFile"
   | "authorizationWebhookVersion"
   | "authorizationWebhookCacheAuthorizedTtl"
@@ -45,22 +49,29 @@ export async function authorizationOf(
   log: Log,
 ): Promise<AuthorizationFactory | undefined> {
   const { authorizationConfig: path, authorizationMode, authorizationWebhookConfigFile } = settings;
+  const { authorizationPolicyFile } = settings;
   const isUsual = authorizationMode.join() === "Node,RBAC";
   if (path === "") {
     if (authorizationWebhookConfigFile !== "" && !authorizationMode.includes("Webhook"))
       throw new ConfigError("authorization-webhook-config-file: cannot be specified without mode Webhook");
+    if (authorizationPolicyFile !== "" && !authorizationMode.includes("ABAC"))
+      throw new ConfigError("cannot specify --authorization-policy-file without mode ABAC");
     if (isUsual) return undefined;
-  } else if (!isUsual || authorizationWebhookConfigFile !== "")
+  } else if (!isUsual || authorizationWebhookConfigFile !== "" || authorizationPolicyFile !== "")
     throw new ConfigError(
-      "authorization-config: cannot be specified when authorization-mode or authorization-webhook-… are",
+      "authorization-config: cannot be specified when authorization-mode, authorization-policy-file or authorization-webhook-… are",
     );
   // With their CEL, which few need.
   const [{ parseAuthorizationConfiguration, authorizerTypes }, { WebhookAuthorizer }] = await Promise.all([
     import("./authorization-configuration.ts"),
     import("./webhook-authorizer.ts"),
   ]);
-  const built = (entry: AuthorizerEntry, stored: StoredAuthorizers): Authorizer => {
+  const abac = authorizationMode.includes("ABAC") ? await abacOf(authorizationPolicyFile) : undefined;
+  const built = (entry: AskedEntry, stored: StoredAuthorizers): Authorizer => {
     switch (entry.type) {
+      case "ABAC":
+        if (!abac) throw new Error("mode ABAC has not read its policies");
+        return abac;
       case "AlwaysAllow":
         return { authorize: async () => ({ outcome: "allow", reason: "" }) };
       case "AlwaysDeny":
@@ -71,13 +82,13 @@ export async function authorizationOf(
         return stored[entry.type];
     }
   };
-  const chainOf = (entries: readonly AuthorizerEntry[], stored: StoredAuthorizers): Chain => ({
+  const chainOf = (entries: readonly AskedEntry[], stored: StoredAuthorizers): Chain => ({
     ...authorizerChain(entries.map((entry) => countedDecisions(entry.type, entry.name, built(entry, stored)))),
     types: entries.map(({ type }) => type),
   });
   if (path === "") {
     const entries = entriesOfModes(settings, authorizerTypes);
-    return (stored) => ({ ...chainOf(entries, stored), stop: () => undefined });
+    return (stored) => ({ ...chainOf(entries, stored), abac, stop: () => undefined });
   }
   return (stored) => {
     const file = new FollowedFile<Chain>({
@@ -101,10 +112,18 @@ export async function authorizationOf(
 }
 
 type Chain = Omit<Authorization, "stop">;
+type AskedEntry = AuthorizerEntry | { readonly type: "ABAC"; readonly name: string };
+
+/** Throws ConfigError. */
+async function abacOf(policyFile: string): Promise<AbacAuthorizer> {
+  if (policyFile === "") throw new ConfigError("authorization-mode ABAC's authorization policy file not passed");
+  const { AbacAuthorizer, readAbacPolicies } = await import("./abac.ts");
+  return new AbacAuthorizer(readAbacPolicies(policyFile));
+}
 
 /** As upstream: only webhooks come and go while the server runs. */
-function assertSameTypes(before: readonly AuthorizerType[], now: readonly AuthorizerType[]): void {
-  const others = (types: readonly AuthorizerType[]) => types.filter((type) => type !== "Webhook");
+function assertSameTypes(before: readonly AuthorizerMode[], now: readonly AuthorizerMode[]): void {
+  const others = (types: readonly AuthorizerMode[]) => types.filter((type) => type !== "Webhook");
   const missing = others(before).filter((type) => !now.includes(type));
   if (missing.length > 0) throw new Error(`authorizers: missing required types: ${missing.toSorted().join(", ")}`);
   const [fresh] = others(now).filter((type) => !before.includes(type));
@@ -113,10 +132,11 @@ function assertSameTypes(before: readonly AuthorizerType[], now: readonly Author
 
 const WEBHOOK_TIMEOUT_MS = 30_000;
 
-function entriesOfModes(settings: AuthorizationSettings, known: readonly AuthorizerType[]): AuthorizerEntry[] {
+function entriesOfModes(settings: AuthorizationSettings, types: readonly AuthorizerType[]): AskedEntry[] {
+  const known: readonly AuthorizerMode[] = [...types, "ABAC"];
   const modes = settings.authorizationMode;
   if (modes.length === 0) throw new ConfigError("authorization-mode: at least one authorization-mode must be passed");
-  return modes.map((mode, index): AuthorizerEntry => {
+  return modes.map((mode, index): AskedEntry => {
     const type = known.find((each) => each === mode);
     if (!type)
       throw new ConfigError(`authorization-mode: "${mode}" is not a valid mode; there are: ${known.join(", ")}`);

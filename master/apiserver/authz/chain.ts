@@ -1,7 +1,8 @@
 import { joinErrors } from "#shared/api/joined-errors.ts";
 import type { PolicyRule } from "#shared/api/types/rbac-v1.generated.ts";
 import type { User } from "../request.ts";
-import type { AuthorizerType } from "./authorization-configuration.ts";
+import type { AbacAuthorizer } from "./abac.ts";
+import type { AuthorizerMode } from "./authorization-configuration.ts";
 import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 import { nodeNameOf } from "./node.ts";
 import type { RbacAuthorizer } from "./rbac.ts";
@@ -50,13 +51,14 @@ export interface ResolvedRules {
   readonly evaluationError?: string | undefined;
 }
 
-/** Rules of the whole chain, of each authoriser in turn: RBAC's, and notes of those that cannot list theirs. */
-export function rulesOfUser(
-  types: readonly AuthorizerType[],
-  rbac: RbacAuthorizer,
-  user: User,
-  namespace: string,
-): ResolvedRules {
+interface AskedInTurn {
+  readonly types: readonly AuthorizerMode[];
+  readonly rbac: RbacAuthorizer;
+  readonly abac?: AbacAuthorizer | undefined;
+}
+
+/** Rules of the whole chain, of each authoriser in turn, and notes of those that cannot list theirs. */
+export function rulesOfUser({ types, rbac, abac }: AskedInTurn, user: User, namespace: string): ResolvedRules {
   const rules: PolicyRule[] = [];
   const problems: string[] = [];
   let incomplete = false;
@@ -66,6 +68,9 @@ export function rulesOfUser(
         rules.push({ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }, { verbs: ["*"], nonResourceURLs: ["*"] });
         break;
       case "AlwaysDeny":
+        break;
+      case "ABAC":
+        rules.push(...(abac?.rulesFor(user, namespace) ?? []));
         break;
       case "Node":
         if (nodeNameOf(user) === undefined) break;

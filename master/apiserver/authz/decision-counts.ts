@@ -1,6 +1,6 @@
 /** Which authoriser decided what, under upstream's name. */
 import { CounterTable } from "#shared/metrics/tables.ts";
-import type { AuthorizerType } from "./authorization-configuration.ts";
+import type { AuthorizerMode } from "./authorization-configuration.ts";
 import type { Authorizer, Decision } from "./authorizer.ts";
 
 export const authorizationDecisions = new CounterTable({
@@ -10,7 +10,7 @@ export const authorizationDecisions = new CounterTable({
 });
 
 /** The same authoriser, with what it decides counted; that it has no opinion is no decision. */
-export function countedDecisions(type: AuthorizerType, name: string, authorizer: Authorizer): Authorizer {
+export function countedDecisions(type: AuthorizerMode, name: string, authorizer: Authorizer): Authorizer {
   let allowed: { count: number } | undefined;
   const note = (decision: Decision): Decision => {
     if (decision.outcome === "allow") {
