@@ -7,6 +7,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { connect as connectSocket } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import { outOfUrl } from "#shared/http/host-port.ts";
+import { afterReading } from "#shared/net/after-reading.ts";
 import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
@@ -55,7 +56,7 @@ const defaultLongestMessage_bytes = 16 * 1024 * 1024;
 /** A server that says nothing for so long is asked whether it lives; sooner where a call waits for its answer. */
 const quiet_ms = 10_000;
 const slow_ms = 1_000;
-const pong_ms = 1_500;
+const pong_ms = 1_000;
 /** etcd closes connections on which pings come more often. */
 const pingEvery_ms = 5_500;
 const window_bytes = 1024 * 1024;
@@ -246,9 +247,9 @@ export class GrpcChannel {
     const now_ms = performance.now();
     if (session.destroyed || now_ms - this.#heard_ms < slow_ms || now_ms - this.#pinged_ms < pingEvery_ms) return;
     this.#pinged_ms = now_ms;
-    const late = setTimeout(() => session.destroy(new Error(`no answer to a ping within ${pong_ms} ms`)), pong_ms);
+    const heard = afterReading(pong_ms, () => session.destroy(new Error(`no answer to a ping within ${pong_ms} ms`)));
     session.ping((error: Error | null) => {
-      clearTimeout(late);
+      heard();
       if (!error) this.#heard_ms = performance.now();
     });
   }

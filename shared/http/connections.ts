@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { afterReading } from "../net/after-reading.ts";
 
 /** How many connections there may be, and how long each may keep the server waiting (ms). */
 export interface ConnectionLimits {
@@ -31,9 +32,6 @@ const MEMORY_EACH_BYTES = 256 * 1024;
 export const connectionsWithin = (usable_bytes: number): number =>
   Math.min(connectionLimits.connections, Math.floor(usable_bytes / MEMORY_EACH_BYTES));
 
-/** When the process was busy or starved, what a client sent meanwhile is read only after timers have run. */
-const READ_FIRST_MS = 500;
-
 /** An answer on its way to a client. */
 export interface Reading<S> {
   readonly response: { readonly closed: boolean; once(event: "close", listener: () => void): unknown };
@@ -49,7 +47,8 @@ interface Connection {
   requests: number;
   readonly address: string;
   /** At most one: for the handshake, the next request, or the client's reading. */
-  deadline?: ReturnType<typeof setTimeout>;
+  /** Lets it off its deadline, once it has one. */
+  letOff?: () => void;
 }
 
 /** The open connections of a server, by TLS most often. Bun's own limits of handshakes and headers do not hold for these: it tells of a
@@ -102,7 +101,7 @@ export class Connections<S extends Socket = TLSSocket> {
     const connection = this.#open.get(socket);
     if (!connection) return;
     connection.requests += 1;
-    clearTimeout(connection.deadline);
+    connection.letOff?.();
   }
 
   requestEnded(socket: S): void {
@@ -120,7 +119,7 @@ export class Connections<S extends Socket = TLSSocket> {
   /** Its handshake is done, and others look after it from now on. */
   settled(socket: S): void {
     const connection = this.#open.get(socket);
-    if (connection) clearTimeout(connection.deadline);
+    connection?.letOff?.();
     this.proven(socket);
   }
 
@@ -165,7 +164,7 @@ export class Connections<S extends Socket = TLSSocket> {
   #forget(socket: S): void {
     const connection = this.#open.get(socket);
     if (!connection) return;
-    clearTimeout(connection.deadline);
+    connection.letOff?.();
     this.#open.delete(socket);
     this.#unproven.delete(socket);
     const left = this.#held(connection.address) - 1;
@@ -176,9 +175,7 @@ export class Connections<S extends Socket = TLSSocket> {
   #endAfter(socket: S, within_ms: number): void {
     const connection = this.#open.get(socket);
     if (!connection) return;
-    clearTimeout(connection.deadline);
-    connection.deadline = setTimeout(() => {
-      connection.deadline = setTimeout(() => socket.destroy(), READ_FIRST_MS);
-    }, within_ms);
+    connection.letOff?.();
+    connection.letOff = afterReading(within_ms, () => socket.destroy());
   }
 }
