@@ -95,7 +95,9 @@ describe("the service's answer", () => {
   test("that does not come refuses the token, and is not remembered", async () => {
     webhook.reply = () => 503;
     const subject = tokens();
-    await expect(subject.authenticateToken("t")).rejects.toThrow("status 503");
+    await expect(subject.authenticateToken("t")).rejects.toThrow(
+      "the server is currently unable to handle the request",
+    );
     webhook.reply = () => ({ authenticated: true, user: { username: "anna" } });
     expect((await subject.authenticateToken("t"))?.user.name).toBe("anna");
   });
