@@ -28,7 +28,10 @@ const keys = (...secrets: string[]): object => ({
   keys: secrets.map((one, index) => ({ name: `key${index}`, secret: one })),
 });
 const secretsBy = (...providers: object[]): string => configuration({ resources: ["secrets"], providers });
-const kms = (endpoint: string, name = "one"): object => ({ kms: { apiVersion: "v2", name, endpoint, timeout: "1s" } });
+/** @param timeout long enough for any machine, unless a test is about who does not answer. */
+const kms = (endpoint: string, name = "one", timeout = "60s"): object => ({
+  kms: { apiVersion: "v2", name, endpoint, timeout },
+});
 
 let files = 0;
 /** In one piece, also over a file that is there. */
@@ -185,7 +188,7 @@ describe("a key service", () => {
   test("is told of by its place when it is not well", async () => {
     const [well, away] = [await running(), new KmsPluginProcess()];
     plugins.push(away);
-    const providers = await providersOf(written(secretsBy(kms(well.endpoint), kms(away.endpoint, "two"))), false);
+    const providers = await providersOf(written(secretsBy(kms(well.endpoint), kms(away.endpoint, "two", "1s"))), false);
     const check = providers.check?.() ?? Promise.resolve();
     await expect(check).rejects.toThrow(
       "kms-provider-1: failed to perform status section of the healthz check for KMS Provider two, error: rpc error: code = DeadlineExceeded",
@@ -209,13 +212,13 @@ describe("a key service", () => {
   test("a store lists nothing where a part cannot be read, unless it is to tell of it", async () => {
     const plugin = await running();
     const path = join(folder, "sealed.db");
-    const settings = { encryptionProviderConfig: written(secretsBy(kms(plugin.endpoint))) };
+    const settings = { encryptionProviderConfig: written(secretsBy(kms(plugin.endpoint, "one", "1s"))) };
     const open = () =>
       openSealed(settings, { keyFile: join(folder, "own.key"), prefixes: [] }, silentLog, () =>
         openSqliteStore({ path }),
       );
     const store = await open();
-    const revision = await store.create(key, value);
+    const revision = await until("the key service is well", () => store.create(key, value));
     expect((await store.get(key))?.value).toBe(value);
     await store.close();
     await plugin.kill();
