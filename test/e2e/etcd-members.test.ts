@@ -223,6 +223,6 @@ describe("an etcd that is full", () => {
     });
     const [member] = await membersOf(c);
     expect(member).not.toContain("alarm");
-    expect(c.cluster.host("master-1").log(200)).toContain("etcd has room again");
+    await until("it says so", () => c.cluster.host("master-1").log(200).includes("etcd has room again"));
   });
 });

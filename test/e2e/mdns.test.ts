@@ -90,13 +90,17 @@ describe("a master is found on the LAN", () => {
           .join() === `${it.prefix}.77` || undefined
       );
     });
-    expect(it.cluster.host("master-1").read("/etc/bramble/kubeconfig.yaml")).toContain(server);
+    await waitFor("a kubeconfig for it", patience_s, () =>
+      it.cluster.host("master-1").read("/etc/bramble/kubeconfig.yaml")?.includes(server) ? true : undefined,
+    );
     expect(master.exec(["cat", "/run/bramble/master.pid"])).toBe(before);
     const worker = it.cluster.host("worker-1");
     await worker.stopBramble("SIGTERM");
     worker.startBramble();
     await readyAt(server);
-    expect(worker.read("/var/lib/bramble/agent/found-masters.json")).toContain(server);
+    await waitFor("the board to keep where it found it", patience_s, () =>
+      worker.read("/var/lib/bramble/agent/found-masters.json")?.includes(server) ? true : undefined,
+    );
   });
 });
 

@@ -29,7 +29,9 @@ export function awaitVote(host: BoardHost): void {
   host.exec([host.binary, "etcd", "ready", "--wait", "120"]);
 }
 
-/** Kills the member on this board. */
+/** Kills the member on this board, and waits until it is gone: its files and ports are another's from then on. */
 export function killEtcd(host: BoardHost): void {
-  host.exec(["sh", "-c", "kill -KILL $(cut -d' ' -f1 /run/bramble/etcd.pid)"]);
+  const script =
+    "pid=$(cut -d' ' -f1 /run/bramble/etcd.pid); kill -KILL $pid; while [ -e /proc/$pid ]; do sleep 0.05; done";
+  host.exec(["sh", "-c", script]);
 }
