@@ -6,6 +6,7 @@ import { gunzipSync } from "node:zlib";
 import { stderrLog } from "#shared/client/log.ts";
 import { loadSettings } from "#shared/config/load.ts";
 import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
+import { until } from "#shared/testing/until.ts";
 import { requestInfoOf } from "../http/request-info.ts";
 import { type Auditor, auditorOf } from "./auditor.ts";
 import { auditBackends } from "./backends.ts";
@@ -369,5 +370,13 @@ test("a collector gets lists of events, and is asked again where that may help",
   expect(bodies).toEqual([1, 2].map(() => ({ authorization: "Bearer secret", body: list })));
   await expect(send(["{}"])).rejects.toThrow("answered 400");
   expect(bodies).toHaveLength(3);
+  // Where the process ends it is asked once more at most, and at once.
+  answers.push(503, 503);
+  const ending = new AbortController();
+  const last = webhookSender(config, 3_600_000, ending.signal)(["{}"]).catch((error: Error) => error.message);
+  await until("it has failed", async () => bodies.length === 4 || undefined);
+  ending.abort();
+  expect(await last).toContain("answered 503");
+  expect([4, 5]).toContain(bodies.length);
   await server.stop(true);
 });

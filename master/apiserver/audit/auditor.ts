@@ -38,6 +38,7 @@ export class Auditor implements AuditSink {
   }
 
   async stop(): Promise<void> {
+    for (const { hurry } of this.#backends) hurry?.();
     await Promise.all(this.#backends.map(({ batch }) => batch.flush()));
   }
 }

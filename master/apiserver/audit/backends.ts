@@ -18,6 +18,8 @@ export interface AuditBackend {
   /** An event's text; undefined where it cannot be recorded, which was told of. */
   readonly render: (event: AuditEvent) => string | undefined;
   readonly batch: EventBatch;
+  /** The process ends: what cannot be recorded soon is lost. */
+  readonly hurry?: (() => void) | undefined;
 }
 
 export interface BackendReports {
@@ -98,7 +100,9 @@ function webhookBackend(settings: MasterSettings, reports: BackendReports): Audi
   };
   assertPossible(given);
   const backoff_s = settings.auditWebhookBatchInitialBackoff ?? settings.auditWebhookInitialBackoff;
-  return backendOf(given, asJson, webhookSender(settings.auditWebhookConfigFile, backoff_s * 1000), reports);
+  const ending = new AbortController();
+  const send = webhookSender(settings.auditWebhookConfigFile, backoff_s * 1000, ending.signal);
+  return { ...backendOf(given, asJson, send, reports), hurry: () => ending.abort() };
 }
 
 function backendOf(
