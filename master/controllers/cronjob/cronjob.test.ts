@@ -133,6 +133,22 @@ describe("a CronJob", () => {
     expect(told(cronJobSkews.family())).toEqual({ "": 2 });
   });
 
+  test("a Job that is gone already when it is to be deleted is nothing to tell of", async () => {
+    await start(cronJob({ successfulJobsHistoryLimit: 0 }));
+    await clock.advance(600_000);
+    await until([nameAt(10)]);
+    const { client } = harness;
+    const remove = client.delete;
+    client.delete = async (...args: Parameters<typeof remove>) => {
+      await remove.apply(client, args);
+      await remove.apply(client, args);
+    };
+    await end(nameAt(10), "Complete");
+    await until([]);
+    await eventually(async () => (await get()).status?.active === undefined, "no active Job");
+    expect(harness.recorded.filter((line) => line.includes("FailedDelete"))).toEqual([]);
+  });
+
   test("Forbid waits for the one at work, Replace ends it", async () => {
     await start(cronJob({ concurrencyPolicy: "Forbid" }));
     await clock.advance(600_000);

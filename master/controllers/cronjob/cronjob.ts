@@ -15,6 +15,7 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
+import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { cronJobSkews } from "../controller-counts.ts";
 import { equalStatus } from "../equal-status.ts";
 import { conditionOf } from "../job/facts.ts";
@@ -35,11 +36,14 @@ function makeController(): ControllerDefinition {
   /** By key, of CronJobs whose schedule was changed: the first time of the new one. Before it nothing is made up for that
    *  the new schedule would have started earlier, unless something else brings the CronJob to attention. */
   const rescheduled = new Map<string, number>();
+  /** Of CronJobs: on an older status a Job that it tells of would be one that nobody made, or be missed. */
+  let versions = new WrittenVersions();
   return defineController({
     name: "cronjob-controller",
     watches: [
       watching(cronJobs, {
         observe(event, { clock }) {
+          versions.told(event.object);
           const key = keyOf(event.object);
           const next_ms = event.type === "update" ? timeAfterChange(event, clock.wall_ms()) : undefined;
           if (next_ms === undefined) rescheduled.delete(key);
@@ -55,14 +59,19 @@ function makeController(): ControllerDefinition {
       }),
     ],
     concurrency: 5,
-    start: () => rescheduled.clear(),
+    start() {
+      rescheduled.clear();
+      versions = new WrittenVersions();
+    },
     async reconcile(key, context) {
       const cronJob = context.lister(cronJobs).get(key);
-      if (!cronJob) return undefined;
+      if (!cronJob) return versions.forget(key);
+      // The event that shows the last write brings the key back.
+      if (!versions.seen(key, context.lister(cronJobs))) return undefined;
       const wait_ms = (rescheduled.get(key) ?? 0) - context.clock.wall_ms();
       if (wait_ms > 0) return { requeueAfter_ms: Math.min(wait_ms, longestSleep_ms) };
       rescheduled.delete(key);
-      return new CronJobSync(cronJob, context).run();
+      return new CronJobSync(cronJob, context, (written) => versions.wrote(key, written)).run();
     },
   });
 }
@@ -91,11 +100,13 @@ const endOf = ({ status }: Job): "Complete" | "Failed" | undefined =>
 class CronJobSync {
   readonly #cronJob: CronJob;
   readonly #context: ControllerContext;
+  readonly #wrote: (cronJob: CronJob) => void;
   #status: CronJobStatus;
 
-  constructor(cronJob: CronJob, context: ControllerContext) {
+  constructor(cronJob: CronJob, context: ControllerContext, wrote: (cronJob: CronJob) => void) {
     this.#cronJob = cronJob;
     this.#context = context;
+    this.#wrote = wrote;
     this.#status = { ...cronJob.status };
   }
 
@@ -113,7 +124,7 @@ class CronJobSync {
     }
     if (!equalStatus(this.#cronJob.status, this.#status)) {
       const next = { ...this.#cronJob, status: this.#status };
-      await this.#context.client.update(cronJobs, next, { subresource: "status" });
+      this.#wrote(await this.#context.client.update(cronJobs, next, { subresource: "status" }));
     }
     if (failure !== undefined) throw failure;
     return result;
@@ -192,14 +203,18 @@ class CronJobSync {
     }
   }
 
-  /** False when it could not be deleted, which an event tells. */
+  /** False when it could not be deleted, which an event tells. One that is gone already may only be still in the cache. */
   async #delete({ metadata }: Job): Promise<boolean> {
     const key = { namespace: metadata.namespace, name: metadata.name ?? "" };
     try {
       await this.#context.client.delete(jobs, key, { propagationPolicy: "Background" });
     } catch (error) {
-      this.#event("Warning", "FailedDelete", `Deleted job: ${messageOf(error)}`);
-      return false;
+      if (!isNotFound(error)) {
+        this.#event("Warning", "FailedDelete", `Deleted job: ${messageOf(error)}`);
+        return false;
+      }
+      this.#forget(metadata.uid);
+      return true;
     }
     this.#forget(metadata.uid);
     this.#event("Normal", "SuccessfulDelete", `Deleted job ${metadata.name}`);
