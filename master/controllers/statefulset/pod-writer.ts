@@ -1,11 +1,14 @@
-import { isAlreadyExists } from "#shared/api/errors.ts";
+import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { joinErrors } from "#shared/api/joined-errors.ts";
 import { persistentVolumeClaims, pods } from "#shared/api/resources.ts";
 import type { StatefulSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ControllerContext } from "#shared/client/controller.ts";
 import { belongsToFormerPod, hasOtherController, ownersToWrite } from "./claim-owners.ts";
-import { claimsOf, ordinalOf } from "./ordinals.ts";
+import { claimsOf, corrected, ordinalOf } from "./ordinals.ts";
+
+/** As upstream's. */
+const updateAttempts = 4;
 
 type Verb = "Create" | "Update" | "Delete";
 
@@ -30,8 +33,23 @@ export class PodWriter {
     await this.#told("Update", pod, async () => {
       await this.createClaims(pod);
       await this.ownClaims(pod);
-      await this.context.client.update(pods, pod);
+      await this.#updateLatest(pod);
     });
+  }
+
+  /** A pod that somebody else has changed meanwhile is read anew: once its claims are owned, nothing else would bring this
+   *  write back. */
+  async #updateLatest(pod: Pod, attempt = 1): Promise<void> {
+    const { client } = this.context;
+    const { namespace, name = "", uid } = pod.metadata;
+    try {
+      await client.update(pods, pod);
+    } catch (error) {
+      if (!isConflict(error) || attempt === updateAttempts) throw error;
+      const latest = await client.get(pods, { namespace, name });
+      if (latest.metadata.uid !== uid) throw error;
+      await this.#updateLatest(corrected(this.set, latest) ?? latest, attempt + 1);
+    }
   }
 
   async delete(pod: Pod): Promise<void> {
@@ -106,7 +124,7 @@ export class PodWriter {
     try {
       await run();
     } catch (error) {
-      if (!isAlreadyExists(error))
+      if (!isBehind(verb, error))
         this.#event("Warning", `Failed${verb}`, `${subject} failed error: ${messageOf(error)}`);
       throw error;
     }
@@ -117,5 +135,9 @@ export class PodWriter {
     this.context.events.record(this.set, { type, reason, message });
   }
 }
+
+/** Only the cache was behind: it is tried again, and there is nothing to tell of. */
+const isBehind = (verb: Verb, error: unknown): boolean =>
+  verb === "Create" ? isAlreadyExists(error) : isConflict(error) || isNotFound(error);
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { staleObject } from "#shared/api/errors.ts";
 import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from "#shared/api/resources.ts";
 import type { StatefulSet, StatefulSetSpec } from "#shared/api/types/apps-v1.generated.ts";
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -204,6 +205,24 @@ describe("a StatefulSet", () => {
     }, "owned by the set");
     const told = "Normal StatefulSet/db SuccessfulUpdate: Update Pod db-0 in StatefulSet db successful";
     await eventually(() => harness.recorded.includes(told), "told");
+  });
+
+  test("a pod that somebody else has just changed is written again, with nothing to tell of the first try", async () => {
+    const { client } = harness;
+    void runAllPods(client, harness.ending);
+    await harness.run(statefulSetController);
+    await client.create(statefulSets, statefulSet({ replicas: 1, volumeClaimTemplates: [claim] }));
+    await eventually(async () => (await get()).status?.readyReplicas === 1, "ready");
+    const { update } = client;
+    let refusals = 1;
+    client.update = async (...args: Parameters<typeof update>) => {
+      if (args[0].plural === "pods" && refusals-- > 0) throw staleObject(pods, "db-0");
+      return update.apply(client, args) as never;
+    };
+    await change({ persistentVolumeClaimRetentionPolicy: { whenDeleted: "Delete", whenScaled: "Retain" } });
+    const told = "Normal StatefulSet/db SuccessfulUpdate: Update Pod db-0 in StatefulSet db successful";
+    await eventually(() => harness.recorded.includes(told), "told");
+    expect(harness.recorded.filter((line) => line.startsWith("Warning"))).toEqual([]);
   });
 
   test("every claim that can be made is, and all that cannot are told", async () => {
