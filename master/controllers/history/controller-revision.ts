@@ -107,7 +107,9 @@ export async function createRevision<O extends KubeObject>(
     } catch (error) {
       if (!isAlreadyExists(error) || collisionCount >= wanted.collisionCount + mostCollisions) throw error;
       const existing = await client.get(controllerRevisions, { namespace, name });
-      const isOurs = existing.metadata.ownerReferences?.some(({ uid }) => uid === owner.metadata.uid);
+      // The cache may not show yet that it is the owner's, or nobody's and about to be adopted.
+      const controller = controllerReferenceOf(existing);
+      const isOurs = controller === undefined || controller.uid === owner.metadata.uid;
       if (isOurs && sameData(existing.data, data)) return { revision: existing, collisionCount };
     }
   }

@@ -1,3 +1,4 @@
+import { isConflict } from "#shared/api/errors.ts";
 import { pods as podResource } from "#shared/api/resources.ts";
 import { selectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
@@ -23,7 +24,7 @@ import {
   podFromTemplate,
   watchingPods,
 } from "../pod-control/pod-control.ts";
-import { replicaStatusOf, sameReplicaStatus } from "./replica-status.ts";
+import { type ReplicaStatus, replicaStatusOf, sameReplicaStatus } from "./replica-status.ts";
 
 /** Pods made or deleted for one owner in one go. */
 const burst = 500;
@@ -100,11 +101,29 @@ async function reconcileReplicas<O extends ReplicaOwner>(
     now_ms,
     now: timestamp(clock),
   });
-  if (!sameReplicaStatus(owner.status, status))
-    await context.client.update(kind.ref, { ...owner, status }, { subresource: "status" });
+  if (!sameReplicaStatus(owner.status, status)) await writeStatus(kind, owner, status, context);
   if (failure !== undefined) throw failure;
   const wait_ms = nextAvailability_ms(active, minReadySeconds, now_ms);
   return wait_ms === undefined ? undefined : { requeueAfter_ms: wait_ms };
+}
+
+/** Once more where the owner has changed meanwhile, or the cache was behind: what was counted must not be lost, for the pods
+ *  may be others at the next look. */
+async function writeStatus<O extends ReplicaOwner>(
+  { ref }: ReplicaKind<O>,
+  owner: O,
+  status: ReplicaStatus,
+  { client }: ControllerContext,
+): Promise<void> {
+  const { namespace, name = "", uid } = owner.metadata;
+  try {
+    await client.update(ref, { ...owner, status }, { subresource: "status" });
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+    const latest = await client.get(ref, { namespace, name });
+    if (latest.metadata.uid !== uid) throw error;
+    await client.update(ref, { ...latest, status }, { subresource: "status" });
+  }
 }
 
 /** Creates what is missing or deletes what is too much; gives what went wrong. */

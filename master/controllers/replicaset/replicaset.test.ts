@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { forbidden } from "#shared/api/errors.ts";
+import { forbidden, staleObject } from "#shared/api/errors.ts";
 import { pods, replicaSets, replicationControllers } from "#shared/api/resources.ts";
 import type { ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { controllerReference } from "#shared/client/controller-ref.ts";
 import { testPod } from "../../scheduler/testing.ts";
 import { podsToDelete } from "../pod-control/deletion-order.ts";
 import { replicationControllerController } from "../replication-controller/replication-controller.ts";
@@ -86,6 +87,26 @@ describe("replicas", () => {
     expect(await livePods(client)).toHaveLength(2);
     expect(client.count("create pods")).toBe(5);
     expect(harness.recorded.filter((one) => one.includes("SuccessfulDelete"))).toHaveLength(3);
+  });
+
+  test("are counted in the status even where the owner has just changed, and their number is another by the next look", async () => {
+    harness = await Harness.onApiServer();
+    const { client } = harness;
+    const owner = await client.create(replicaSets, replicaSet(0));
+    const surplus = testPod("surplus", {}, { labels: { app: "web" } });
+    surplus.metadata.ownerReferences = [controllerReference(replicaSets, owner)];
+    await client.create(pods, surplus);
+    const { update } = client;
+    const written: (number | undefined)[] = [];
+    let refusals = 1;
+    client.update = async (...args: Parameters<typeof update>) => {
+      if (refusals-- > 0) throw staleObject(replicaSets, "web");
+      written.push((args[1] as ReplicaSet).status?.replicas);
+      return update.apply(client, args) as never;
+    };
+    await harness.run(replicaSetController);
+    await eventually(() => written.length > 1, "both counts");
+    expect(written).toEqual([1, 0]);
   });
 
   test("are adopted and released by their labels", async () => {

@@ -64,9 +64,12 @@ export class PodWriter {
   async createClaims(pod: Pod): Promise<void> {
     const faults: string[] = [];
     for (const claim of claimsOf(this.set, ordinalOf(pod))) {
-      const present = this.#claim(claim);
-      if (present?.metadata.deletionTimestamp) faults.push(`pvc ${claim.metadata.name} is being deleted`);
-      if (!present) await this.#createClaim(pod, claim).catch((error: unknown) => faults.push(messageOf(error)));
+      try {
+        const present = this.#claim(claim) ?? (await this.#createClaim(pod, claim));
+        if (present.metadata.deletionTimestamp) faults.push(`pvc ${claim.metadata.name} is being deleted`);
+      } catch (error) {
+        faults.push(messageOf(error));
+      }
     }
     if (faults.length > 0) throw new Error(joinErrors(faults));
   }
@@ -105,16 +108,19 @@ export class PodWriter {
       .filter((claim) => claim !== undefined);
   }
 
-  async #createClaim(pod: Pod, claim: PersistentVolumeClaim): Promise<void> {
-    const { namespace, name } = claim.metadata;
+  /** The claim as it is then, be it there already without the cache showing it. */
+  async #createClaim(pod: Pod, claim: PersistentVolumeClaim): Promise<PersistentVolumeClaim> {
+    const { client } = this.context;
+    const { namespace, name = "" } = claim.metadata;
     const subject = `Create Claim ${name}`;
     const place = `Pod ${pod.metadata.name} in StatefulSet ${this.set.metadata.name}`;
     try {
-      await this.context.client.create(persistentVolumeClaims, claim, { namespace });
+      const created = await client.create(persistentVolumeClaims, claim, { namespace });
       this.#event("Normal", "SuccessfulCreate", `${subject} ${place} success`);
+      return created;
     } catch (error) {
-      if (!isAlreadyExists(error))
-        this.#event("Warning", "FailedCreate", `${subject} for ${place} failed error: ${messageOf(error)}`);
+      if (isAlreadyExists(error)) return client.get(persistentVolumeClaims, { namespace, name });
+      this.#event("Warning", "FailedCreate", `${subject} for ${place} failed error: ${messageOf(error)}`);
       throw new Error(`failed to create PVC ${name}: ${messageOf(error)}`, { cause: error });
     }
   }

@@ -225,6 +225,19 @@ describe("a StatefulSet", () => {
     expect(harness.recorded.filter((line) => line.startsWith("Warning"))).toEqual([]);
   });
 
+  test("claims and pods that the cache does not show yet are nothing to tell of", async () => {
+    const { client } = harness;
+    await harness.run(statefulSetController);
+    const releases = [client.hold(persistentVolumeClaims), client.hold(pods)];
+    await client.create(statefulSets, statefulSet({ replicas: 1, volumeClaimTemplates: [claim] }));
+    await eventually(async () => (await get()).status?.observedGeneration === 1, "the first look");
+    await change({ minReadySeconds: 1 });
+    await eventually(async () => (await get()).status?.observedGeneration === 2, "the second look");
+    for (const release of releases) release();
+    expect(client.count("create pods")).toBe(1);
+    expect(harness.recorded.filter((line) => line.startsWith("Warning"))).toEqual([]);
+  });
+
   test("every claim that can be made is, and all that cannot are told", async () => {
     const { client } = harness;
     const named = (name: string): PersistentVolumeClaim => ({ ...claim, metadata: { name } });
