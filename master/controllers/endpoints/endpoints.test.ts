@@ -205,6 +205,29 @@ describe("controllers", () => {
     expect(last?.metadata.uid).toBe(first?.metadata.uid);
   });
 
+  test("Endpoints are written anew once the last write is seen", async () => {
+    harness = await Harness.onApiServer();
+    const { client, informers } = harness;
+    const { queue } = await harness.run(endpointsController());
+    await client.create(services, service("s"));
+    const key = { namespace: "default", name: "s" };
+    const relabel = (own: string) =>
+      client.patch(services, key, { type: "merge", body: { metadata: { labels: { own } } } });
+    const written = async (own: string) => (await client.get(endpoints, key)).metadata.labels?.["own"] === own;
+    const cached = informers.lister(endpoints);
+    await eventually(() => cached.get("default/s") !== undefined, "the first in the cache");
+    const release = client.hold(endpoints);
+    await relabel("second");
+    await eventually(() => written("second"), "the second");
+    await relabel("third");
+    const isLooked = () =>
+      informers.lister(services).get("default/s")?.metadata.labels?.["own"] === "third" && !queue.busy;
+    await eventually(isLooked, "a look at the third");
+    release();
+    await eventually(() => written("third"), "the third");
+    expect(harness.recorded).toEqual([]);
+  });
+
   test("Endpoints made by hand are mirrored, and left alone", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;

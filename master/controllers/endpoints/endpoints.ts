@@ -17,6 +17,7 @@ import {
   isNamespaceTerminating,
   watching,
 } from "#shared/client/controller.ts";
+import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { familyOf } from "#shared/net/ip-family.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { isPodReady } from "../pod-condition.ts";
@@ -42,6 +43,7 @@ const mostAddresses = 1000;
 
 /** Keeps the Endpoints of Services that select pods, for clients older than EndpointSlices. */
 export function endpointsController(): ControllerDefinition {
+  const versions = new WrittenVersions();
   const triggerTimes = new TriggerTimes();
   return defineController({
     name: "endpoints-controller",
@@ -51,6 +53,7 @@ export function endpointsController(): ControllerDefinition {
       watching(services),
       watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),
       watching(endpoints, {
+        observe: ({ object }) => versions.told(object),
         // Those that somebody made by hand, with no Service or before it, are theirs, and so are those of a leader.
         enqueue: (object, { lister }) => (isOwn(object) || lister(services).get(keyOf(object)) ? [keyOf(object)] : []),
       }),
@@ -61,16 +64,19 @@ export function endpointsController(): ControllerDefinition {
       const service = lister(services).get(key);
       const present = lister(endpoints).get(key);
       if (!service) {
-        triggerTimes.forget(key);
+        for (const memory of [versions, triggerTimes]) memory.forget(key);
         // With a Service go its Endpoints, also those made by hand.
         return present && remove(client, present);
       }
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return;
+      // The event that shows the last write brings the key back.
+      if (!versions.seen(key, lister(endpoints))) return;
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const wanted = endpointsOf(service, selected, present, triggerTime);
       if (present && content(present) === content(wanted)) return;
-      await write(service, wanted, present ? "update" : "create", context);
+      const written = await write(service, wanted, present ? "update" : "create", context);
+      if (written) versions.wrote(key, written);
     },
   });
 }
@@ -87,16 +93,17 @@ async function remove(client: Client, { metadata }: Endpoints): Promise<void> {
   }
 }
 
+/** The Endpoints as they are then; undefined where there is nothing to do but wait. */
 async function write(
   { metadata: { namespace, name } }: Service,
   wanted: Endpoints,
   verb: "create" | "update",
   { client, events }: ControllerContext,
-): Promise<void> {
+): Promise<Endpoints | undefined> {
   try {
-    await client[verb](endpoints, wanted);
+    return await client[verb](endpoints, wanted);
   } catch (error) {
-    if (isNamespaceTerminating(error) || isAlreadyExists(error)) return;
+    if (isNamespaceTerminating(error) || isAlreadyExists(error)) return undefined;
     const why = (error as Error).message;
     const [reason, message] =
       verb === "create"
