@@ -127,7 +127,11 @@ export const scalingScenarios: readonly Scenario[] = [
   {
     name: "budget-percent",
     async play(world) {
-      for (const app of ["web", "api", "all"]) await world.create("Deployment", app, workload(app, 5));
+      // Each has its ReplicaSet before the next comes: they are numbered as they are made.
+      for (const [index, app] of ["web", "api", "all"].entries()) {
+        await world.create("Deployment", app, workload(app, 5));
+        await world.until(() => world.room.all("ReplicaSet").length > index, `the ReplicaSet of ${app}`);
+      }
       await world.roll("made", { one: false });
       await budget(world, "least", { minAvailable: "50%" });
       await budget(world, "most", { maxUnavailable: "30%", selector: selectorOf("api") });

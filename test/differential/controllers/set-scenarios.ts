@@ -100,6 +100,8 @@ export const setScenarios: readonly Scenario[] = [
       const other = await world.create("ReplicationController", "other", { spec: { ...spec, replicas: 0 } });
       await world.create("Pod", "owned", bareSpec(), { ...app, ...ownedBy(other) });
       await world.create("Pod", "controlled", bareSpec(), { ...app, ...ownedBy(other, { controller: true }) });
+      // Else the ReplicaSet might be the first to adopt the one that nobody controls.
+      await world.until(() => world.pods().length === 0, "the end of both");
       await world.create("ReplicaSet", "web", workload("web", 2));
       await world.roll("made", { one: false });
     },
