@@ -104,17 +104,21 @@ export class EtcdServers {
   ctl(...args: string[]): string {
     const done = Bun.spawnSync({
       cmd: ["etcdctl", ...args],
-      env: {
-        ...process.env,
-        ETCDCTL_API: "3",
-        ETCDCTL_ENDPOINTS: this.endpoints.join(","),
-        ETCDCTL_CACERT: join(this.folder, "ca.crt"),
-        ETCDCTL_CERT: join(this.folder, "client.crt"),
-        ETCDCTL_KEY: join(this.folder, "client.key"),
-      },
+      env: this.ctlEnvironment,
     });
     if (done.exitCode !== 0) throw new Error(`etcdctl ${args.join(" ")}: ${done.stderr}`);
     return done.stdout.toString();
+  }
+
+  /** All changes from the first revision on, a line of JSON for some of them, until it is killed. */
+  follow(): Bun.Subprocess<"ignore", "pipe", "ignore"> {
+    return Bun.spawn({
+      cmd: ["etcdctl", "watch", "", "--prefix", "--rev=1", "--write-out=json"],
+      env: this.ctlEnvironment,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "ignore",
+    });
   }
 
   /** Until a majority serves. */
@@ -146,6 +150,17 @@ export class EtcdServers {
     for (const { process: running } of this.members) running?.kill("SIGKILL");
     await Promise.all(this.members.map(({ process: running }) => running?.exited));
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private get ctlEnvironment(): Record<string, string | undefined> {
+    return {
+      ...process.env,
+      ETCDCTL_API: "3",
+      ETCDCTL_ENDPOINTS: this.endpoints.join(","),
+      ETCDCTL_CACERT: join(this.folder, "ca.crt"),
+      ETCDCTL_CERT: join(this.folder, "client.crt"),
+      ETCDCTL_KEY: join(this.folder, "client.key"),
+    };
   }
 
   private member(name: string): Member {
