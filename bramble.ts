@@ -15,7 +15,7 @@ const { commandLine, runAsked } = await import("./command-line.ts");
 
 /** Errors whose message tells a person what to do. Of any other its stack is shown, to be reported. */
 const forPeople =
-  /^(Config|Kubeconfig|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|Pki|Release|User)Error$/;
+  /^(Config|Kubeconfig|Status|Connection|JoinToken|BoardIdentity|CertificateOrder|KeyService|Pki|Release|User)Error$/;
 
 /** Errors may name the status that service managers know (StateLostError). */
 const statusOf = (error: unknown): number =>

@@ -93,6 +93,28 @@ describe("a backup", () => {
     return settings;
   };
 
+  test("of a stopped master holds what its own EncryptionConfiguration lets rest encrypted as it is read", async () => {
+    const configuration = join(folder, "encryption.yaml");
+    const secret = Buffer.alloc(32, 1).toString("base64");
+    const providers = [{ secretbox: { keys: [{ name: "a", secret }] } }];
+    const kind = { apiVersion: "apiserver.config.k8s.io/v1", kind: "EncryptionConfiguration" };
+    writeFileSync(configuration, JSON.stringify({ ...kind, resources: [{ resources: ["secrets"], providers }] }));
+    const flags = { "encryption-provider-config": configuration };
+    const settings = settingsOf("sealed", flags);
+    const store = await clusterIn(settings);
+    const before = await stateOf(store);
+    await store.close();
+    const file = join(folder, "sealed.gz");
+    await backup(settings, file);
+    // Into a cluster without that configuration, and with it.
+    for (const fresh of [settingsOf("unsealed"), settingsOf("sealed-again", flags)]) {
+      await restore(fresh, file);
+      const restored = await openStore(fresh, silentLog);
+      expect(await stateOf(restored)).toEqual(before);
+      await restored.close();
+    }
+  });
+
   test("that is cut short or damaged is not taken for a whole one", async () => {
     const whole = readFileSync(join(folder, "first.gz"));
     const cut = join(folder, "cut.gz");

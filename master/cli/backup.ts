@@ -32,10 +32,12 @@ export async function backup(given: MasterSettings, to: string | undefined): Pro
   console.log(`${path}: ${count} objects, and the cluster's keys. Keep it as you keep a password`);
 }
 
-/** Through the master's socket while it runs; of sqlite else the file, of etcd else etcd itself. */
+/** Through the master's socket while it runs. Else of etcd, and where a person's own keys are asked for, the store itself; of sqlite
+ *  else what its file holds. */
 async function statePresent(settings: MasterSettings): Promise<(StateItem & { readonly revision: number })[]> {
   const isEtcd = parseStoreChoice(settings.store).kind === "etcd";
-  if (isEtcd && !(await masterRuns(settings))) {
+  const isSealed = settings.encryptionProviderConfig !== "" && existsSync(databaseOf(settings));
+  if ((isEtcd || isSealed) && !(await masterRuns(settings))) {
     const store = await openStore(settings, stderrLog("warn"));
     try {
       return [...(await store.list(stateRoot)).items];
