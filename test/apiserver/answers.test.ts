@@ -185,7 +185,7 @@ test("the root lists the paths that are served", async () => {
   expect(code).toBe(200);
   for (const path of ["/api", "/api/v1", "/apis", "/apis/", "/apis/apps", "/apis/autoscaling/v2", "/openapi/v2"])
     expect(paths).toContain(path);
-  for (const path of ["/healthz", "/livez/etcd", "/readyz/informer-sync", "/metrics", "/openapi/v3", "/version"])
+  for (const path of ["/healthz", "/livez/etcd", "/readyz/etcd-readiness", "/metrics", "/openapi/v3", "/version"])
     expect(paths).toContain(path);
   expect(paths).toEqual([...paths].sort());
 });

@@ -56,7 +56,9 @@ export class HealthChecks {
     const started = async (): Promise<void> => {
       if (!this.ready) throw new Error("starting or stopping");
     };
-    return { ...checks, "informer-sync": started, shutdown: started };
+    const { etcd } = checks;
+    // Upstream's differ in how long they wait alone.
+    return { ...checks, ...(etcd && { "etcd-readiness": etcd }), "informer-sync": started, shutdown: started };
   }
 }
 
