@@ -3,6 +3,7 @@ import type { ProxyModeName } from "#agent/proxy/service-proxy.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { IpFamily } from "#shared/net/ip-family.ts";
+import { until } from "#shared/testing/until.ts";
 import { Fleet, places } from "./fleet.ts";
 
 type Place = "a" | "b" | "remote";
@@ -264,9 +265,10 @@ export function describeServiceContract(mode: ProxyModeName, traits: ModeTraits)
         endpoints: [{ addresses: [places[otherFamily].pods.a], nodeName: "one", conditions: { ready: true } }],
       };
       await apply(["a", "remote"], checked, {}, [other]);
-      expect(answer()).toMatch(/"localEndpoints":1,.* 200$/);
+      // A port that has just been opened listens a moment later.
+      await until("an endpoint at the port", () => /"localEndpoints":1,.* 200$/.test(answer()));
       await apply(["remote"], checked, {}, [other]);
-      expect(answer()).toMatch(/"localEndpoints":0,.* 503$/);
+      await until("none at the port", () => /"localEndpoints":0,.* 503$/.test(answer()));
     });
 
     test("a new start takes over what the one before left, also of the other mode; others' rules stay", async () => {
