@@ -54,6 +54,8 @@ function describeCluster({ title, name, clusterCidr, serviceCidr, families }: Ki
     afterAll(() => it?.stop());
 
     const inPod = (pod: string, script: string): string => it.kubectl("exec", pod, "--", "sh", "-c", script);
+    const untilInPod = (pod: string, pattern: RegExp, script: string): Promise<string> =>
+      it.until(pattern, "exec", pod, "--", "sh", "-c", script);
     const field = (kind: string, object: string, path: string, ...more: string[]): string =>
       it.kubectl("get", kind, object, ...more, "-o", `jsonpath={${path}}`);
     const addressOf = (board: string): string => it.cluster.host(board).board.address;
@@ -101,8 +103,8 @@ function describeCluster({ title, name, clusterCidr, serviceCidr, families }: Ki
         await it.until(/2 packets received/, "exec", "one", "--", ...ping);
       }
       // What leaves the cluster carries the board's address: the master knows no way to pods.
-      expect(inPod("one", `ping -6 -c 1 -W 5 ${addressOf("master-1")}`)).toContain("1 packets received");
-      expect(inPod("one", `nc -w 5 $KUBERNETES_SERVICE_HOST 443 </dev/null && echo open`)).toContain("open");
+      await untilInPod("one", /1 packets received/, `ping -6 -c 1 -W 5 ${addressOf("master-1")}`);
+      await untilInPod("one", /open/, "nc -w 5 $KUBERNETES_SERVICE_HOST 443 </dev/null && echo open");
     });
 
     test("a Service answers in each family, by name too; names of addresses are known", async () => {
