@@ -30,7 +30,7 @@ export async function finish(surroundings: Surroundings): Promise<Call[]> {
 const never = new AbortController().signal;
 
 /** Asks again where a server is busy or the answer was lost; what is there already was made by an answer that was lost. */
-function ask<T>(address: Address, request: ServerRequest): Promise<T> {
+export function ask<T>(address: Address, request: ServerRequest): Promise<T> {
   return until(`${request.method} ${request.path}`, async () => {
     const answer = await callServer(address, request, never);
     if (answer.kind === "answered" && (answer.code < 300 || answer.code === 409)) return answer.body as T;

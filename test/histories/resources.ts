@@ -73,6 +73,8 @@ export const quotaHard: Readonly<Record<string, number>> = {
   "count/widgets.histories.test": 3,
 };
 
+export const quotaKey = `/registry/resourcequotas/${quotaNamespace}/quota`;
+
 /** How a quota names what it counts of a resource, and which objects count. */
 export const quotaCounts: readonly {
   readonly name: string;

@@ -1,10 +1,9 @@
 /** A run by one seed: clients and watches at work while the servers meet with faults. */
-import { namespaces as namespaceResource } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { until } from "#shared/testing/until.ts";
 import { Random } from "../fuzz/random.ts";
 import { HistoryClient, type Surroundings } from "./client.ts";
-import { finish } from "./finale.ts";
+import { ask, finish } from "./finale.ts";
 import type { History } from "./history.ts";
 import { namespaces, plainNamespace, quotaHard, quotaNamespace, widgetDefinition } from "./resources.ts";
 import type { Servers } from "./servers.ts";
@@ -26,10 +25,11 @@ export async function prepare(servers: Servers): Promise<void> {
     return new HttpClient({ servers: [url], credentials: () => credentials });
   };
   const first = await clientOf(0);
-  const post = (path: string, body: object): Promise<unknown> => first.raw({ method: "POST", path, body });
+  const address = await servers.addressOf(0);
+  const post = (path: string, body: object): Promise<unknown> => ask(address, { method: "POST", path, body });
   await post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", widgetDefinition);
   for (const name of namespaces)
-    await first.create(namespaceResource, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });
+    await post("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   for (const name of namespaces)
     await until(`${name} has its service account`, () =>
       first.raw({ method: "GET", path: `/api/v1/namespaces/${name}/serviceaccounts/default` }).then(() => true),

@@ -8,14 +8,17 @@ import { until } from "#shared/testing/until.ts";
 import type { EtcdServers } from "../../master/store/etcd/testing/etcd-server.ts";
 import { SqliteEngine } from "../../master/store/sqlite-engine.ts";
 import type { Change } from "./history.ts";
-import { resources } from "./resources.ts";
+import { quotaKey, resources } from "./resources.ts";
 
-/** Collects the changes of the resources that clients write, each once. */
+/** Of what clients write, and of the quota. */
+const isNoted = (key: string): boolean => key === quotaKey || resources.some(({ prefix }) => key.startsWith(prefix));
+
+/** Collects the changes that histories are judged by, each once. */
 class Changes {
   readonly #byRevision = new Map<number, Change>();
 
   note(revision: number, key: string, value: string | undefined): void {
-    if (!resources.some(({ prefix }) => key.startsWith(prefix))) return;
+    if (!isNoted(key)) return;
     const object = value === undefined ? undefined : (JSON.parse(value) as KubeObject);
     this.#byRevision.set(revision, { revision, key, object });
   }
@@ -99,8 +102,7 @@ export class EtcdLog {
       if (message.Canceled) throw new Error(`etcd ended the watch: ${line}`);
       for (const { type, kv } of message.Events) {
         const key = text(kv.key);
-        const isMine = type !== 1 && resources.some(({ prefix }) => key.startsWith(prefix));
-        this.#changes.note(kv.mod_revision, key, isMine ? text(kv.value ?? "") : undefined);
+        this.#changes.note(kv.mod_revision, key, type === 1 ? undefined : text(kv.value ?? ""));
         this.#reached = kv.mod_revision;
       }
     }
