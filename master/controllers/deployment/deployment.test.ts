@@ -166,6 +166,27 @@ describe("a Deployment", () => {
     );
   });
 
+  test("asks for its ReplicaSet once, also where the cache shows that late", async () => {
+    const { client, informers } = harness;
+    const { queue } = await harness.run(deploymentController);
+    const release = client.hold(replicaSets);
+    const { create } = client;
+    let asked = 0;
+    client.create = async (...args: Parameters<typeof create>) => {
+      if (args[0].plural === "replicasets") asked++;
+      return create.apply(client, args) as never;
+    };
+    await client.create(deployments, deployment({}));
+    await eventually(() => client.count("create replicasets") === 1, "the ReplicaSet");
+    await client.patch(deployments, key, { type: "merge", body: { metadata: { annotations: { look: "again" } } } });
+    const isLooked = () =>
+      informers.lister(deployments).get("default/web")?.metadata.annotations?.["look"] === "again" && !queue.busy;
+    await eventually(isLooked, "another look");
+    release();
+    await eventually(() => informers.lister(replicaSets).size === 1 && !queue.busy, "the ReplicaSet in the cache");
+    expect(asked).toBe(1);
+  });
+
   test("recreates only when all old pods are gone", async () => {
     await start(deployment({ strategy: { type: "Recreate" } }));
     await eventually(isDone, "the first rollout");

@@ -1,10 +1,12 @@
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { keyOf } from "#shared/api/object.ts";
 import { deployments, replicaSets } from "#shared/api/resources.ts";
 import type { Deployment, DeploymentStatus, ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import { type ControllerContext, isNamespaceTerminating } from "#shared/client/controller.ts";
 import { controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
+import type { WrittenVersions } from "#shared/client/written-versions.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { equalStatus } from "../equal-status.ts";
 import { shortHash } from "../pod-control/template-hash.ts";
@@ -37,6 +39,8 @@ export class Rollout {
     readonly context: ControllerContext,
     public deployment: Deployment,
     all: readonly ReplicaSet[],
+    /** Of ReplicaSets. */
+    private readonly versions: WrittenVersions,
   ) {
     const { template } = deployment.spec;
     this.current = all.toSorted(byAge).find(({ spec }) => sameTemplate(spec.template, template));
@@ -84,7 +88,7 @@ export class Rollout {
       !equalStatus(annotations, current.metadata.annotations) ||
       (current.spec.minReadySeconds ?? 0) !== (minReadySeconds ?? 0);
     if (isOutdated) {
-      this.current = await this.context.client.update(replicaSets, {
+      this.current = await this.#update({
         ...current,
         metadata: { ...current.metadata, annotations },
         spec: { ...current.spec, minReadySeconds },
@@ -116,6 +120,7 @@ export class Rollout {
     let created: ReplicaSet;
     try {
       created = await client.create(replicaSets, wanted, { namespace: wanted.metadata.namespace });
+      this.versions.wrote(keyOf(this.deployment), created);
     } catch (error) {
       if (isAlreadyExists(error)) return this.#existing(name, revision, error);
       if (!isNamespaceTerminating(error)) await this.#tellFailure(name, error);
@@ -192,7 +197,7 @@ export class Rollout {
       if (before === replicas && equalStatus(annotations, replicaSet.metadata.annotations)) continue;
       const { metadata, spec } = replicaSet;
       const next = { ...replicaSet, metadata: { ...metadata, annotations }, spec: { ...spec, replicas } };
-      const written = await this.context.client.update(replicaSets, next);
+      const written = await this.#update(next);
       if (this.current?.metadata.uid === metadata.uid) this.current = written;
       if (before === replicas) continue;
       scaled = true;
@@ -201,6 +206,12 @@ export class Rollout {
       this.event("Normal", "ScalingReplicaSet", message);
     }
     return scaled;
+  }
+
+  async #update(replicaSet: ReplicaSet): Promise<ReplicaSet> {
+    const written = await this.context.client.update(replicaSets, replicaSet);
+    this.versions.wrote(keyOf(this.deployment), written);
+    return written;
   }
 
   /** Deletes the oldest ReplicaSets beyond the history limit that nothing is left of. */
