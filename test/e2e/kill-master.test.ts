@@ -3,7 +3,8 @@ import { configMaps } from "#shared/api/resources.ts";
 import { ConnectionError } from "#shared/client/client.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
-import { startCluster, type TestCluster } from "./board-cluster.ts";
+import { waitFor } from "#tools/local-cluster/run.ts";
+import { patience_s, startCluster, type TestCluster } from "./board-cluster.ts";
 
 setDefaultTimeout(24 * 3_600_000);
 
@@ -27,12 +28,13 @@ describe("a master that is killed while clients write", () => {
     const revisions = new Map<string, string>();
     for (let round = 0; round < rounds; round++) {
       let isOver = false;
+      let written = 0;
       const writing = Array.from({ length: writers }, async (_, writer) => {
         for (let count = 0; !isOver; count++) {
           const name = `w${writer}-${count % 4}`;
           const value = `${round}.${count}`;
           try {
-            const written = await client.patch(
+            const answer = await client.patch(
               configMaps,
               { namespace: "default", name },
               {
@@ -47,7 +49,8 @@ describe("a master that is killed while clients write", () => {
               },
               { fieldManager: "test" },
             );
-            const revision = written.metadata.resourceVersion ?? "";
+            written++;
+            const revision = answer.metadata.resourceVersion ?? "";
             const owner = `${name}=${value}`;
             expect(revisions.get(revision) ?? owner).toBe(owner);
             revisions.set(revision, owner);
@@ -60,7 +63,9 @@ describe("a master that is killed while clients write", () => {
           }
         }
       });
-      await Bun.sleep(50 + Math.random() * 400);
+      // In the midst of writes, however long the first ones take on a busy machine.
+      await waitFor("writes that are acknowledged", patience_s, () => written > 1 || undefined);
+      await Bun.sleep(Math.random() * 400);
       await master.stopBramble("SIGKILL");
       isOver = true;
       await Promise.all(writing);
