@@ -128,9 +128,16 @@ async function takeOut(
   if (scope.dryRun) return last;
   // The mark and the removal are two steps of upstream's, and admission is shown both.
   if (marked) await admitted(last.view());
-  const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
-  await parts.hub.waitFor(revision);
-  return last.at(revision);
+  try {
+    const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
+    await parts.hub.waitFor(revision);
+    return last.at(revision);
+  } catch (error) {
+    // Others see to what is marked as well, and one was quicker: it is gone, as was asked (kubernetes/kubernetes#19403).
+    if (!marked || !(error instanceof RevisionMismatchError) || error.current) throw error;
+    await parts.hub.waitFor(await parts.store.now());
+    return last;
+  }
 }
 
 async function markIn(parts: WriteParts, scope: WriteScope, live: Entry, marked: KubeObject): Promise<Entry> {
