@@ -8,6 +8,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { until } from "#shared/testing/until.ts";
 import { gadgetDefinition, validSamples } from "./bodies.ts";
 import { type CaseMaker, caseMaker } from "./cases.ts";
 import { converse, type Outcome } from "./conversation.ts";
@@ -51,15 +52,7 @@ async function prepare(): Promise<void> {
     for (const { collection, value } of validSamples) {
       const create = (): Promise<unknown> => post(collection(name), { ...value, metadata: { name: "fixed" } });
       // A new kind is served a moment after its definition was accepted.
-      for (let left = 100; ; left -= 1) {
-        const failed = await create().then(
-          () => undefined,
-          (error: unknown) => error,
-        );
-        if (!failed) break;
-        if (left === 0) throw failed;
-        await Bun.sleep(50);
-      }
+      await until(`an object in ${collection(name)}`, create, { every_ms: 50 });
     }
   }
 }
