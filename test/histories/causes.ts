@@ -2,9 +2,12 @@
 import type { Call, Change } from "./history.ts";
 import { keyOf, prefixOf } from "./keys.ts";
 
-/** It was not refused: it was done, or may have been. */
-export const mayHaveBeenDone = ({ answer }: Call): boolean =>
-  answer.kind === "lost" || answer.code < 300 || answer.code >= 500;
+/** It was not refused: it was done, or may have been. A Pod is marked first, and its version may be gone before it is. */
+export const mayHaveBeenDone = ({ operation, answer }: Call): boolean =>
+  answer.kind === "lost" ||
+  answer.code < 300 ||
+  answer.code >= 500 ||
+  (operation.verb === "delete" && operation.target.plural === "pods" && answer.code === 409);
 
 /** Whether the call asked for the deletion, of an object with this uid. */
 export function asksFor({ operation, uid }: Call, deletion: Change, uidBefore: string | undefined): boolean {

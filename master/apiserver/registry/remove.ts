@@ -45,17 +45,22 @@ export async function remove(
 ): Promise<Removal> {
   const key = addressedKey(scope, name);
   warnOfPropagation(scope, options);
+  // Others see to what is marked as well, and may be quicker: then it is gone, as was asked (kubernetes/kubernetes#19403).
+  let marked: Entry | undefined;
   for (let attempt = 1; ; attempt += 1) {
     const live = scope.stored.cache.get(key);
+    if (marked && live?.view().metadata.uid !== marked.view().metadata.uid) return { entry: marked, isGone: true };
     if (!live) throw noObject(scope.resource, scope.stored.cache, key, name);
     checkPreconditions(scope, name, live, options);
     try {
-      return await removeOnce(parts, scope, live, options, shown);
+      return await removeOnce(parts, scope, live, options, shown, (entry) => {
+        marked = entry;
+      });
     } catch (error) {
       if (!(error instanceof RevisionMismatchError)) throw error;
-      if (!error.current) throw notFound(scope.resource.name, name);
+      if (!error.current && !marked) throw notFound(scope.resource.name, name);
       if (attempt >= MAX_ATTEMPTS) throw staleObject(scope.resource.name, name);
-      await parts.hub.waitFor(error.current.revision);
+      await parts.hub.waitFor(error.current?.revision ?? (await parts.store.now()));
     }
   }
 }
@@ -98,6 +103,7 @@ async function removeOnce(
   live: Entry,
   options: DeleteOptions,
   shown: ShownDeletion,
+  noteMark: (marked: Entry) => void,
 ): Promise<Removal> {
   const { strategy } = scope.stored.declaration;
   const old = live.view();
@@ -110,7 +116,7 @@ async function removeOnce(
     case "wait":
       return { entry: live, isGone: false };
     case "remove":
-      return { entry: await takeOut(parts, scope, live, plan.marked, admitted), isGone: true };
+      return { entry: await takeOut(parts, scope, live, plan.marked, admitted, noteMark), isGone: true };
     case "mark":
       return { entry: await markIn(parts, scope, live, plan.object), isGone: false };
   }
@@ -123,21 +129,16 @@ async function takeOut(
   live: Entry,
   marked: KubeObject | undefined,
   admitted: (old: KubeObject) => Promise<void>,
+  noteMark: (marked: Entry) => void,
 ): Promise<Entry> {
   const last = marked ? await markIn(parts, scope, live, marked) : live;
   if (scope.dryRun) return last;
   // The mark and the removal are two steps of upstream's, and admission is shown both.
   if (marked) await admitted(last.view());
-  try {
-    const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
-    await parts.hub.waitFor(revision);
-    return last.at(revision);
-  } catch (error) {
-    // Others see to what is marked as well, and one was quicker: it is gone, as was asked (kubernetes/kubernetes#19403).
-    if (!marked || !(error instanceof RevisionMismatchError) || error.current) throw error;
-    await parts.hub.waitFor(await parts.store.now());
-    return last;
-  }
+  if (marked) noteMark(last);
+  const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
+  await parts.hub.waitFor(revision);
+  return last.at(revision);
 }
 
 async function markIn(parts: WriteParts, scope: WriteScope, live: Entry, marked: KubeObject): Promise<Entry> {
