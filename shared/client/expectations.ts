@@ -6,8 +6,9 @@ interface Expectation {
   readonly since_ms: number;
 }
 
-/** After this an expectation counts as fulfilled: the event was missed and the lister tells the truth again. */
-const patience_ms = 5 * 60_000;
+/** After this what a controller has written is not waited for any more: the event was missed and the lister tells the truth
+ *  again. */
+export const patience_ms = 5 * 60_000;
 
 /**
  * What a controller has asked of the API and not yet seen in its cache. Without it, a second reconcile that reads the

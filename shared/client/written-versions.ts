@@ -1,6 +1,14 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import { keyOf } from "#shared/api/object.ts";
+import type { Clock } from "./clock.ts";
+import { patience_ms } from "./expectations.ts";
 import type { Lister } from "./store-index.ts";
+
+interface Writes {
+  readonly versions: Map<string, bigint | "deleted">;
+  /** When the cache was first found to be behind. */
+  behindSince_ms?: number;
+}
 
 /**
  * What a controller has written for each of its keys, so that it can tell whether its cache shows that already. A
@@ -8,7 +16,7 @@ import type { Lister } from "./store-index.ts";
  * numbers, as clients may since v1.35 (KEP-5504).
  */
 export class WrittenVersions {
-  readonly #byOwner = new Map<string, Map<string, bigint | "deleted">>();
+  readonly #byOwner = new Map<string, Writes>();
   /** The newest that the cache has told of. Changes come in their order, so all before it were told too. */
   #told = 0n;
 
@@ -31,26 +39,39 @@ export class WrittenVersions {
     this.#byOwner.delete(owner);
   }
 
-  /** The cache shows everything that was written for the owner. What it shows is not asked for again. */
-  seen(owner: string, lister: Lister<KubeObject>): boolean {
+  /**
+   * How long the owner is to be left alone: until the cache shows everything that was written for it. The event that shows
+   * the last of it brings the owner's key back before, but for an object that went while the server could not be watched:
+   * of that nothing may be told.
+   * @returns undefined when the cache shows it all, or never will. What it shows is not asked for again.
+   */
+  wait_ms(owner: string, lister: Lister<KubeObject>, clock: Clock): number | undefined {
     const written = this.#byOwner.get(owner);
-    if (!written) return true;
-    for (const [key, version] of written) {
+    if (!written) return undefined;
+    const now_ms = clock.now_ms();
+    written.behindSince_ms ??= now_ms;
+    const left_ms = written.behindSince_ms + patience_ms - now_ms;
+    if (left_ms > 0 && !this.#shows(written, lister)) return left_ms;
+    this.#byOwner.delete(owner);
+    return undefined;
+  }
+
+  #shows({ versions }: Writes, lister: Lister<KubeObject>): boolean {
+    for (const [key, version] of versions) {
       const present = lister.get(key);
       const upToDate =
         version === "deleted"
           ? present === undefined || present.metadata.deletionTimestamp !== undefined
           : version <= this.#told ||
             (present !== undefined && BigInt(present.metadata.resourceVersion ?? "0") >= version);
-      if (upToDate) written.delete(key);
+      if (upToDate) versions.delete(key);
     }
-    if (written.size === 0) this.#byOwner.delete(owner);
-    return written.size === 0;
+    return versions.size === 0;
   }
 
-  #of(owner: string): Map<string, bigint | "deleted"> {
-    const known = this.#byOwner.get(owner) ?? new Map<string, bigint | "deleted">();
+  #of(owner: string): Writes["versions"] {
+    const known = this.#byOwner.get(owner) ?? { versions: new Map<string, bigint | "deleted">() };
     this.#byOwner.set(owner, known);
-    return known;
+    return known.versions;
   }
 }

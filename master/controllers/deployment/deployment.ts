@@ -64,10 +64,9 @@ function makeController(): ControllerDefinition {
     async reconcile(key, context) {
       const deployment = context.lister(deployments).get(key);
       if (!deployment) return versions.forget(key);
-      // The event that shows the last write brings the key back.
-      return versions.seen(key, context.lister(replicaSets))
-        ? reconcileDeployment(deployment, context, versions)
-        : undefined;
+      const behind_ms = versions.wait_ms(key, context.lister(replicaSets), context.clock);
+      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+      return reconcileDeployment(deployment, context, versions);
     },
   });
 }

@@ -46,8 +46,9 @@ export function endpointSliceMirroringController(): ControllerDefinition {
         observe: ({ object }) => versions.told(object),
       }),
     ],
-    async reconcile(key, { lister, client, events }) {
-      if (!versions.seen(key, lister(endpointSlices))) return undefined;
+    async reconcile(key, { lister, client, events, clock }) {
+      const behind_ms = versions.wait_ms(key, lister(endpointSlices), clock);
+      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
       const present = slicesManagedBy(manager, key, lister(endpointSlices));
       const object = lister(endpoints).get(key);
       const service = lister(services).get(key);

@@ -55,7 +55,7 @@ export function endpointSliceController(): ControllerDefinition {
     resync_s: 600,
     // Upstream's.
     backOff: { first_ms: 1_000, longest_ms: 1_000_000 },
-    async reconcile(key, { lister, client, events }) {
+    async reconcile(key, { lister, client, events, clock }) {
       const service = lister(services).get(key);
       if (!service) {
         for (const memory of [versions, triggerTimes, zoneHintEvents]) memory.forget(key);
@@ -63,8 +63,8 @@ export function endpointSliceController(): ControllerDefinition {
       }
       // Endpoints of other Services are somebody else's; those of a Service whose name is no longer one of ours stay.
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return undefined;
-      // The event that shows the last write brings the key back.
-      if (!versions.seen(key, lister(endpointSlices))) return undefined;
+      const behind_ms = versions.wait_ms(key, lister(endpointSlices), clock);
+      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const nodeOf = (node: string): Node | undefined => lister(nodes).get(node);

@@ -60,23 +60,25 @@ export function endpointsController(): ControllerDefinition {
     ],
     resync_s: 600,
     async reconcile(key, context) {
-      const { lister, client } = context;
+      const { lister, client, clock } = context;
       const service = lister(services).get(key);
       const present = lister(endpoints).get(key);
       if (!service) {
         for (const memory of [versions, triggerTimes]) memory.forget(key);
         // With a Service go its Endpoints, also those made by hand.
-        return present && remove(client, present);
+        if (present) await remove(client, present);
+        return undefined;
       }
-      if (service.spec?.type === "ExternalName" || !service.spec?.selector) return;
-      // The event that shows the last write brings the key back.
-      if (!versions.seen(key, lister(endpoints))) return;
+      if (service.spec?.type === "ExternalName" || !service.spec?.selector) return undefined;
+      const behind_ms = versions.wait_ms(key, lister(endpoints), clock);
+      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const wanted = endpointsOf(service, selected, present, triggerTime);
-      if (present && content(present) === content(wanted)) return;
+      if (present && content(present) === content(wanted)) return undefined;
       const written = await write(service, wanted, present ? "update" : "create", context);
       if (written) versions.wrote(key, written);
+      return undefined;
     },
   });
 }

@@ -118,8 +118,8 @@ async function reconcileJob(
     await forAll(left, (pod) => releaseIfSame(pod, context));
     return undefined;
   }
-  // The event that shows the last write brings the key back.
-  if (!memory.versions.seen(key, context.lister(jobs))) return undefined;
+  const behind_ms = memory.versions.wait_ms(key, context.lister(jobs), context.clock);
+  if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
   const mode = job.spec.completionMode ?? "NonIndexed";
   if (mode !== "NonIndexed" && mode !== "Indexed") {
     const message = "Skipped Job sync because completion mode is unknown";

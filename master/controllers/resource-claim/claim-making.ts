@@ -9,7 +9,7 @@ import {
 } from "#shared/api/scheduling/pod-resource-claims.ts";
 import type { Pod, PodResourceClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim, ResourceClaimTemplate } from "#shared/api/types/resource-v1.generated.ts";
-import type { ControllerContext } from "#shared/client/controller.ts";
+import type { ControllerContext, ReconcileResult } from "#shared/client/controller.ts";
 import type { WrittenVersions } from "#shared/client/written-versions.ts";
 
 /** With room for a hyphen and the five characters that the API server adds. */
@@ -43,13 +43,17 @@ function claimFromTemplate({ spec }: ResourceClaimTemplate, pod: Pod, entryName:
 
 /** Makes the claims that a pod's templates ask for, tells the pod their names, and reserves allocated ones for a pod that came
  *  to its node without the scheduler. */
-export async function furnishPod(key: string, context: ControllerContext, versions: WrittenVersions): Promise<void> {
-  const { lister, client, events } = context;
+export async function furnishPod(
+  key: string,
+  context: ControllerContext,
+  versions: WrittenVersions,
+): Promise<ReconcileResult> {
+  const { lister, client, events, clock } = context;
   const pod = lister(pods).get(key);
-  if (!pod) return versions.forget(key);
-  if (pod.metadata.deletionTimestamp) return;
-  // The event that shows the claim brings the key back.
-  if (!versions.seen(key, lister(resourceClaims))) return;
+  if (!pod) versions.forget(key);
+  if (!pod || pod.metadata.deletionTimestamp) return undefined;
+  const behind_ms = versions.wait_ms(key, lister(resourceClaims), clock);
+  if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
   const made: { name: string; resourceClaimName: string }[] = [];
   for (const entry of pod.spec?.resourceClaims ?? []) {
     try {
@@ -67,6 +71,7 @@ export async function furnishPod(key: string, context: ControllerContext, versio
     await client.patch(pods, { namespace, name }, { type: "strategic", body }, { subresource: "status" });
   }
   if (pod.spec?.nodeName) await reserveFor(pod, context);
+  return undefined;
 }
 
 /** The name of a claim that the pod's status does not tell yet; undefined when there is nothing to tell. */

@@ -81,11 +81,11 @@ test("a claim that the cache does not show yet is not made again", async () => {
   await eventually(async () => (await read()).status?.resourceClaimStatuses !== undefined, "the pod's status");
   const { resourceVersion } = (await read()).metadata;
   await eventually(
-    () => harness.informers.lister(pods).get("default/p")?.metadata.resourceVersion === resourceVersion && queue.idle,
+    () => harness.informers.lister(pods).get("default/p")?.metadata.resourceVersion === resourceVersion && !queue.busy,
     "the controller at rest",
   );
   release();
-  await eventually(() => harness.informers.lister(resourceClaims).size > 0 && queue.idle, "the claim in the cache");
+  await eventually(() => harness.informers.lister(resourceClaims).size > 0 && !queue.busy, "the claim in the cache");
   expect(client.count("create resourceclaims")).toBe(1);
 });
 

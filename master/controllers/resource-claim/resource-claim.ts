@@ -64,7 +64,9 @@ function makeController(): ControllerDefinition {
     },
     async reconcile(key, context) {
       const [kind, object = ""] = splitOnce(key);
-      await (kind === "pod" ? furnishPod(object, context, versions) : keepClaim(object, context));
+      if (kind === "pod") return furnishPod(object, context, versions);
+      await keepClaim(object, context);
+      return undefined;
     },
   });
 }
