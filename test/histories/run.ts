@@ -99,7 +99,7 @@ class Connections {
   }
 }
 
-const faultKinds = ["kill", "compact", "freeze", "cut"] as const;
+const faultKinds = ["kill", "killStore", "compact", "freeze", "cut"] as const;
 
 type Fault = (typeof faultKinds)[number];
 
@@ -135,6 +135,8 @@ class Faults {
     switch (fault) {
       case "kill":
         return this.#servers.kill(server);
+      case "killStore":
+        return this.#servers.killStore();
       case "freeze":
         return this.#servers.freeze(server, duration_ms);
       case "cut":

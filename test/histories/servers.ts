@@ -112,6 +112,8 @@ export interface Servers {
   addressOf(server: number): Promise<Address>;
   /** SIGKILL and a restart on the same data, with a compaction between where only that can be done then. */
   kill(server: number): Promise<void>;
+  /** SIGKILL of what keeps the state, and a restart on the same data. */
+  killStore(): Promise<void>;
   /** The whole process stands still for so long. */
   freeze(server: number, duration_ms: number): Promise<void>;
   /** Forgets all but the newest history. */
@@ -157,6 +159,7 @@ abstract class ServersOnOneStore implements Servers {
   }
 
   abstract kill(server: number): Promise<void>;
+  abstract killStore(): Promise<void>;
   abstract compact(): Promise<void>;
   abstract end(): Promise<Change[]>;
 }
@@ -176,6 +179,11 @@ class ServerOnSqlite extends ServersOnOneStore {
     await this.at(server).kill();
     this.#log?.take();
     this.at(server).start();
+  }
+
+  /** It is a thread of the server. */
+  killStore(): Promise<void> {
+    return this.kill(0);
   }
 
   /** Between a kill and a start: nobody else may open the file of a server that runs. */
@@ -221,6 +229,14 @@ class ServersOnEtcd extends ServersOnOneStore {
   async kill(server: number): Promise<void> {
     await this.at(server).kill();
     this.at(server).start();
+  }
+
+  async killStore(): Promise<void> {
+    for (const { name } of this.#etcd?.members ?? []) {
+      await this.#etcd?.kill(name);
+      this.#etcd?.run(name);
+    }
+    await this.#etcd?.healthy();
   }
 
   async compact(): Promise<void> {
