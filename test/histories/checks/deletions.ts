@@ -90,6 +90,8 @@ function checkSingle(calls: readonly Call[], timeline: Timeline): Violation[] {
     const { operation, answer, version } = call;
     if (version === undefined || answer.kind === "lost" || answer.code >= 300) continue;
     if (!("target" in operation) || operation.verb === "get") continue;
+    // Where nothing is, apply creates, whatever version it names.
+    if (answer.code === 201) continue;
     const key = `${keyOf(operation.target)}@${version}`;
     const other = over.get(key);
     // What is being deleted already is not marked again.
