@@ -6,7 +6,7 @@ import { notedLog } from "#shared/testing/noted-log.ts";
 import type { Client } from "./client.ts";
 import { type EnqueueMapper, runController, watching, workOn } from "./controller.ts";
 import { InformerFactory } from "./informer.ts";
-import type { SharedCache, SharedObject } from "./shared-cache.ts";
+import type { SharedCache, SharedChange, SharedObject } from "./shared-cache.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 const count = 1000;
@@ -36,7 +36,11 @@ class CountingCache implements SharedCache<ConfigMap> {
   keys = (): IterableIterator<string> => this.#objects.keys();
   list = (): readonly SharedObject<ConfigMap>[] => [...this.#objects.values()];
   labelled = (): readonly SharedObject<ConfigMap>[] => [];
-  listen = (): (() => void) => () => undefined;
+  tell: (change: SharedChange<ConfigMap>) => void = () => undefined;
+  listen = (listener: (change: SharedChange<ConfigMap>) => void): (() => void) => {
+    this.tell = listener;
+    return () => undefined;
+  };
 }
 
 /** Runs a controller of a cache until its first resync is over; gives the keys that it looked at for that. */
@@ -66,6 +70,26 @@ async function resynced(cache: CountingCache, enqueue?: EnqueueMapper<ConfigMap>
   await running.stop();
   return keys;
 }
+
+test("a change is looked at once, also where a worker waits for it", async () => {
+  const cache = new CountingCache();
+  const client = { sharedCache: () => cache } as unknown as Client;
+  const informers = new InformerFactory(client);
+  informers.start();
+  const seen: string[] = [];
+  const running = await runController(
+    { name: "looking", watches: [watching(configMaps)], reconcile: async (key) => void seen.push(key) },
+    { client, informers, events: { record: () => undefined } },
+  );
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  while (seen.length < count || running.queue.busy) await turn();
+  seen.length = 0;
+  const object = cache.get("a/name-1") as SharedObject<ConfigMap>;
+  cache.tell({ type: "MODIFIED", object, previous: object });
+  while (seen.length === 0 || running.queue.busy) await turn();
+  expect(seen).toEqual(["a/name-1"]);
+  await running.stop();
+});
 
 test("all keys are looked at again, for which no object is read", async () => {
   const cache = new CountingCache();

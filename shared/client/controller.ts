@@ -45,8 +45,11 @@ export class TerminalError extends Error {
   override readonly name = "TerminalError";
 }
 
-/** What a reconcile may ask for. Nothing: the key rests until the next event or resync. */
-export type ReconcileResult = { readonly requeueAfter_ms: number } | undefined;
+/**
+ * What a reconcile may ask for. Nothing: the key rests until the next event or resync. `behind_ms`: the cache does not show yet
+ * what was written, so nothing was looked at; that is no success, after which a failure would start from the first back-off.
+ */
+export type ReconcileResult = { readonly requeueAfter_ms: number } | { readonly behind_ms: number } | undefined;
 
 export interface ControllerContext {
   /** The cache of a watched resource. Throws for one that the controller does not watch (its cache might be empty). */
@@ -94,8 +97,11 @@ const watchId = (ref: ResourceRef<never>, scope: ReadScope = {}): string =>
 /** One entry of a controller's `watches`. */
 export function watching<T extends KubeObject>(ref: ResourceRef<T>, spec: WatchSpec<T> = {}): ControllerWatch {
   const enqueue = spec.enqueue ?? ((object: T) => [keyOf(object)]);
-  const add = (object: T, context: ControllerContext): void => {
-    for (const key of enqueue(object, context)) context.queue.addAfter(key, spec.batch_ms ?? 0);
+  /** Each key once: an idle worker takes the first at once, and would look again for a second. */
+  const keysOf = (event: InformerEvent<T>, context: ControllerContext): ReadonlySet<string> => {
+    const keys = new Set(event.old ? enqueue(event.old, context) : []);
+    for (const key of enqueue(event.object, context)) keys.add(key);
+    return keys;
   };
   return {
     id: watchId(ref as ResourceRef<never>, spec.scope),
@@ -105,8 +111,7 @@ export function watching<T extends KubeObject>(ref: ResourceRef<T>, spec: WatchS
       return informer.addHandler((event) => {
         spec.observe?.(event, context);
         if (spec.when && !spec.when(event)) return;
-        if (event.type === "update") add(event.old, context);
-        add(event.object, context);
+        for (const key of keysOf(event, context)) context.queue.addAfter(key, spec.batch_ms ?? 0);
       });
     },
     synced: (informers) => informers.informer(ref, spec.scope).caughtUp(),

@@ -29,3 +29,23 @@ test("keys rest, come back when they ask for it or have failed, or are given up"
   queue.shutDown();
   await working;
 });
+
+test("a key whose look found the cache behind comes back, and is no less failed than before", async () => {
+  const queue = new WorkQueue({ firstBackOff_ms: 1, longestBackOff_ms: 1 });
+  const failures: number[] = [];
+  const working = runQueueWorker(
+    queue,
+    async (key) => {
+      failures.push(queue.failuresOf(key));
+      if (failures.length === 1) throw new Error("refused");
+      return failures.length < 4 ? { behind_ms: 1 } : undefined;
+    },
+    () => undefined,
+  );
+  queue.add("a");
+  while (!queue.idle) await Bun.sleep(1);
+  expect(failures).toEqual([0, 1, 1, 1]);
+  expect(queue.failuresOf("a")).toBe(0);
+  queue.shutDown();
+  await working;
+});

@@ -1,8 +1,8 @@
 import type { WorkQueue } from "./work-queue.ts";
 
-/** What becomes of a key that was looked at: it comes back after a time, or after its back-off as if it had failed. Nothing:
- *  it rests until somebody adds it. */
-export type KeyOutcome = { readonly requeueAfter_ms: number } | "not yet" | undefined;
+/** What becomes of a key that was looked at: it comes back after a time, or after its back-off as if it had failed; `behind_ms`: after a
+ *  time, as if it had not been looked at. Nothing: it rests until somebody adds it. */
+export type KeyOutcome = { readonly requeueAfter_ms: number } | { readonly behind_ms: number } | "not yet" | undefined;
 
 /**
  * One worker of a queue: looks at keys, one after the other, until the queue is shut down. A key whose look rejects comes back
@@ -20,6 +20,10 @@ export async function runQueueWorker(
       const outcome = await look(key);
       if (outcome === "not yet") {
         queue.addRateLimited(key);
+        continue;
+      }
+      if (outcome && "behind_ms" in outcome) {
+        queue.addAfter(key, outcome.behind_ms);
         continue;
       }
       queue.forget(key);

@@ -67,7 +67,7 @@ function makeController(): ControllerDefinition {
       const cronJob = context.lister(cronJobs).get(key);
       if (!cronJob) return versions.forget(key);
       const behind_ms = versions.wait_ms(key, context.lister(cronJobs), context.clock);
-      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+      if (behind_ms !== undefined) return { behind_ms };
       const wait_ms = (rescheduled.get(key) ?? 0) - context.clock.wall_ms();
       if (wait_ms > 0) return { requeueAfter_ms: Math.min(wait_ms, longestSleep_ms) };
       rescheduled.delete(key);

@@ -65,7 +65,7 @@ function makeController(): ControllerDefinition {
       const deployment = context.lister(deployments).get(key);
       if (!deployment) return versions.forget(key);
       const behind_ms = versions.wait_ms(key, context.lister(replicaSets), context.clock);
-      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+      if (behind_ms !== undefined) return { behind_ms };
       return reconcileDeployment(deployment, context, versions);
     },
   });

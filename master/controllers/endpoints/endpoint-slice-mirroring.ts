@@ -48,7 +48,7 @@ export function endpointSliceMirroringController(): ControllerDefinition {
     ],
     async reconcile(key, { lister, client, events, clock }) {
       const behind_ms = versions.wait_ms(key, lister(endpointSlices), clock);
-      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+      if (behind_ms !== undefined) return { behind_ms };
       const present = slicesManagedBy(manager, key, lister(endpointSlices));
       const object = lister(endpoints).get(key);
       const service = lister(services).get(key);

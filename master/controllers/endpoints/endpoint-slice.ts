@@ -64,7 +64,7 @@ export function endpointSliceController(): ControllerDefinition {
       // Endpoints of other Services are somebody else's; those of a Service whose name is no longer one of ours stay.
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return undefined;
       const behind_ms = versions.wait_ms(key, lister(endpointSlices), clock);
-      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+      if (behind_ms !== undefined) return { behind_ms };
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const nodeOf = (node: string): Node | undefined => lister(nodes).get(node);

@@ -71,7 +71,7 @@ export function endpointsController(): ControllerDefinition {
       }
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return undefined;
       const behind_ms = versions.wait_ms(key, lister(endpoints), clock);
-      if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+      if (behind_ms !== undefined) return { behind_ms };
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const wanted = endpointsOf(service, selected, present, triggerTime);

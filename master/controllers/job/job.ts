@@ -119,7 +119,7 @@ async function reconcileJob(
     return undefined;
   }
   const behind_ms = memory.versions.wait_ms(key, context.lister(jobs), context.clock);
-  if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+  if (behind_ms !== undefined) return { behind_ms };
   const mode = job.spec.completionMode ?? "NonIndexed";
   if (mode !== "NonIndexed" && mode !== "Indexed") {
     const message = "Skipped Job sync because completion mode is unknown";

@@ -53,7 +53,7 @@ export async function furnishPod(
   if (!pod) versions.forget(key);
   if (!pod || pod.metadata.deletionTimestamp) return undefined;
   const behind_ms = versions.wait_ms(key, lister(resourceClaims), clock);
-  if (behind_ms !== undefined) return { requeueAfter_ms: behind_ms };
+  if (behind_ms !== undefined) return { behind_ms };
   const made: { name: string; resourceClaimName: string }[] = [];
   for (const entry of pod.spec?.resourceClaims ?? []) {
     try {
