@@ -3,6 +3,7 @@ import type { ContainerRuntime, ContainerStatus, SandboxStatus, StatsOptions } f
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { byTurn } from "./node/pod-resize.ts";
 import type { StorageUsage } from "./node/storage-limits.ts";
+import { newestFirst } from "./planner/observed-pod.ts";
 import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodWorker } from "./pod-worker.ts";
@@ -103,10 +104,7 @@ export class PodWorkers {
     const pod = this.findPod(namespace, podName);
     if (!pod) return undefined;
     const all = await this.runtime.listContainers({ podUid: podUid(pod) });
-    const [last] = all
-      .filter(({ name }) => name === container)
-      .sort((a, b) => b.createdAt_ms - a.createdAt_ms || b.attempt - a.attempt);
-    return last;
+    return newestFirst(all.filter(({ name }) => name === container))[0];
   }
 
   /** The sandbox that serves a pod: where port-forward goes. Asks the runtime. */

@@ -10,7 +10,7 @@ export type ProbeResult = "success" | "failure" | "unknown";
 export interface ObservedPod {
   /** Newest first. */
   readonly sandboxes: readonly SandboxStatus[];
-  /** Newest first; several of one name are its attempts. */
+  /** Of several of one name, which are its attempts, the newest first. */
   readonly containers: readonly ContainerStatus[];
   /** Results by container id. */
   readonly liveness: ReadonlyMap<string, ProbeResult>;
@@ -21,8 +21,14 @@ export interface ObservedPod {
   backOff(container: Container, finishedAt_ms: number): (BackOffEntry & { readonly until_ms: number }) | undefined;
 }
 
-export function newestFirst<T extends { readonly createdAt_ms: number }>(items: readonly T[]): T[] {
-  return [...items].sort((a, b) => b.createdAt_ms - a.createdAt_ms);
+/**
+ * Attempts (of sandboxes, or of containers of one name) from the last one on. Their numbers tell, not their times: a board whose
+ * clock was put back, as by a boot without a real-time clock, makes new ones that look older.
+ */
+export function newestFirst<T extends { readonly attempt: number; readonly createdAt_ms: number }>(
+  items: readonly T[],
+): T[] {
+  return [...items].sort((a, b) => b.attempt - a.attempt || b.createdAt_ms - a.createdAt_ms);
 }
 
 /** The last attempt of a container. */
