@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
@@ -49,6 +49,36 @@ test("what was made elsewhere takes the place of what a master makes", async () 
   expect(door.ca.length).toBeGreaterThan(own.door.ca.length);
   expect(certificates).toEqual(own.certificates);
   expect(authorities.serviceAccountKeys.map(({ algorithm }) => algorithm)).toEqual(["RS256"]);
+});
+
+test("a pair in the folder of certificates is shown where no other is named", async () => {
+  const certDir = path("certificates");
+  mkdirSync(certDir);
+  const own = await pkiWith({ certDir });
+  expect(own.door.cert).toBe((await pkiWith({})).door.cert);
+
+  copyFileSync(path("one.crt"), join(certDir, "apiserver.crt"));
+  await expect(pkiWith({ certDir })).rejects.toThrow(join(certDir, "apiserver.key"));
+
+  copyFileSync(path("one.key"), join(certDir, "apiserver.key"));
+  const two = { tlsCertFile: path("two.crt"), tlsPrivateKeyFile: path("two.key") };
+  expect((await pkiWith({ certDir })).door.cert).toBe(readFileSync(path("one.crt"), "utf8"));
+  expect((await pkiWith({ certDir, ...two })).door.cert).toBe(readFileSync(path("two.crt"), "utf8"));
+  expect(filesOf({ clientCaFile: "", certDir })).toEqual([
+    join(certDir, "apiserver.crt"),
+    join(certDir, "apiserver.key"),
+  ]);
+});
+
+test("a certificate names the key of service accounts that it is for", async () => {
+  const { authorities } = await pkiWith({
+    serviceAccountSigningKeyFile: path("one.key"),
+    serviceAccountKeyFile: [path("one.crt"), path("two.crt")],
+  });
+  const [signer, other, ...more] = authorities.serviceAccountKeys;
+  expect(signer?.privateKey).toBeDefined();
+  expect(other?.publicKey.equals(new X509Certificate(readFileSync(path("two.crt"))).publicKey)).toBe(true);
+  expect(more).toEqual([]);
 });
 
 test("what does not fit is refused, with the settings that name it", async () => {

@@ -1,5 +1,7 @@
 /** Certificates and keys that a person made elsewhere, in the place of those that a master makes for itself. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { GivenCredentials } from "#shared/config/given-credentials.ts";
 import { readNamedFile } from "#shared/config/named-file.ts";
 import { ConfigError } from "#shared/config/option.ts";
@@ -26,13 +28,25 @@ const settingsOfFiles = [
 ] as const satisfies readonly (keyof CredentialFiles)[];
 
 /** All files that are named, to be looked at when they change. */
-export const filesOf = (files: CredentialFiles): readonly string[] =>
-  settingsOfFiles.flatMap((setting) => files[setting] ?? []).filter((path) => path !== "");
+export function filesOf(files: CredentialFiles): readonly string[] {
+  const all = { ...files, ...servingFiles(files) };
+  return settingsOfFiles.flatMap((setting) => all[setting] ?? []).filter((path) => path !== "");
+}
+
+/** As upstream, those of the folder only where no others are named, and by half of a pair it is told that the other is missing. */
+function servingFiles(files: CredentialFiles): Pick<CredentialFiles, "tlsCertFile" | "tlsPrivateKeyFile"> {
+  const { certDir, tlsCertFile = "", tlsPrivateKeyFile = "" } = files;
+  const named = { tlsCertFile, tlsPrivateKeyFile };
+  if (!certDir || tlsCertFile || tlsPrivateKeyFile) return named;
+  const inFolder = { tlsCertFile: join(certDir, "apiserver.crt"), tlsPrivateKeyFile: join(certDir, "apiserver.key") };
+  return existsSync(inFolder.tlsCertFile) || existsSync(inFolder.tlsPrivateKeyFile) ? inFolder : named;
+}
 
 /** The same with what the files hold. Throws ConfigError for one that cannot be used. */
 export function withGiven(pki: MasterPki, files: CredentialFiles): MasterPki {
   const { certificates, authorities, door } = pki;
-  const serving = pairOf("tls-cert-file", files.tlsCertFile, "tls-private-key-file", files.tlsPrivateKeyFile);
+  const { tlsCertFile, tlsPrivateKeyFile } = servingFiles(files);
+  const serving = pairOf("tls-cert-file", tlsCertFile, "tls-private-key-file", tlsPrivateKeyFile);
   return {
     ...pki,
     authorities: { ...authorities, serviceAccountKeys: accountKeys(files) ?? authorities.serviceAccountKeys },

@@ -6,6 +6,12 @@ const ownUnlessGiven = "(default: one of its own)";
 export const givenCredentialOptions = under("Certificates and keys that were made elsewhere:", {
   tlsCertFile: text("tls-cert-file", "FILE", `what the API server shows to its clients ${ownUnlessGiven}`, ""),
   tlsPrivateKeyFile: text("tls-private-key-file", "FILE", "the key of that certificate", ""),
+  certDir: text(
+    "cert-dir",
+    "DIR",
+    "where apiserver.crt and apiserver.key are what it shows, if they are there and tls-cert-file names none",
+    "",
+  ),
   kubeletClientCertificate: text(
     "kubelet-client-certificate",
     "FILE",

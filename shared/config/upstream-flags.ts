@@ -38,13 +38,13 @@ const everywhere = `
 
 /** Of every component's own server. */
 const ofServers = `
-  cert-dir:string= http2-max-streams-per-connection:int=0 permit-address-sharing:bool= permit-port-sharing:bool=`;
+  http2-max-streams-per-connection:int=0 permit-address-sharing:bool= permit-port-sharing:bool=`;
 
 /** Of the API's clients; ours are held by no limit of their own. */
 const ofClients = `kube-api-content-type:string=application/vnd.kubernetes.protobuf`;
 
 /** Of scheduler and controller manager. */
-const ofElected = `${everywhere} ${ofServers} ${ofClients}
+const ofElected = `${everywhere} ${ofServers} ${ofClients} cert-dir:string=
   disable-http2-serving:bool= leader-elect-resource-lock:string=leases authentication-tolerate-lookup-failure:bool=
   authentication-token-webhook-cache-ttl:duration=10s authorization-webhook-cache-authorized-ttl:duration=10s
   authorization-webhook-cache-unauthorized-ttl:duration=10s`;

@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  X509Certificate,
+} from "node:crypto";
 import type { JWK } from "jose";
 
 /** A key that signs or verifies service account tokens. */
@@ -23,11 +30,12 @@ export function createServiceAccountKey(): string {
   }) as string;
 }
 
-/** Reads every private or public key in a PEM text, in order; the first private key signs. */
+/** Reads every private or public key in a PEM text, and those of certificates, in order; the first private key signs. */
 export function parseServiceAccountKeys(pem: string): ServiceAccountKey[] {
-  const blocks = pem.match(/-----BEGIN [A-Z ]*KEY-----[\s\S]*?-----END [A-Z ]*KEY-----/g) ?? [];
+  const blocks = pem.match(/-----BEGIN ([A-Z ]*KEY|CERTIFICATE)-----[\s\S]*?-----END \1-----/g) ?? [];
   if (blocks.length === 0) throw new ServiceAccountKeyError("no key found in the service account key file");
   return blocks.map((block) => {
+    if (block.includes("CERTIFICATE")) return keyFrom(new X509Certificate(block).publicKey, undefined);
     if (!block.includes("PRIVATE KEY")) return keyFrom(createPublicKey(block), undefined);
     const privateKey = createPrivateKey(block);
     return keyFrom(createPublicKey(block), privateKey);
