@@ -278,7 +278,8 @@ class EtcdStore implements Store {
       if (present) {
         const created = present.createRevision === present.modRevision ? present : await look(present.createRevision);
         if (created?.value === write.value) return present.createRevision;
-        if (created) throw new KeyExistsError(write.key);
+        // Once that is gone, the try whose answer was lost may come yet: it must not be said to be refused.
+        if (created) throw new OutcomeUnknownError(write.key, "it may come yet, once what stands there is gone");
       }
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
