@@ -96,6 +96,7 @@ export function orderMerged(
   mergeKey: string,
   kind: "object" | "scalar",
 ): unknown[] {
+  if (kind === "object") assertFindable(merged, order, mergeKey);
   const identity = kind === "object" ? (element: unknown) => keyOf(element, mergeKey) : (element: unknown) => element;
   const placeIn = (list: readonly unknown[]) => {
     const places = new Map<string, number>();
@@ -125,6 +126,19 @@ export function orderMerged(
     else woven.push(given[j++]);
   }
   return [...woven, ...others.slice(i), ...given.slice(j)];
+}
+
+/** Upstream looks each element up in the order, from its beginning, and must come upon nothing but objects until it is found. */
+function assertFindable(merged: readonly unknown[], order: readonly unknown[], mergeKey: string): void {
+  const stray = order.findIndex((element) => !isJsonObject(element));
+  if (stray < 0) return;
+  const before = order.slice(0, stray).map((element) => member(element as JsonObject, mergeKey));
+  for (const element of merged) {
+    const key = keyOf(element, mergeKey);
+    if (!before.some((other) => sameScalar(key, other))) {
+      throw unclassifiedError(`value for key ${stray} is not a map`);
+    }
+  }
 }
 
 /** Sorted by place. Upstream's comparison swaps neighbours of which one has no place, so short lists are sorted by its very steps. */
