@@ -12,7 +12,7 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
   },
   { says: /strconv.ParseUint:\s+parsing/, why: "the resourceVersion of a read that is no number" },
   {
-    says: /unable to find api field in struct|unknown patch type: |expected a \[\]interface \{\}, but received a|list element types are not identical/,
+    says: /unable to find api field in struct|unknown patch type: |expected a \[\]interface \{\}, but received a|list element types are not identical|does not contain declared merge key|value for key \d+ is not a map/,
     why: "directives of a strategic merge patch",
   },
   { says: /failed to create typed patch object/, why: "an applied object that does not fit the schema" },
@@ -31,6 +31,8 @@ const rightful: readonly { readonly says: RegExp; readonly why: string }[] = [
 const asksProxyForHead = /^HEAD \S*\/services\/[^/\s]+\/proxy/;
 /** and 500 for a list of a namespace that is no name. */
 const asksNoNamespaceForHead = /^HEAD \S*\/namespaces\/(\.|%2e){1,2}\//i;
+/** So too a resourceVersion that is no number of 64 bits, where HEAD reads one object: of a custom kind. */
+const asksNoVersionForHead = /^HEAD \S*[?&]resourceVersion=(?!\d{1,19}(?:[&\s]))/;
 
 /** A request may give itself less time than a read waits for a revision that does not come: 504. */
 const givesTime = /[?&]timeout=/;
@@ -47,7 +49,7 @@ export function faultOf({ shape, ending, over, head }: FuzzCase, { codes, text, 
   if (failed === undefined || rightful.some(({ says }) => says.test(text))) return undefined;
   const asked = head.toString("latin1");
   if (failed === 503 && asksProxyForHead.test(asked)) return undefined;
-  if (failed === 500 && asksNoNamespaceForHead.test(asked)) return undefined;
+  if (failed === 500 && (asksNoNamespaceForHead.test(asked) || asksNoVersionForHead.test(asked))) return undefined;
   if (failed === 504 && givesTime.test(asked)) return undefined;
   return `answered ${failed}`;
 }
