@@ -1,6 +1,6 @@
 /**
- * Many clients at real servers that are killed, frozen, cut off and compacted meanwhile, as etcd is killed; what they were told
- * is judged by what the store committed. BRAMBLE_HISTORIES_OPERATIONS says how many operations for each store (400),
+ * Many clients at real servers that are killed, frozen, cut off, split from etcd and compacted meanwhile, as etcd is killed; what
+ * they were told is judged by what the store committed. BRAMBLE_HISTORIES_OPERATIONS says how many operations for each store (400),
  * BRAMBLE_HISTORIES_FAULTS how many faults, BRAMBLE_HISTORIES_SEED the first seed (1), BRAMBLE_HISTORIES_SEEDS how many runs
  * (1), BRAMBLE_HISTORIES_STORES which stores (sqlite,etcd), BRAMBLE_HISTORIES_KEEP a folder to keep the histories in. A seed
  * decides what is asked and what befalls the servers, not how that falls together in time; the promises hold however it does.
@@ -8,7 +8,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { check } from "./checker.ts";
-import { prepare, run } from "./run.ts";
+import { faultKinds, prepare, run } from "./run.ts";
 import { type StoreKind, startServers } from "./servers.ts";
 
 setDefaultTimeout(3_600_000);
@@ -19,7 +19,7 @@ const operations = number("OPERATIONS", 400);
 const firstSeed = number("SEED", 1);
 const seeds = Array.from({ length: number("SEEDS", 1) }, (_, n) => firstSeed + n);
 const stores = (process.env["BRAMBLE_HISTORIES_STORES"] ?? "sqlite,etcd").split(",") as StoreKind[];
-const faults = number("FAULTS", Math.max(5, Math.ceil(operations / 100)));
+const faults = number("FAULTS", Math.max(faultKinds.length, Math.ceil(operations / 100)));
 /** A folder to keep the histories in. */
 const kept = process.env["BRAMBLE_HISTORIES_KEEP"];
 

@@ -99,9 +99,12 @@ class Connections {
   }
 }
 
-const faultKinds = ["kill", "killStore", "compact", "freeze", "cut"] as const;
+export const faultKinds = ["kill", "killStore", "compact", "freeze", "split", "cut"] as const;
 
 type Fault = (typeof faultKinds)[number];
+
+/** Of a freeze: splits then last both less and more than the store goes on trying a write. */
+const SPLIT_LASTS = 4;
 
 /** Faults spread over a run's operations, one after the other. */
 class Faults {
@@ -139,6 +142,8 @@ class Faults {
         return this.#servers.killStore();
       case "freeze":
         return this.#servers.freeze(server, duration_ms);
+      case "split":
+        return this.#servers.split(server, SPLIT_LASTS * duration_ms);
       case "cut":
         return this.#connections.cutAll();
       case "compact":

@@ -10,6 +10,7 @@ import { EtcdServers } from "../../master/store/etcd/testing/etcd-server.ts";
 import { databaseOf } from "../../master/store/store-choice.ts";
 import type { Change } from "./history.ts";
 import type { Address } from "./server-call.ts";
+import { SilentLink } from "./silent-link.ts";
 import { EtcdLog, SqliteLog } from "./store-log.ts";
 
 const bramble = resolve(import.meta.dir, "../../bramble.ts");
@@ -116,6 +117,8 @@ export interface Servers {
   killStore(): Promise<void>;
   /** The whole process stands still for so long. */
   freeze(server: number, duration_ms: number): Promise<void>;
+  /** Nothing passes between the server and what keeps its state for so long. */
+  split(server: number, duration_ms: number): Promise<void>;
   /** Forgets all but the newest history. */
   compact(): Promise<void>;
   /** Ends the servers and gives what was committed. */
@@ -160,6 +163,7 @@ abstract class ServersOnOneStore implements Servers {
 
   abstract kill(server: number): Promise<void>;
   abstract killStore(): Promise<void>;
+  abstract split(server: number, duration_ms: number): Promise<void>;
   abstract compact(): Promise<void>;
   abstract end(): Promise<Change[]>;
 }
@@ -186,6 +190,11 @@ class ServerOnSqlite extends ServersOnOneStore {
     return this.kill(0);
   }
 
+  /** Nothing lies between: both stand still. */
+  split(server: number, duration_ms: number): Promise<void> {
+    return this.freeze(server, duration_ms);
+  }
+
   /** Between a kill and a start: nobody else may open the file of a server that runs. */
   async compact(): Promise<void> {
     await this.at(0).kill();
@@ -202,6 +211,7 @@ class ServerOnSqlite extends ServersOnOneStore {
 }
 
 class ServersOnEtcd extends ServersOnOneStore {
+  readonly #links: SilentLink[] = [];
   #etcd: EtcdServers | undefined;
   #log: EtcdLog | undefined;
 
@@ -210,13 +220,15 @@ class ServersOnEtcd extends ServersOnOneStore {
     this.#etcd = etcd;
     this.#log = new EtcdLog(etcd);
     const flags = [
-      `--store=etcd=${etcd.endpoints.join(",")}`,
       `--etcd-cafile=${join(etcd.folder, "ca.crt")}`,
       `--etcd-certfile=${join(etcd.folder, "client.crt")}`,
       `--etcd-keyfile=${join(etcd.folder, "client.key")}`,
     ];
     for (let index = 0; index < SERVERS_ON_ETCD; index += 1) {
-      const server = await ServerProcess.make(join(this.folder, String(index)), ...flags);
+      const link = await SilentLink.start(Number(new URL(etcd.endpoints[0] ?? "").port));
+      this.#links.push(link);
+      const store = `--store=etcd=https://127.0.0.1:${link.port}`;
+      const server = await ServerProcess.make(join(this.folder, String(index)), store, ...flags);
       const first = this.servers[0];
       // Masters of one cluster have its authorities and keys in common.
       if (first) cpSync(join(first.folder, "data"), join(server.folder, "data"), { recursive: true });
@@ -239,6 +251,10 @@ class ServersOnEtcd extends ServersOnOneStore {
     await this.#etcd?.healthy();
   }
 
+  async split(server: number, duration_ms: number): Promise<void> {
+    await this.#links[server]?.silence(duration_ms);
+  }
+
   async compact(): Promise<void> {
     await this.#log?.take();
     this.#log?.compact(KEPT_REVISIONS);
@@ -252,6 +268,7 @@ class ServersOnEtcd extends ServersOnOneStore {
 
   override async remove(): Promise<void> {
     await super.remove();
+    for (const link of this.#links) link.stop();
     await this.#log?.stop();
     await this.#etcd?.stop();
   }
