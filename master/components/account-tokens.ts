@@ -11,6 +11,8 @@ const lifetime_s = 3_600;
 const renewEvery_ms = 30 * 60_000;
 const retry_ms = 10_000;
 
+type ServerProof = Pick<Credentials, "ca" | "serverName" | "insecureSkipTlsVerify">;
+
 /** Tokens of service accounts of kube-system, renewed as long as they are used. */
 export class AccountTokens {
   readonly #current = new Map<string, Credentials>();
@@ -32,14 +34,16 @@ export class AccountTokens {
 
   /**
    * The same object until the token changes. Throws for an account that was not prepared.
-   * @param server by what it proves itself: a token is shown to nobody else.
+   * @param server by what it proves itself: a token is shown to nobody else, but where a kubeconfig asks for no proof.
    */
-  credentials(account: string, server: Pick<Credentials, "ca" | "serverName">): Credentials {
+  credentials(account: string, server: ServerProof): Credentials {
     const present = this.#current.get(account);
     if (!present) throw new Error(`no token was asked for ${account}`);
-    const { ca, serverName } = server;
-    if (present.ca === ca && present.serverName === serverName) return present;
-    const next = { ...present, ca, serverName };
+    const { ca, serverName, insecureSkipTlsVerify } = server;
+    const isSame =
+      present.ca === ca && present.serverName === serverName && present.insecureSkipTlsVerify === insecureSkipTlsVerify;
+    if (isSame) return present;
+    const next = { ...present, ca, serverName, insecureSkipTlsVerify };
     this.#current.set(account, next);
     return next;
   }

@@ -26,6 +26,7 @@ for (const [given, served] of [
   [["api/all=true", "api/beta=false"], []],
   [["api/beta=true", `${version}=false`], []],
   [["api/ga=true", "api/alpha=false", "apps/v1=true", "/v1=true"], []],
+  [["v1", "api/v1=true", "v1/pods=true", "api/v1/pods=true", "api/legacy=false"], []],
   [
     [`${version}=false`, `${version}=true`],
     [policies, bindings],
@@ -37,7 +38,8 @@ for (const [given, served] of [
 }
 
 for (const [given, message] of [
-  ["v1=true", "runtime-config: runtime-config invalid key v1"],
+  ["apps=true", "runtime-config: runtime-config invalid key apps"],
+  ["api/v1=false", "runtime-config: /v1=false: generally available versions are always served"],
   ["a/b/c/d=true", "runtime-config: runtime-config invalid key a/b/c/d"],
   ["example.com/v1=true", "runtime-config: unknown api groups example.com"],
   ["apps/v1beta1=true", "runtime-config: group version apps/v1beta1 that has not been registered"],

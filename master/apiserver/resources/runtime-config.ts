@@ -34,7 +34,7 @@ interface Choice {
 /** All kinds that are served, in the order in which discovery lists their groups. Throws ConfigError for an entry that
  *  means nothing here, and for one that would turn off what is always served. */
 export function servedDeclarations(runtimeConfig: readonly string[]): readonly ResourceDeclaration[] {
-  const given = new Map(runtimeConfig.map(keyAndValue));
+  const given = withoutOldKeys(new Map(runtimeConfig.map(keyAndValue)));
   const served = new Set<ResourceDeclaration>();
   for (const [key, versions] of Object.entries(wholesale)) {
     const value = given.get(key);
@@ -54,6 +54,13 @@ export function servedDeclarations(runtimeConfig: readonly string[]): readonly R
 function keyAndValue(entry: string): readonly [string, string] {
   const at = entry.indexOf("=");
   return at < 0 ? [entry.trim(), ""] : [entry.slice(0, at).trim(), entry.slice(at + 1).trim()];
+}
+
+/** Keys from before the core group was named as others are; kube-apiserver puts them so before it looks at any. */
+function withoutOldKeys(given: ReadonlyMap<string, string>): Map<string, string> {
+  const core = /^(?:api\/)?v1(?:\/|$)/;
+  const named = [...given].filter(([key]) => key !== "api/legacy");
+  return new Map(named.map(([key, value]) => [core.test(key) ? "/v1" : key, value]));
 }
 
 function applyToAll(entry: string, value: string, versions: RegExp, served: Set<ResourceDeclaration>): void {
