@@ -12,6 +12,7 @@ import { tunnelLimits, tunnelPath } from "#shared/tunnel/tunnel.ts";
 import { readAdmissionConfiguration } from "./apiserver/admission/admission-configuration.ts";
 import { pluginChoiceOf } from "./apiserver/admission/plugin-choice.ts";
 import { auditorOf } from "./apiserver/audit/auditor.ts";
+import { anonymousAccess } from "./apiserver/authn/anonymous.ts";
 import type { ConfiguredAuthentication } from "./apiserver/authn/authentication-configuration.ts";
 import { fileTokensOf } from "./apiserver/authn/file-tokens.ts";
 import {
@@ -245,7 +246,7 @@ function guardPartsOf(
     moreTokens,
     authorization,
     frontProxies,
-    allowsAnonymous: settings.anonymousAuth ? configured && ((path) => configured.allowsAnonymous(path)) : () => false,
+    allowsAnonymous: anonymousAccess(settings, configured, log.named("authentication")),
     takesBootstrapTokens: settings.enableBootstrapTokenAuth,
     tokenLifetimes: tokenLifetimesOf(settings),
     client: () => client(apiServerUser),

@@ -219,7 +219,7 @@ describe("a server with a file", () => {
     configured = new ConfiguredAuthentication(path, ownIssuer, silentLog);
     server = await startSecuredServer({
       moreTokens: [configured],
-      allowsAnonymous: (at) => configured.allowsAnonymous(at),
+      allowsAnonymous: (at) => configured.allowsAnonymous(at) ?? true,
     });
   });
   afterAll(async () => {

@@ -28,8 +28,8 @@ interface Document {
 
 export interface AuthenticationConfiguration {
   readonly issuers: readonly JwtIssuer[];
-  /** Whether who shows no credentials is the anonymous user at this path. */
-  readonly allowsAnonymous: (path: string) => boolean;
+  /** Whether who shows no credentials is the anonymous user at this path; undefined where the file does not say. */
+  readonly allowsAnonymous: (path: string) => boolean | undefined;
 }
 
 const MOST_ISSUERS = 64;
@@ -57,8 +57,8 @@ export function parseAuthenticationConfiguration(text: string, ownIssuer: string
     report("anonymous.conditions", "enabled should be set to true when conditions are defined");
   if (faults.length > 0) throw new Error(faults.join("; "));
   const paths = new Set(conditions.map(({ path }) => path));
-  const isEnabled = anonymous === undefined || anonymous.enabled === true;
-  return { issuers, allowsAnonymous: (path) => isEnabled && (paths.size === 0 || paths.has(path)) };
+  const isAllowedAt = (path: string) => anonymous?.enabled === true && (paths.size === 0 || paths.has(path));
+  return { issuers, allowsAnonymous: (path) => (anonymous === undefined ? undefined : isAllowedAt(path)) };
 }
 
 const entryFields = ["issuer", "claimMappings", "claimValidationRules", "userValidationRules"];
@@ -142,7 +142,7 @@ export class ConfiguredAuthentication implements TokenAuthenticator {
     return this.#file.current.tokens.authenticateToken(token, audiences);
   }
 
-  allowsAnonymous(path: string): boolean {
+  allowsAnonymous(path: string): boolean | undefined {
     return this.#file.current.allowsAnonymous(path);
   }
 
