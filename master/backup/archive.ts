@@ -1,7 +1,8 @@
 /**
  * A cluster in one file: gzip of lines of JSON. The first line says what it is and holds the keys, one line for each object
- * follows, and the last line counts them, so that a file that was cut short is not taken for a whole one. Values are in
- * plain text, for they rest encrypted under a key that is in the file too: it must be kept as the keys are.
+ * follows, and the last line counts them, so that a file that was cut short is not taken for a whole one. Values are as they
+ * rest in the store (open-backup.ts reads them): by the cluster's own keys, which the file holds, or by what a person's own
+ * EncryptionConfiguration names, which it does not.
  */
 import { createReadStream, createWriteStream, mkdirSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
@@ -13,7 +14,9 @@ import { createGunzip, createGzip } from "node:zlib";
 import { errnoOf } from "#shared/files/if-present.ts";
 import type { StateItem } from "../store/transfer.ts";
 
-const format = "bramble-backup/1";
+const format = "bramble-backup/2";
+/** Of older versions: values in plain text. */
+const plainFormat = "bramble-backup/1";
 
 export interface BackupHeader {
   /** No revision that the cluster has given out is higher. */
@@ -22,6 +25,13 @@ export interface BackupHeader {
   readonly version: string;
   /** Texts by their path below the data folder. */
   readonly files: Readonly<Record<string, string>>;
+}
+
+export interface Backup {
+  readonly header: BackupHeader;
+  /** Values are in plain text. Else they are as they rest. */
+  readonly isPlain: boolean;
+  readonly state: AsyncIterable<StateItem>;
 }
 
 export class BackupError extends Error {
@@ -65,11 +75,12 @@ async function synced(path: string): Promise<void> {
 }
 
 /** Reads a backup. The items must be read to their end, which is where a file that was cut short shows. Throws BackupError. */
-export async function readBackup(path: string): Promise<{ header: BackupHeader; state: AsyncIterable<StateItem> }> {
+export async function readBackup(path: string): Promise<Backup> {
   const lines = linesOf(path)[Symbol.asyncIterator]();
   const first = await lines.next();
   const header = (first.done ? {} : parse(path, first.value)) as Partial<BackupHeader> & { format?: string };
-  if (header.format !== format) throw new BackupError(`${path} is no backup that this version of Bramble reads`);
+  if (header.format !== format && header.format !== plainFormat)
+    throw new BackupError(`${path} is no backup that this version of Bramble reads`);
   async function* state(): AsyncGenerator<StateItem> {
     let count = 0;
     for (let line = await lines.next(); !line.done; line = await lines.next()) {
@@ -83,7 +94,7 @@ export async function readBackup(path: string): Promise<{ header: BackupHeader; 
     }
     throw new BackupError(`${path} is cut short after ${count} objects`);
   }
-  return { header: header as BackupHeader, state: state() };
+  return { header: header as BackupHeader, isPlain: header.format === plainFormat, state: state() };
 }
 
 async function* linesOf(path: string): AsyncGenerator<string> {

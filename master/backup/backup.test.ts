@@ -3,18 +3,17 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "#shared/client/log.ts";
-import { loadSettings } from "#shared/config/load.ts";
-import { type MasterSettings, masterOptions } from "#shared/config/settings.ts";
+import type { MasterSettings } from "#shared/config/settings.ts";
 import { backup, restore } from "../cli/backup.ts";
 import { moveStore } from "../cli/move-store.ts";
-import { ensureMasterPki } from "../pki/master-pki.ts";
 import { serveStoreAdmin } from "../store/admin.ts";
 import { EtcdServers } from "../store/etcd/testing/etcd-server.ts";
-import { CompactedError, type Store } from "../store/store.ts";
+import { CompactedError } from "../store/store.ts";
 import { openStore } from "../store/store-choice.ts";
 import { rejection, take } from "../store/store-contract.ts";
 import { readBackup } from "./archive.ts";
 import { backUp } from "./schedule.ts";
+import { clusterIn, etcdFlags, settingsIn, stateOf } from "./testing/cluster-data.ts";
 
 let folder: string;
 let servers: EtcdServers;
@@ -28,37 +27,7 @@ afterAll(async () => {
 });
 
 const settingsOf = (name: string, flags: Record<string, string> = {}): MasterSettings =>
-  loadSettings(
-    masterOptions,
-    { "data-dir": join(folder, name), "run-dir": join(folder, name), ...flags },
-    undefined,
-  ) as MasterSettings;
-
-const etcdFlags = (): Record<string, string> => ({
-  "etcd-cafile": join(servers.folder, "ca.crt"),
-  "etcd-certfile": join(servers.folder, "client.crt"),
-  "etcd-keyfile": join(servers.folder, "client.key"),
-});
-
-/** A master's data folder with keys and a few objects; gives the store, open. */
-async function clusterIn(settings: MasterSettings): Promise<Store> {
-  await ensureMasterPki({
-    dataDir: settings.dataDir,
-    kubeconfigPath: join(settings.dataDir, "kubeconfig.yaml"),
-    server: "https://127.0.0.1:6443",
-    names: { hostNames: [], addresses: [], extra: [], serviceIp: "10.43.0.1", clusterDomain: "cluster.local" },
-  });
-  const store = await openStore(settings, silentLog);
-  const create = (n: number): Promise<number> => store.create(`/registry/pods/default/p${n}`, `{"n":${n}}`);
-  // Few at a time: of a creation that a busy etcd has not answered within seconds, the outcome is not known.
-  for (let from = 0; from < 700; from += 50) await Promise.all(Array.from({ length: 50 }, (_, n) => create(from + n)));
-  await store.create("/registry/secrets/default/s", '{"data":{"p":"aHVudGVyMg=="}}');
-  await store.create("/registry/events/default/e", '{"kind":"Event"}');
-  return store;
-}
-
-const stateOf = async (store: Store): Promise<string[]> =>
-  (await store.list("/registry/")).items.map(({ key, value }) => `${key} ${value}`);
+  settingsIn(join(folder, name), flags);
 
 describe("a backup", () => {
   test("of a running master is a cluster again on a new machine, above all revisions that were given out", async () => {
@@ -93,28 +62,6 @@ describe("a backup", () => {
     return settings;
   };
 
-  test("of a stopped master holds what its own EncryptionConfiguration lets rest encrypted as it is read", async () => {
-    const configuration = join(folder, "encryption.yaml");
-    const secret = Buffer.alloc(32, 1).toString("base64");
-    const providers = [{ secretbox: { keys: [{ name: "a", secret }] } }];
-    const kind = { apiVersion: "apiserver.config.k8s.io/v1", kind: "EncryptionConfiguration" };
-    writeFileSync(configuration, JSON.stringify({ ...kind, resources: [{ resources: ["secrets"], providers }] }));
-    const flags = { "encryption-provider-config": configuration };
-    const settings = settingsOf("sealed", flags);
-    const store = await clusterIn(settings);
-    const before = await stateOf(store);
-    await store.close();
-    const file = join(folder, "sealed.gz");
-    await backup(settings, file);
-    // Into a cluster without that configuration, and with it.
-    for (const fresh of [settingsOf("unsealed"), settingsOf("sealed-again", flags)]) {
-      await restore(fresh, file);
-      const restored = await openStore(fresh, silentLog);
-      expect(await stateOf(restored)).toEqual(before);
-      await restored.close();
-    }
-  });
-
   test("that is cut short or damaged is not taken for a whole one", async () => {
     const whole = readFileSync(join(folder, "first.gz"));
     const cut = join(folder, "cut.gz");
@@ -144,7 +91,7 @@ describe("a backup", () => {
 
 test("a cluster moves from sqlite to etcd and back, and its revisions only rise", async () => {
   const etcd = `etcd=${servers.endpoints.join(",")}`;
-  const settings = settingsOf("moving", etcdFlags());
+  const settings = settingsOf("moving", etcdFlags(servers));
   const store = await clusterIn(settings);
   const [before, first] = [await stateOf(store), await store.now()];
   await store.close();

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { allAuthorityFiles, authorityFiles } from "../pki/cluster-authorities.ts";
+import { withFormerKeys } from "../store/encryption-keys.ts";
+import { encryptionKeyFile } from "../store/store-choice.ts";
 import { BackupError } from "./archive.ts";
 
 const authority = "pki/ca.crt";
@@ -23,11 +25,12 @@ export async function readKeyFiles(dataDir: string): Promise<Record<string, stri
   return files;
 }
 
-/** Puts them in place on a new machine, or finds that they are there. Rejects with BackupError for those of another cluster. */
+/** Puts them in place on a new machine, or finds that they are there; of the keys of the store, which may have been changed since, those
+ *  that are not there any more are added. Rejects with BackupError for those of another cluster. */
 export async function restoreKeyFiles(dataDir: string, files: Readonly<Record<string, string>>): Promise<void> {
   const present = await readIfPresent(join(dataDir, authority));
   if (present !== undefined) {
-    if (present === files[authority]) return;
+    if (present === files[authority]) return addStoreKeys(dataDir, files[encryptionKeyFile] ?? "");
     throw new BackupError(`${dataDir} holds the keys of another cluster. To restore here, move that folder away first`);
   }
   for (const name of Object.keys(files)) {
@@ -37,4 +40,12 @@ export async function restoreKeyFiles(dataDir: string, files: Readonly<Record<st
   // The CA's certificate last: a start that finds it finds everything.
   const ordered = [...Object.keys(files).filter((name) => name !== authority), authority];
   for (const name of ordered) await writeSecureFile(join(dataDir, name), files[name] ?? "");
+}
+
+/** Values are written anew, but what the cluster keeps within a Secret is sealed as it was (pki/keys-seal.ts). */
+async function addStoreKeys(dataDir: string, backedUp: string): Promise<void> {
+  const path = join(dataDir, encryptionKeyFile);
+  const present = await readIfPresent(path);
+  const text = present === undefined ? backedUp : withFormerKeys(present, backedUp, path);
+  if (text !== present) await writeSecureFile(path, text);
 }

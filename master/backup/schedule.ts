@@ -3,11 +3,9 @@ import { join } from "node:path";
 import { Cron } from "croner";
 import type { Log } from "#shared/client/log.ts";
 import { ConfigError } from "#shared/config/option.ts";
-import { version } from "#shared/version.ts";
 import type { Store } from "../store/store.ts";
 import { wholeState } from "../store/transfer.ts";
-import { writeBackup } from "./archive.ts";
-import { readKeyFiles } from "./key-files.ts";
+import { type MadeBackup, makeBackup } from "./make-backup.ts";
 
 const prefix = "bramble-";
 const suffix = ".backup.gz";
@@ -33,8 +31,9 @@ export function scheduleBackups(options: BackupSchedule): { stop(): void } {
   if (schedule === "") return { stop: () => undefined };
   const run = async (): Promise<void> => {
     try {
-      const { path, count } = await backUp(options);
-      log.info("backed up", { path, objects: count });
+      const { path, objects, ownKeys } = await backUp(options);
+      const needed = ownKeys.length > 0 ? { needs: ownKeys.join(", ") } : {};
+      log.info("backed up", { path, objects, ...needed });
     } catch (error) {
       log.error("no backup was made", { error });
     }
@@ -52,15 +51,14 @@ export function scheduleBackups(options: BackupSchedule): { stop(): void } {
 /** One backup out of a running store; older ones beyond the bound go. */
 export async function backUp(
   options: Omit<BackupSchedule, "schedule" | "log">,
-): Promise<{ path: string; count: number }> {
+): Promise<MadeBackup & { readonly path: string }> {
   const { folder, keep, dataDir, store } = options;
-  const now = new Date();
-  const path = join(folder, backupName(now));
-  // Asked before and after: the objects are of a revision in between.
-  const files = await readKeyFiles(dataDir);
-  const header = { revision: await store.now(), madeAt: now.toISOString(), version, files };
-  const count = await writeBackup(path, header, wholeState(store));
+  const path = join(folder, backupName(new Date()));
+  const made = await makeBackup(path, dataDir, async () => ({
+    revision: await store.now(),
+    items: wholeState(store, { asItRests: true }),
+  }));
   const names = (await readdir(folder)).filter(isBackupName).sort();
   for (const name of names.slice(0, -keep)) await rm(join(folder, name));
-  return { path, count };
+  return { path, ...made };
 }

@@ -11,6 +11,7 @@ import type { Store } from "../store/store.ts";
 import { openStore, type StoreSettings } from "../store/store-choice.ts";
 import { fillStore } from "../store/transfer.ts";
 import { type BackupHeader, readBackup } from "./archive.ts";
+import { BackupSealedError, type OpenedBackup, openBackup } from "./open-backup.ts";
 import { isBackupName } from "./schedule.ts";
 
 export interface RecoverySettings extends StoreSettings {
@@ -55,12 +56,16 @@ async function recover(settings: RecoverySettings, damage: StoreDamagedError, lo
   if (!restored) throw await stateLost(settings, damage);
 }
 
-/** Puts the newest backup that is whole in the store's place. False when there is none. */
+/** Puts the newest backup that is whole in the store's place. False when there is none. Rejects where keys for it are missing: with
+ *  StateLostError, or with BackupSealedError as long as a key service does not answer. */
 async function restoreNewest(settings: RecoverySettings, path: string, salvaged: Salvage, log: Log): Promise<boolean> {
   for (const backup of await backupsOf(settings)) {
+    let opened: OpenedBackup | undefined;
     try {
-      const { header, state } = await readBackup(backup);
-      const count = await buildNext(settings, path, Math.max(header.revision, salvaged.newest) + revisionMargin, state);
+      opened = await openBackup(settings, backup, log);
+      const { header } = opened;
+      const after = Math.max(header.revision, salvaged.newest) + revisionMargin;
+      const count = await buildNext(settings, path, after, opened.state());
       const old = replaceBy(path);
       log.error("the cluster is as the newest good backup has it; later changes are lost", {
         backup,
@@ -70,7 +75,11 @@ async function restoreNewest(settings: RecoverySettings, path: string, salvaged:
       });
       return true;
     } catch (error) {
+      // An older one would lose what this one holds, for want of a key.
+      if (error instanceof BackupSealedError) throw error.mayPass ? error : new StateLostError(error.message);
       log.error("a backup cannot be used", { backup, error });
+    } finally {
+      opened?.close();
     }
   }
   return false;

@@ -3,18 +3,19 @@ import { connect } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { stderrLog } from "#shared/client/log.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
-import { version } from "#shared/version.ts";
-import { readBackup, writeBackup } from "../backup/archive.ts";
-import { readKeyFiles, restoreKeyFiles } from "../backup/key-files.ts";
+import type { BackupHeader } from "../backup/archive.ts";
+import { restoreKeyFiles } from "../backup/key-files.ts";
+import { makeBackup, type RestingState } from "../backup/make-backup.ts";
+import { openBackup } from "../backup/open-backup.ts";
 import { backupName } from "../backup/schedule.ts";
 import { backupFolderOf, buildNext } from "../backup/store-recovery.ts";
 import { joinedSettings } from "../join/control-plane.ts";
 import { queryStore } from "../store/admin.ts";
 import { replaceBy, StoreDamagedError } from "../store/database-file.ts";
-import { encryptedPrefixes } from "../store/encryption-keys.ts";
 import { revisionMargin } from "../store/sqlite-salvage.ts";
-import { databaseOf, encryptionKeyFile, openStore, parseStoreChoice } from "../store/store-choice.ts";
-import { assertEmpty, fillStore, type StateItem, stateRoot } from "../store/transfer.ts";
+import type { StoredValue } from "../store/store.ts";
+import { databaseOf, openStore, openStoreAsItRests, parseStoreChoice } from "../store/store-choice.ts";
+import { assertEmpty, fillAnew, type StateItem, stateRoot } from "../store/transfer.ts";
 import { UserError } from "./admin-client.ts";
 
 const socketOf = ({ runDir }: MasterSettings): string => join(runDir, "store.sock");
@@ -24,30 +25,32 @@ export async function backup(given: MasterSettings, to: string | undefined): Pro
   const settings = await joinedSettings(given, stderrLog("warn"));
   const path = resolve(to ?? join(backupFolderOf(settings), backupName(new Date())));
   if (existsSync(path)) throw new UserError(`${path} is there already`);
-  const files = await readKeyFiles(settings.dataDir);
-  const items = await statePresent(settings);
-  const revision = items.reduce((newest, item) => Math.max(newest, item.revision), 0);
-  const header = { revision, madeAt: new Date().toISOString(), version, files };
-  const count = await writeBackup(path, header, fromList(items));
-  console.log(`${path}: ${count} objects, and the cluster's keys. Keep it as you keep a password`);
+  const { objects, ownKeys } = await makeBackup(path, settings.dataDir, () => statePresent(settings));
+  console.log(`${path}: ${objects} objects, and the cluster's keys. Keep it as you keep a password`);
+  if (ownKeys.length > 0)
+    console.log(
+      `A restore needs besides, since they are not in it: ${ownKeys.join(", ")}. Keep those in another place`,
+    );
 }
 
-/** Through the master's socket while it runs. Else of etcd, and where a person's own keys are asked for, the store itself; of sqlite
- *  else what its file holds. */
-async function statePresent(settings: MasterSettings): Promise<(StateItem & { readonly revision: number })[]> {
-  const isEtcd = parseStoreChoice(settings.store).kind === "etcd";
-  const isSealed = settings.encryptionProviderConfig !== "" && existsSync(databaseOf(settings));
-  if ((isEtcd || isSealed) && !(await masterRuns(settings))) {
-    const store = await openStore(settings, stderrLog("warn"));
+async function statePresent(settings: MasterSettings): Promise<RestingState> {
+  const items = await itemsPresent(settings);
+  const revision = items.reduce((newest, item) => Math.max(newest, item.revision), 0);
+  return { revision, items: fromList(items) };
+}
+
+/** Through the master's socket while it runs. Else of etcd, or what the file of sqlite holds. */
+async function itemsPresent(settings: MasterSettings): Promise<readonly StoredValue[]> {
+  if (parseStoreChoice(settings.store).kind === "etcd" && !(await masterRuns(settings))) {
+    const store = await openStoreAsItRests(settings, stderrLog("warn"));
     try {
-      return [...(await store.list(stateRoot)).items];
+      return (await store.list(stateRoot)).items;
     } finally {
       await store.close();
     }
   }
-  const encryption = { keyFile: join(settings.dataDir, encryptionKeyFile), prefixes: encryptedPrefixes };
-  const source = { socketPath: socketOf(settings), path: databaseOf(settings), encryption };
-  return Array.fromAsync(queryStore(source, { key: stateRoot, prefix: true }));
+  const source = { socketPath: socketOf(settings), path: databaseOf(settings) };
+  return Array.fromAsync(queryStore(source, { key: stateRoot, prefix: true, asItRests: true }));
 }
 
 async function* fromList(items: readonly StateItem[]): AsyncGenerator<StateItem> {
@@ -57,23 +60,31 @@ async function* fromList(items: readonly StateItem[]): AsyncGenerator<StateItem>
 /** `bramble restore`: a backup into an empty store, with the cluster's keys; the master starts from it. */
 export async function restore(given: MasterSettings, from: string): Promise<void> {
   await assertStopped(given);
-  const { header, state } = await readBackup(from);
-  mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
-  await restoreKeyFiles(given.dataDir, header.files);
-  const settings = await joinedSettings(given, stderrLog("warn"));
-  const after = header.revision + revisionMargin;
-  const count =
-    settings.store === "sqlite" ? await restoreFile(settings, after, state) : await fill(settings, after, state);
-  console.log(
-    `${count} objects of ${header.madeAt} are in ${settings.store}. Start the master (sudo systemctl start bramble-master): boards and pods come back to it`,
-  );
+  const log = stderrLog("warn");
+  const backup = await openBackup(given, from, log);
+  try {
+    const { header } = backup;
+    mkdirSync(given.dataDir, { recursive: true, mode: 0o700 });
+    await restoreKeyFiles(given.dataDir, header.files);
+    const settings = await joinedSettings(given, log);
+    const after = header.revision + revisionMargin;
+    const put = settings.store === "sqlite" ? restoreFile : fill;
+    const count = await put(settings, after, backup.state());
+    tellRestored(settings, header, count);
+  } finally {
+    backup.close();
+  }
 }
+
+const tellRestored = ({ store }: MasterSettings, { madeAt }: BackupHeader, count: number): void =>
+  console.log(
+    `${count} objects of ${madeAt} are in ${store}. Start the master (sudo systemctl start bramble-master): boards and pods come back to it`,
+  );
 
 async function fill(settings: MasterSettings, after: number, state: AsyncIterable<StateItem>): Promise<number> {
   const store = await openStore(settings, stderrLog("warn"), { after });
   try {
-    await assertEmpty(store);
-    return await fillStore(store, state);
+    return await fillAnew(store, state, async () => undefined);
   } finally {
     await store.close();
   }

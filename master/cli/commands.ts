@@ -157,7 +157,10 @@ export function addStateCommands(program: Command): void {
   withSettings(
     program
       .command("backup")
-      .description("put the whole cluster, objects and keys, into one file; the master may go on")
+      .summary("put the whole cluster, objects and keys, into one file; the master may go on")
+      .description(
+        "put the whole cluster, objects and keys, into one file; the master may go on. What is encrypted at rest is so in the file; keys of an EncryptionConfiguration or a key service are not in it",
+      )
       .argument("[FILE]", "where to (default: a name with the time, in --backup-dir)"),
     masterOptions,
     async (settings, _, [file]) => (await import("./backup.ts")).backup(settings, file),
@@ -166,7 +169,10 @@ export function addStateCommands(program: Command): void {
   withSettings(
     program
       .command("restore")
-      .description("make a cluster of a backup again, on this machine or a new one, while the master is stopped")
+      .summary("make a cluster of a backup again, on this machine or a new one, while the master is stopped")
+      .description(
+        "make a cluster of a backup again, on this machine or a new one, while the master is stopped. Where it was made with --encryption-provider-config, that file is needed with the keys that it had then, or the key service; else nothing is changed",
+      )
       .argument("<FILE>", "made by `bramble backup`"),
     masterOptions,
     async (settings, _, [file = ""]) => (await import("./backup.ts")).restore(settings, file),

@@ -1,6 +1,6 @@
 /**
  * Looking into a master's store from a shell of its board: through a socket that only root may open while the master
- * runs, else in the file itself. Values are what the API server stored, decrypted.
+ * runs, else in the file itself. Values are what the API server stored, decrypted unless they are asked for as they rest.
  */
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
@@ -15,6 +15,8 @@ export interface StoreQuery {
   readonly key: string;
   /** All keys that begin with it. */
   readonly prefix: boolean;
+  /** Of a prefix (ListRange). */
+  readonly asItRests?: boolean;
 }
 
 /** Asks for everything that is encrypted to be written once more (rewrite.ts). */
@@ -79,7 +81,7 @@ async function answer(store: Store, socket: Socket, line: string): Promise<void>
   }
   const lookUp = (key: string): Promise<StoredValue | undefined> => store.get(key);
   const list = async (prefix: string, startAfter: string | undefined, revision: number | undefined) =>
-    store.list(prefix, { limit: PAGE, startAfter, revision });
+    store.list(prefix, { limit: PAGE, startAfter, revision, asItRests: query.asItRests });
   for await (const value of select(query, lookUp, list)) {
     if (!socket.write(`${JSON.stringify(value)}\n`)) await new Promise((resolve) => socket.once("drain", resolve));
   }
@@ -181,7 +183,8 @@ async function* readFile({ path, encryption }: StoreFiles, query: StoreQuery): A
     throw new StoreAwayError(
       `no master runs here, and there is no store at ${path}: run this on a master as root (of a stopped master whose state is in etcd, etcdctl shows it)`,
     );
-  const transformer = encryption && existsSync(encryption.keyFile) ? restingTransformer(encryption) : plainText;
+  const opens = encryption && !query.asItRests && existsSync(encryption.keyFile);
+  const transformer = opens ? restingTransformer(encryption) : plainText;
   const engine = SqliteEngine.openReadOnly(path, transformer);
   try {
     const batched = engine.batched();

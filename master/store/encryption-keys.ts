@@ -58,6 +58,15 @@ export function switchEncryptionKey({ writing, others, stage }: EncryptionKeys):
 
 export const dropFormerEncryptionKeys = ({ writing }: EncryptionKeys): string => `${text(writing.secret)}\n`;
 
+/** The text of such a file, with all keys of another one besides: they decrypt, until what rests under them was written anew. */
+export function withFormerKeys(present: string, others: string, path: string): string {
+  const known = allOf(parseEncryptionKeys(present, path)).map(({ keyId }) => keyId);
+  const lacking = allOf(parseEncryptionKeys(others, path)).filter(({ keyId }) => !known.includes(keyId));
+  return `${present.trim()}\n${lacking.map(({ secret }) => `former ${text(secret)}\n`).join("")}`;
+}
+
+const allOf = ({ writing, others }: EncryptionKeys): EncryptionKey[] => [writing, ...others];
+
 /** The keys in `path` (mode 0600; one is made on first use), read again when the file has changed. */
 export function encryptionKeysIn(path: string): () => EncryptionKeys {
   if (!existsSync(path)) writeFileAtomically(path, `${text(randomBytes(KEY_BYTES))}\n`, 0o600);

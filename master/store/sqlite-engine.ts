@@ -236,13 +236,14 @@ export class SqliteEngine implements Engine {
       .all({ $from: from, $end: end, $startAfter: startAfter ?? "", $revision: revision, $most: most });
     const more = limit !== undefined && rows.length > limit;
     if (more) rows.pop();
-    return { items: rows.map((row) => this.#stored(row)), revision, more };
+    const transformer = range.asItRests ? plainText : this.#transformer;
+    return { items: rows.map((row) => this.#stored(row, transformer)), revision, more };
   }
 
-  #stored(row: Omit<LogRow, "kind">): StoredValue {
+  #stored(row: Omit<LogRow, "kind">, transformer = this.#transformer): StoredValue {
     if (row.sum !== null && row.sum !== rowSum(row.key, row.value))
       throw new StoreUnavailableError(`the value of ${row.key} is damaged on the disk: restart the master`);
-    return { key: row.key, value: this.#transformer.fromStorage(row.key, row.value), revision: row.revision };
+    return { key: row.key, value: transformer.fromStorage(row.key, row.value), revision: row.revision };
   }
 
   put(key: string, value: string, revision: Revision, replaces: Revision | undefined): void {

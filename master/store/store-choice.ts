@@ -106,6 +106,10 @@ export function openStore(settings: StoreSettings, log: Log, options: OpenOption
   return openSealed(settings, encryption, log, (own) => openEngine(settings, log, options, own));
 }
 
+/** The same with values as they rest, both ways: no keys are needed, and no key service. */
+export const openStoreAsItRests = (settings: StoreSettings, log: Log): Promise<Store> =>
+  openEngine(settings, log, {}, undefined);
+
 async function openEngine(
   settings: StoreSettings,
   log: Log,

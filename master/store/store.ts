@@ -54,6 +54,8 @@ export interface ListRange {
   readonly startAfter?: string | undefined;
   /** A value that cannot be read for now is told of as such, rather than that the list fails. */
   readonly tellsSealed?: boolean | undefined;
+  /** Values as they rest, which nobody reads without their keys, and no key service is asked: for a copy of the state. */
+  readonly asItRests?: boolean | undefined;
 }
 
 export interface ListResult {

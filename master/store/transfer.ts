@@ -1,7 +1,7 @@
 /** The whole state of a cluster, out of one store and into another. */
-import type { Revision, Store } from "./store.ts";
+import type { ListRange, Revision, Store } from "./store.ts";
 
-/** A key with its JSON, as the API server stored it. */
+/** A key with its JSON, as the API server stored it, or with what rests of that. */
 export interface StateItem {
   readonly key: string;
   readonly value: string;
@@ -13,11 +13,11 @@ const PAGE = 500;
 const WRITES_AT_ONCE = 64;
 
 /** All state as of one revision, in key order. */
-export async function* wholeState(store: Store): AsyncGenerator<StateItem> {
+export async function* wholeState(store: Store, how: Pick<ListRange, "asItRests"> = {}): AsyncGenerator<StateItem> {
   let startAfter: string | undefined;
   let revision: Revision | undefined;
   for (;;) {
-    const page = await store.list(stateRoot, { limit: PAGE, startAfter, revision });
+    const page = await store.list(stateRoot, { ...how, limit: PAGE, startAfter, revision });
     for (const { key, value } of page.items) yield { key, value };
     if (!page.more) return;
     startAfter = page.items.at(-1)?.key;

@@ -1,7 +1,4 @@
-/**
- * How values rest by a person's own EncryptionConfiguration. What rests has upstream's prefixes; behind them it is base64, since values
- * here are texts.
- */
+/** How values rest by a person's own EncryptionConfiguration. */
 import type { Log } from "#shared/client/log.ts";
 import { configurationText } from "#shared/config/document.ts";
 import { FollowedFile } from "#shared/config/followed-file.ts";
@@ -12,6 +9,7 @@ import { encryptionFamilies, reloaded } from "./encryption-metrics.ts";
 import { KeyServiceError } from "./key-service-error.ts";
 import type { KmsProvider } from "./kms-provider.ts";
 import { type NamedKey, openLocally, sealLocally } from "./local-ciphers.ts";
+import { readSealedText, sealedText } from "./sealed-text.ts";
 
 export interface ProvidersOptions {
   readonly path: string;
@@ -89,13 +87,14 @@ export class EncryptionProviders {
     switch (provider?.kind) {
       case "keys": {
         const [first] = provider.keys;
-        return first ? sealedText(first.cipher, "v1", first.name, sealLocally(first, key, value)) : value;
+        if (!first) return value;
+        return sealedText({ kind: `${first.cipher}:v1`, name: first.name, bytes: sealLocally(first, key, value) });
       }
       case "kms": {
         const { name } = provider.kms;
         const running = kms.find((each) => each.configuration.name === name);
         if (!running) throw new KeyServiceError(`the key service ${name} is not asked any more`);
-        return sealedText("kms", "v2", name, running.provider.seal(key, value));
+        return sealedText({ kind: "kms:v2", name, bytes: running.provider.seal(key, value) });
       }
       default:
         return value;
@@ -105,18 +104,18 @@ export class EncryptionProviders {
   /** At once where nobody is asked. Throws UnknownEncryptionKeyError; rejects with KeyServiceError where a key service does not answer.
    *  What was not sealed for its key is given as it is: a hand has put it there. */
   fromStorage(key: string, stored: string): string | Promise<string> {
-    const [, kind, name = "", text = ""] = sealedPattern.exec(stored) ?? [];
-    if (kind === undefined) return this.#options.own.fromStorage(key, stored);
-    const sealed = Buffer.from(text, "base64");
+    const sealed = readSealedText(stored);
+    if (!sealed) return this.#options.own.fromStorage(key, stored);
+    const { kind, name, bytes } = sealed;
     const { keys, kms } = this.#applied;
     if (kind === "kms:v2") {
       const running = kms.find((each) => each.configuration.name === name);
-      if (running) return openByService(running.provider, key, sealed, stored);
+      if (running) return openByService(running.provider, key, bytes, stored);
     }
     // Two keys of one name may follow each other.
     for (const one of keys) {
       if (`${one.cipher}:v1` !== kind || one.name !== name) continue;
-      const opened = openLocally(one, key, sealed);
+      const opened = openLocally(one, key, bytes);
       if (opened !== undefined) return opened;
     }
     throw new UnknownEncryptionKeyError(
@@ -249,11 +248,6 @@ function openByService(provider: KmsProvider, key: string, sealed: Buffer, store
     return unsealed(error);
   }
 }
-
-const sealedPattern = /^k8s:enc:((?:aescbc|aesgcm|secretbox):v1|kms:v2):([^:]*):(.*)$/s;
-
-const sealedText = (kind: string, version: string, name: string, sealed: Buffer): string =>
-  `k8s:enc:${kind}:${version}:${name}:${sealed.toString("base64")}`;
 
 /** `/registry/PLURAL/…` for what is built in, `/registry/GROUP/PLURAL/…` for the rest. */
 function resourceOf(

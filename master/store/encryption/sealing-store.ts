@@ -38,6 +38,7 @@ export class SealingStore implements Store {
 
   async list(prefix: string, range: ListRange = {}): Promise<ListResult> {
     const listed = await this.#inner.list(prefix, range);
+    if (range.asItRests) return listed;
     const items = await Promise.all(listed.items.map((item) => this.#opened(item)));
     const sealed = range.tellsSealed ? undefined : items.find((item) => item.sealed !== undefined);
     if (sealed) throw new KeyServiceError(`unable to transform key ${JSON.stringify(sealed.key)}: ${sealed.sealed}`);

@@ -20,7 +20,7 @@ import {
   type StoredValue,
   StoreUnavailableError,
 } from "../store.ts";
-import type { ValueTransformer } from "../value-transformer.ts";
+import { plainText, type ValueTransformer } from "../value-transformer.ts";
 import { EtcdCluster, isDoubtful, isPassing, pauseAfter } from "./cluster.ts";
 import { Compactor, compactionKey } from "./compactor.ts";
 import { Follower } from "./follower.ts";
@@ -90,16 +90,17 @@ class EtcdStore implements Store {
     return kvs[0] && this.#stored(kvs[0]);
   }
 
-  async list(prefix: string, { revision, limit, startAfter }: ListRange = {}): Promise<ListResult> {
+  async list(prefix: string, { revision, limit, startAfter, asItRests }: ListRange = {}): Promise<ListResult> {
     const items: StoredValue[] = [];
     const end = prefixEnd(prefix);
+    const transformer = asItRests ? plainText : this.#transformer;
     let at = revision;
     let from = startAfter !== undefined && startAfter >= prefix ? following(startAfter) : prefix;
     for (;;) {
       const wanted = limit === undefined ? PAGE : Math.min(PAGE, limit - items.length);
       const page = await this.#range({ key: from, end, limit: wanted, revision: at });
       at ??= page.revision;
-      for (const kv of page.kvs) items.push(this.#stored(kv));
+      for (const kv of page.kvs) items.push(this.#stored(kv, transformer));
       const last = page.kvs.at(-1);
       if (!page.more || !last || items.length === limit) return { items, revision: at, more: page.more };
       from = following(last.key);
@@ -192,8 +193,8 @@ class EtcdStore implements Store {
     this.#cluster.close();
   }
 
-  #stored({ key, value, modRevision }: KeyValue): StoredValue {
-    return { key, value: this.#transformer.fromStorage(key, value), revision: modRevision };
+  #stored({ key, value, modRevision }: KeyValue, transformer = this.#transformer): StoredValue {
+    return { key, value: transformer.fromStorage(key, value), revision: modRevision };
   }
 
   async #range(request: RangeRequest): Promise<RangeResponse> {
