@@ -118,7 +118,7 @@ export class PodSources {
   }
 
   async stop(): Promise<void> {
-    this.#manifests?.stop();
+    await this.#manifests?.stop();
     await this.#mirrors?.stop();
   }
 
