@@ -4,7 +4,7 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { byTurn } from "./node/pod-resize.ts";
 import type { StorageUsage } from "./node/storage-limits.ts";
 import { newestFirst } from "./planner/observed-pod.ts";
-import { podUid } from "./pod-containers.ts";
+import { isStaticPod, podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodWorker } from "./pod-worker.ts";
 
@@ -19,8 +19,8 @@ export interface PodStats {
 /** The workers of a board, one a pod, and what can be asked of their pods. */
 export class PodWorkers {
   readonly #workers = new Map<string, PodWorker>();
-  /** Pods that came back under the UID of one that still ends: manifests that went and returned. */
-  readonly #returning = new Map<string, Pod>();
+  /** Pods whose start waits for the one before them to have left, in the order in which they came. */
+  #waiting: readonly Pod[] = [];
 
   constructor(
     readonly runtime: ContainerRuntime,
@@ -35,10 +35,9 @@ export class PodWorkers {
     return [...this.#workers.values()];
   }
 
-  /** Starts to look after a pod. */
+  /** Starts to look after a pod; a static one waits until no other of its name is left here. */
   start(pod: Pod): void {
-    const uid = podUid(pod);
-    if (this.#workers.has(uid)) this.#returning.set(uid, pod);
+    if (this.#hasPredecessor(pod)) this.#waiting = [...this.#waiting, pod];
     else this.#add(pod).prompt();
   }
 
@@ -48,16 +47,16 @@ export class PodWorkers {
   }
 
   remove(podUid: string): void {
-    this.#returning.delete(podUid);
+    this.#waiting = this.#waiting.filter((pod) => pod.metadata.uid !== podUid);
     this.#workers.get(podUid)?.remove();
   }
 
   /** The pod has left the board: others may wait for what it held. */
   drop(podUid: string): void {
     this.#workers.delete(podUid);
-    const returning = this.#returning.get(podUid);
-    this.#returning.delete(podUid);
-    if (returning) this.start(returning);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const pod of waiting) this.start(pod);
   }
 
   /** Stops looking after pods, and leaves them running. */
@@ -143,6 +142,19 @@ export class PodWorkers {
       containers.set(container.name, (stats?.fsUsed_bytes ?? 0) + (log?.size ?? 0));
     }
     return { emptyDirs, containers };
+  }
+
+  /**
+   * A manifest that has changed makes a pod with another UID, one that went and returned the same pod again: two at once would have
+   * the same ports and files (upstream's allowStaticPodStart).
+   */
+  #hasPredecessor(pod: Pod): boolean {
+    if (this.#workers.has(podUid(pod))) return true;
+    if (!isStaticPod(pod)) return false;
+    const { namespace, name } = pod.metadata;
+    return this.all().some(
+      ({ pod: other }) => isStaticPod(other) && other.metadata.namespace === namespace && other.metadata.name === name,
+    );
   }
 
   #add(pod: Pod): PodWorker {

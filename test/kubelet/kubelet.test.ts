@@ -158,6 +158,44 @@ describe.skipIf(!canRunDockerd())("a kubelet", () => {
     }
   }, 300_000);
 
+  test("a manifest that changes has its pod end before the next one begins, which may have the same port", async () => {
+    const { directory } = board.dockerd;
+    const said = join(directory, "said");
+    mkdirSync(said);
+    const file = join(directory, "manifests", "next.json");
+    const write = (turn: string): Promise<number> => {
+      const script = `trap 'sleep 2; echo end ${turn} >> /said/lines; exit' TERM; echo begin ${turn} >> /said/lines; while :; do sleep 0.1; done`;
+      return Bun.write(
+        file,
+        JSON.stringify({
+          apiVersion: "v1",
+          kind: "Pod",
+          metadata: { name: "next", labels: { turn } },
+          spec: {
+            hostNetwork: true,
+            containers: [
+              {
+                name: "main",
+                image: testImage,
+                command: ["sh", "-c", script],
+                ports: [{ containerPort: 7070, hostPort: 7070 }],
+                volumeMounts: [{ name: "said", mountPath: "/said" }],
+              },
+            ],
+            volumes: [{ name: "said", hostPath: { path: said } }],
+          },
+        }),
+      );
+    };
+    for (const turn of ["one", "two"]) {
+      await write(turn);
+      await board.untilPod("next-board", (pod) => pod.metadata.labels?.["turn"] === turn && isReady(pod));
+    }
+    expect(await Bun.file(join(said, "lines")).text()).toBe("begin one\nend one\nbegin two\n");
+    await rm(file);
+    await board.untilGone("next-board");
+  }, 300_000);
+
   test("a board whose container runtime hangs is not ready, and is again once that answers", async () => {
     const readiness = ({ status }: Node) => status?.conditions?.find(({ type }) => type === "Ready");
     await board.stopKubelet();
