@@ -55,11 +55,9 @@ export class Checkpoint {
 
   /** Reads all objects of a kind. Of files that cannot be read the last is kept aside: one a kind, however many break. */
   async load<K extends CheckpointKind>(kind: K): Promise<Kinds[K][]> {
-    const folder = join(this.folder, kind);
-    const names = await readdir(folder).catch(() => []);
     const objects: Kinds[K][] = [];
-    for (const name of names.filter((name) => name.endsWith(suffixOf(kind)))) {
-      const path = join(folder, name);
+    for (const name of await this.#names(kind)) {
+      const path = join(this.folder, kind, name);
       try {
         const text = await this.#textOf(kind, path);
         if (text === undefined) continue;
@@ -68,7 +66,8 @@ export class Checkpoint {
       } catch (error) {
         const kept = join(this.folder, `broken-${kind}`);
         this.log.warn("a checkpoint is damaged: it is set aside, and the master is asked anew", { path, kept, error });
-        await rename(path, kept);
+        // A card that has gone bad takes no writes any more, and can be read still.
+        await rename(path, kept).catch((cause) => this.log.warn("it stays where it is", { path, error: cause }));
       }
     }
     return objects;
@@ -90,32 +89,57 @@ export class Checkpoint {
   async save<K extends CheckpointKind>(kind: K, key: string, object: Kinds[K]): Promise<void> {
     const path = this.#path(kind, key);
     const text = JSON.stringify(withoutVolatile(object));
-    if (this.#written.get(path) === text) return;
+    const before = this.#written.get(path);
+    if (before === text) return;
     this.#written.set(path, text);
     const content = isSealed(kind) ? this.seal.close(basename(path), Buffer.from(text)) : text;
-    await this.#inTurn(path, () => writeSecureFile(path, content));
+    await this.#inTurn(path, async () => {
+      // The process before this one may have written the same.
+      if (before === undefined && (await this.#textOf(kind, path).catch(() => undefined)) === text) return;
+      await writeSecureFile(path, content);
+    });
   }
 
   async remove(kind: CheckpointKind, key: string): Promise<void> {
-    const path = this.#path(kind, key);
+    await this.#removeFile(this.#path(kind, key));
+  }
+
+  async #removeFile(path: string): Promise<void> {
     this.#written.delete(path);
     // Synced, or a power cut would bring it back: a pod that runs elsewhere by now must not start here again.
     await this.#inTurn(path, () => removeForGood(path));
   }
 
-  /** Drops what belongs to pods that are not among these. */
-  async retainPods(uids: ReadonlySet<string>): Promise<void> {
-    for (const kind of ["pods", "tokens", "volumes"] as const) {
-      for (const { metadata } of await this.load(kind)) {
-        const { uid = "" } = metadata;
-        if (!uids.has(uid)) await this.remove(kind, uid);
-      }
+  /**
+   * Drops what is not wanted of a kind.
+   * @param wanted the keys that are, at this moment: asked again after each removal, for more may be by then
+   */
+  async retain(kind: CheckpointKind, wanted: () => Iterable<string> | Promise<Iterable<string>>): Promise<void> {
+    const wantedNames = async (): Promise<ReadonlySet<string>> =>
+      new Set([...(await wanted())].map((key) => basename(this.#path(kind, key))));
+    const names = await this.#names(kind);
+    let kept = await wantedNames();
+    for (const name of names) {
+      if (kept.has(name)) continue;
+      await this.#removeFile(join(this.folder, kind, name));
+      kept = await wantedNames();
     }
+  }
+
+  /** Drops what belongs to pods that are not among these. */
+  async retainPods(uids: () => Iterable<string>): Promise<void> {
+    for (const kind of ["pods", "tokens", "volumes"] as const) await this.retain(kind, uids);
   }
 
   /** Everything that was to be written is. */
   async flushed(): Promise<void> {
     await Promise.all(this.#pending.values());
+  }
+
+  /** Of the files of a kind. */
+  async #names(kind: CheckpointKind): Promise<string[]> {
+    const names = (await ifPresent(readdir(join(this.folder, kind)))) ?? [];
+    return names.filter((name) => name.endsWith(suffixOf(kind)));
   }
 
   async #textOf(kind: CheckpointKind, path: string): Promise<string | undefined> {

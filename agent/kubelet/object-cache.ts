@@ -1,5 +1,6 @@
 import { isNotFound, notFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { referencedNames, secretsOfVolume } from "#shared/api/pod-references.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { configMaps, secrets } from "#shared/api/resources.ts";
 import type { ConfigMap, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -65,15 +66,24 @@ export class ObjectCache implements ObjectSource {
     }
   }
 
-  /** Ends the watches that only this pod needed, and drops their checkpoints. */
+  /** Ends the watches that only this pod needed. */
   async release(podUid: string): Promise<void> {
-    for (const [key, entry] of this.#entries) {
-      if (!entry.users.delete(podUid) || entry.users.size > 0) continue;
-      this.#entries.delete(key);
-      await entry.informer.stop();
-      const [kind = "", namespace, name] = key.split("/");
-      await this.checkpoint.remove(kind as Kind, `${namespace}/${name}`);
-    }
+    const unused = [...this.#entries].filter(([, { users }]) => users.delete(podUid) && users.size === 0);
+    // Others may begin to watch the same while these end.
+    for (const [key] of unused) this.#entries.delete(key);
+    await Promise.all(unused.map(([, { informer }]) => informer.stop()));
+  }
+
+  /** Drops the checkpoints of what no pod refers to any more, nor a volume of one. @param pods those of the board, at this moment */
+  async retainKept(pods: () => readonly Pod[]): Promise<void> {
+    await this.checkpoint.retain("configmaps", () => pods().flatMap((pod) => keysOf(pod, "configMap")));
+    await this.checkpoint.retain("secrets", async () => {
+      // What a volume needs was saved after the volume was.
+      await this.checkpoint.flushed();
+      const volumes = (await this.checkpoint.load("volumes")).flatMap(({ claims }) => Object.values(claims));
+      const ofVolumes = volumes.flatMap(({ volume }) => secretsOfVolume(volume)).map(keyOfReference);
+      return [...ofVolumes, ...pods().flatMap((pod) => keysOf(pod, "secret"))];
+    });
   }
 
   async stop(): Promise<void> {
@@ -133,6 +143,11 @@ export class ObjectCache implements ObjectSource {
     }
   }
 }
+
+const keyOfReference = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
+
+const keysOf = (pod: Pod, kind: "configMap" | "secret"): string[] =>
+  referencedNames(pod, kind).map((name) => keyOfReference({ namespace: pod.metadata.namespace ?? "", name }));
 
 /** ConfigMaps and Secrets whose content a pod's volumes show. */
 function volumeReferences(pod: Pod): { kind: Kind; name: string }[] {

@@ -91,15 +91,15 @@ export class PodSources {
    * @returns whether it is settled; not if the signal aborted, or the informers were stopped, before the API answered
    */
   async settle(signal: AbortSignal): Promise<boolean> {
-    const { workers, statuses, checkpoint } = this.options;
+    const { workers, statuses, checkpoint, log } = this.options;
     const synced = this.#informer.synced.then(
       () => true,
       () => false,
     );
     const isOffline = (await Promise.race([synced, this.#untilOffline()])) === offline;
     if (isOffline) {
-      this.options.log.warn("the master does not answer: pods start from the checkpoint");
-      await this.#startFromCheckpoint();
+      log.warn("the master does not answer: pods start from the checkpoint");
+      await this.#startFromCheckpoint().catch((error) => log.error("the checkpoint cannot be read", { error }));
     }
     if (!(await synced) || signal.aborted) return false;
     this.#isSettled = true;
@@ -113,7 +113,11 @@ export class PodSources {
     // What only the master gives, such as tokens, was missing until now.
     if (isOffline) for (const worker of workers.all()) worker.refreshVolumes();
     statuses.retryAll();
-    await checkpoint.retainPods(known);
+    try {
+      await checkpoint.retainPods(() => this.#informer.lister.list().map(podUid));
+    } catch (error) {
+      log.warn("what is kept of pods that are gone cannot be dropped", { error });
+    }
     return true;
   }
 

@@ -22,6 +22,7 @@ test("what cannot be looked through keeps nothing else from it; dead containers 
       },
     },
     claims: { loadedClaims: { retain: broken } },
+    objects: { retainKept: broken },
     images: { retain: broken },
     logs: { sweep: broken },
     recorder: { record: (about: unknown, event: unknown) => told.push(about, event) },
@@ -45,7 +46,7 @@ test("what cannot be looked through keeps nothing else from it; dead containers 
   ]);
   expect(warned).toEqual([
     "what pod gone has left could not be looked through",
-    ...["volumes", "cgroups", "devices", "resource claims", "logs"].map(
+    ...["volumes", "cgroups", "devices", "resource claims", "checkpoints", "logs"].map(
       (what) => `${what} could not be looked through`,
     ),
     "dead containers could not be removed",

@@ -51,6 +51,7 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
   await stage("devices", () => parts.devices?.retain(isKnown));
   await stage("CPUs", () => parts.cpus?.retain(isKnown));
   await stage("resource claims", () => parts.claims?.loadedClaims?.retain(isKnown));
+  await stage("checkpoints", () => parts.objects.retainKept(() => workers.all().map(({ pod }) => pod)));
   await stage("logs", () => parts.logs.sweep(new Set([...uids, ...workers.all().map(({ uid }) => uid)])));
   try {
     await containerGarbage.collect(containers, sandboxes);

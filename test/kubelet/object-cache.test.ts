@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { configMaps } from "#shared/api/resources.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { PersistentVolume, Pod, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { WatchEvent, WatchOptions } from "#shared/client/client.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { Seal } from "../../agent/checkpoint/seal.ts";
@@ -46,11 +46,14 @@ function podShowing(name: string): Pod {
   };
 }
 
-async function newCache(client: HeldClient): Promise<{ cache: ObjectCache; changed: Promise<string[]> }> {
+async function newCache(
+  client: HeldClient,
+): Promise<{ cache: ObjectCache; checkpoint: Checkpoint; changed: Promise<string[]> }> {
   const told = Promise.withResolvers<string[]>();
   const seal = await Seal.open(join(folder, "key"), "test");
   const checkpoint = new Checkpoint(join(folder, crypto.randomUUID()), silentLog, seal);
-  return { cache: new ObjectCache(client, checkpoint, (uids) => told.resolve([...uids])), changed: told.promise };
+  const cache = new ObjectCache(client, checkpoint, (uids) => told.resolve([...uids]));
+  return { cache, checkpoint, changed: told.promise };
 }
 
 test("a change between the first read and the watch is told", async () => {
@@ -77,6 +80,68 @@ test("what a watch will show is not asked for besides", async () => {
   const read = cache.configMap("test", key.name);
   client.release();
   expect((await read).data).toEqual({ a: "1" });
+  await cache.stop();
+});
+
+test("what no pod of the board refers to is kept no longer, whoever read it; what one does is", async () => {
+  const pod = (uid: string, spec: Partial<Pod["spec"]>): Pod => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: uid, namespace: "test", uid },
+    spec: { containers: [], ...spec },
+  });
+  const mounting = pod("mounting", { volumes: [{ name: "files", secret: { secretName: "shared" } }] });
+  const reading = pod("reading", {
+    containers: [
+      { name: "main", envFrom: [{ secretRef: { name: "shared" } }, { configMapRef: { name: "settings" } }] },
+    ],
+    imagePullSecrets: [{ name: "registry" }],
+  });
+  const driven: PersistentVolume = {
+    apiVersion: "v1",
+    kind: "PersistentVolume",
+    metadata: { name: "volume" },
+    spec: { csi: { driver: "d", volumeHandle: "v", nodeStageSecretRef: { namespace: "drivers", name: "stage" } } },
+  };
+  const client = new HeldClient(server.client);
+  client.release();
+  const { cache, checkpoint } = await newCache(client);
+  const secretCalled = (namespace: string, name: string): Secret => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { namespace, name },
+  });
+  for (const name of ["shared", "registry", "of-another"])
+    await checkpoint.save("secrets", `test/${name}`, secretCalled("test", name));
+  await checkpoint.save("secrets", "drivers/stage", secretCalled("drivers", "stage"));
+  for (const name of ["settings", "of-another"])
+    await checkpoint.save("configmaps", `test/${name}`, {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { namespace: "test", name },
+    });
+  await checkpoint.save("volumes", "driven", {
+    metadata: { uid: "driven" },
+    claims: { claim: { volume: driven, readOnly: false } },
+  });
+  const kept = async (): Promise<string[]> =>
+    [...(await checkpoint.load("configmaps")), ...(await checkpoint.load("secrets"))]
+      .map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`)
+      .toSorted();
+
+  cache.retain(mounting);
+  // The one that mounts it goes; the other has read it into its environment.
+  await cache.release("mounting");
+  await cache.retainKept(() => [reading]);
+  expect(await kept()).toEqual([
+    "ConfigMap test/settings",
+    "Secret drivers/stage",
+    "Secret test/registry",
+    "Secret test/shared",
+  ]);
+  await checkpoint.remove("volumes", "driven");
+  await cache.retainKept(() => []);
+  expect(await kept()).toEqual([]);
   await cache.stop();
 });
 

@@ -1,5 +1,5 @@
+import { referencedNames } from "#shared/api/pod-references.ts";
 import type { Pod, Volume, VolumeProjection } from "#shared/api/types/core-v1.generated.ts";
-import { namesOf } from "../authz/node-graph.ts";
 
 /** Volumes that need nothing from the API. */
 const selfContained: ReadonlySet<string> = new Set([
@@ -50,8 +50,8 @@ const referencingProjection: Readonly<Record<keyof VolumeProjection, string>> = 
  *  since its node makes it itself. A volume of a kind not known here counts as referring. */
 export function referencedApiObject(pod: Pod): string | undefined {
   if (pod.spec?.serviceAccountName) return "serviceaccounts";
-  if (namesOf(pod, "secret").length > 0) return "secrets";
-  if (namesOf(pod, "configMap").length > 0) return "configmaps";
+  if (referencedNames(pod, "secret").length > 0) return "secrets";
+  if (referencedNames(pod, "configMap").length > 0) return "configmaps";
   if (pod.spec?.resourceClaims?.length) return "resourceclaims";
   for (const volume of pod.spec?.volumes ?? []) {
     const found = ofVolume(volume);

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { referencedNames } from "#shared/api/pod-references.ts";
 import { pods, serviceAccounts } from "#shared/api/resources.ts";
 import type {
   Container,
@@ -8,7 +9,6 @@ import type {
   Volume,
   VolumeMount,
 } from "#shared/api/types/core-v1.generated.ts";
-import { namesOf } from "../authz/node-graph.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
 import { awaitObject, draftOf, isWriteTo, refusal } from "./attributes.ts";
@@ -90,7 +90,7 @@ const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.[mirror] !== u
 
 function assertMirror(attributes: AdmissionAttributes, pod: Pod): void {
   if (pod.spec?.serviceAccountName) throw refusal(attributes, "a mirror pod may not reference service accounts");
-  if (namesOf(pod, "secret").length > 0) throw refusal(attributes, "a mirror pod may not reference secrets");
+  if (referencedNames(pod, "secret").length > 0) throw refusal(attributes, "a mirror pod may not reference secrets");
   const projections = (pod.spec?.volumes ?? []).flatMap((volume) => volume.projected?.sources ?? []);
   if (projections.some((source) => source.serviceAccountToken))
     throw refusal(attributes, "a mirror pod may not use ServiceAccountToken volume projections");

@@ -1,7 +1,7 @@
 import { isServedIngress, servesIngress } from "#shared/api/ingress.ts";
 import { localPathNodeLabel } from "#shared/api/local-path.ts";
 import { keyOf, type ObjectKey, splitKey } from "#shared/api/object.ts";
-import { claimNameOf } from "#shared/api/pod-claims.ts";
+import { referencedNames, secretsOfVolume } from "#shared/api/pod-references.ts";
 import {
   ingressClasses,
   ingresses,
@@ -13,7 +13,7 @@ import {
   secrets,
   volumeAttachments,
 } from "#shared/api/resources.ts";
-import type { Container, PersistentVolume, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
+import type { PersistentVolume, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { KeyIndex } from "#shared/client/store-index.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 
@@ -64,12 +64,12 @@ export class NodeGraph {
         return this.reader.get(resourceSlices, { name: key.name })?.spec.nodeName === node;
       case "secret":
         return (
-          this.#anyPod(node, key.namespace, (pod) => namesOf(pod, kind).includes(key.name)) ||
+          this.#anyPod(node, key.namespace, (pod) => referencedNames(pod, kind).includes(key.name)) ||
           this.#volumeNeeds(node, key) ||
           this.#ingressNeeds(node, key)
         );
       default:
-        return this.#anyPod(node, key.namespace, (pod) => namesOf(pod, kind).includes(key.name));
+        return this.#anyPod(node, key.namespace, (pod) => referencedNames(pod, kind).includes(key.name));
     }
   }
 
@@ -89,13 +89,13 @@ export class NodeGraph {
     const claim = volume?.spec?.claimRef;
     const name = claim?.name;
     if (name === undefined) return false;
-    return this.#anyPod(node, claim?.namespace ?? "", (pod) => namesOf(pod, "claim").includes(name));
+    return this.#anyPod(node, claim?.namespace ?? "", (pod) => referencedNames(pod, "claim").includes(name));
   }
 
   /** node ← pod ← claim ← volume ← secret */
   #volumeNeeds(node: string, secret: ObjectKey): boolean {
     return this.#anyPod(node, undefined, (pod) =>
-      namesOf(pod, "claim").some((claim) => {
+      referencedNames(pod, "claim").some((claim) => {
         const { namespace } = pod.metadata;
         const found = this.reader.get(persistentVolumeClaims, { namespace, name: claim });
         const volume = found?.spec?.volumeName
@@ -128,86 +128,4 @@ export class NodeGraph {
       servesIngress(node, this.reader.list(nodes))
     );
   }
-}
-
-/** Names, in the pod's namespace, of what a pod refers to. */
-export function namesOf(
-  pod: Pod,
-  kind: "secret" | "configMap" | "claim" | "resourceClaim" | "serviceAccount",
-): string[] {
-  const { spec } = pod;
-  if (!spec) return [];
-  switch (kind) {
-    case "serviceAccount":
-      return spec.serviceAccountName ? [spec.serviceAccountName] : [];
-    case "claim":
-      return (spec.volumes ?? []).flatMap((volume) => claimNameOf(pod, volume) ?? []);
-    case "resourceClaim":
-      return [
-        ...(spec.resourceClaims ?? []).flatMap((claim) => claim.resourceClaimName ?? []),
-        ...(pod.status?.resourceClaimStatuses ?? []).flatMap((claim) => claim.resourceClaimName ?? []),
-        pod.status?.extendedResourceClaimStatus?.resourceClaimName ?? [],
-      ].flat();
-    case "secret":
-      return [
-        ...(spec.imagePullSecrets ?? []).flatMap((reference) => reference.name ?? []),
-        ...containersOf(pod).flatMap((container) => [
-          ...(container.envFrom ?? []).flatMap((source) => source.secretRef?.name ?? []),
-          ...(container.env ?? []).flatMap((variable) => variable.valueFrom?.secretKeyRef?.name ?? []),
-        ]),
-        ...(spec.volumes ?? []).flatMap(secretsOfPodVolume),
-      ];
-    case "configMap":
-      return [
-        ...containersOf(pod).flatMap((container) => [
-          ...(container.envFrom ?? []).flatMap((source) => source.configMapRef?.name ?? []),
-          ...(container.env ?? []).flatMap((variable) => variable.valueFrom?.configMapKeyRef?.name ?? []),
-        ]),
-        ...(spec.volumes ?? []).flatMap((volume) => volume.configMap?.name ?? []),
-        ...(spec.volumes ?? [])
-          .flatMap((volume) => volume.projected?.sources ?? [])
-          .flatMap((source) => source.configMap?.name ?? []),
-      ];
-  }
-}
-
-function containersOf(pod: Pod): readonly Pick<Container, "env" | "envFrom">[] {
-  const { spec } = pod;
-  return [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])];
-}
-
-function secretsOfPodVolume(volume: Volume): string[] {
-  return [
-    volume.secret?.secretName,
-    ...(volume.projected?.sources ?? []).map((source) => source.secret?.name),
-    volume.csi?.nodePublishSecretRef?.name,
-    volume.azureFile?.secretName,
-    volume.cephfs?.secretRef?.name,
-    volume.cinder?.secretRef?.name,
-    volume.flexVolume?.secretRef?.name,
-    volume.rbd?.secretRef?.name,
-    volume.scaleIO?.secretRef?.name,
-    volume.iscsi?.secretRef?.name,
-    volume.storageos?.secretRef?.name,
-  ].filter((name) => name !== undefined);
-}
-
-/** Only those that a kubelet uses; a CSI controller's own secrets are not for boards. */
-function secretsOfVolume(volume: PersistentVolume): { namespace: string; name: string }[] {
-  const { csi, flexVolume, iscsi, rbd, cephfs, azureFile } = volume.spec ?? {};
-  const claimNamespace = volume.spec?.claimRef?.namespace;
-  const inOwnNamespace = [
-    flexVolume?.secretRef,
-    iscsi?.secretRef,
-    rbd?.secretRef,
-    cephfs?.secretRef,
-    csi?.nodePublishSecretRef,
-    csi?.nodeStageSecretRef,
-    csi?.nodeExpandSecretRef,
-    azureFile ? { name: azureFile.secretName, namespace: azureFile.secretNamespace } : undefined,
-  ];
-  return inOwnNamespace.flatMap((reference) => {
-    const namespace = reference?.namespace || claimNamespace;
-    return reference?.name && namespace ? [{ namespace, name: reference.name }] : [];
-  });
 }
