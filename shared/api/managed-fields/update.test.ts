@@ -91,6 +91,42 @@ describe("a write that changes nothing", () => {
     ).toBe(live.metadata.managedFields);
   });
 
+  test("takes entries that it asks for as upstream's answer shows them", () => {
+    const live = created({ a: "1", b: "1" });
+    const entry = (manager: string, operation: string, second: number, fieldsV1: object): ManagedFieldsEntry => ({
+      manager,
+      operation,
+      apiVersion: "v1",
+      time: at(second),
+      fieldsType: "FieldsV1",
+      fieldsV1: fieldsV1 as NonNullable<ManagedFieldsEntry["fieldsV1"]>,
+    });
+    const asked = (entries: readonly ManagedFieldsEntry[]) =>
+      updateManagedFields({
+        ...resource,
+        isKnownVersion: (version) => version === "v1",
+        live,
+        next: stored(structuredClone(live), entries),
+        manager: "two",
+        now: at(9),
+      });
+    const update = entry("u", "Update", 1, { "f:data": { "f:b": {} } });
+    const [first, second] = [
+      entry("b", "Apply", 2, { "f:data": { "f:a": {} } }),
+      entry("a", "Apply", 3, { "f:metadata": { "f:name": {} } }),
+    ];
+    expect(asked([update, first, second])).toEqual([first, second, update]);
+
+    const later = entry("u", "Update", 2, { "f:data": { "f:a": {} } });
+    const unknown = { ...update, manager: "old", apiVersion: "v9" };
+    expect(asked([update, later, entry("none", "Update", 3, {}), unknown])).toEqual([later]);
+
+    const many = Array.from({ length: 12 }, (_, index) =>
+      entry(`m${index}`, "Update", index % 10, { "f:data": { [`f:${index}`]: {} } }),
+    );
+    expect(asked(many)).toHaveLength(10);
+  });
+
   test("keeps the applier's time and the object itself", () => {
     const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c" }, data: { a: "1" } };
     const request = { ...resource, kind: "ConfigMap", config, manager: "one", force: false };

@@ -87,7 +87,9 @@ function entriesAfter(
   // Decoding sees to it for all other kinds.
   if (schema?.structural && (misfits(live) || misfits(next))) return undefined;
   const change = compare(live ? withNilFields(schema, live) : zeroObject(schema), withNilFields(schema, next), atom);
-  if (isSame(change)) return entries.length === 0 ? undefined : entries;
+  // What is stored is in order; what the request asks for may be in any, hold a manager twice, or one without fields.
+  const areStored = entries === request.live?.metadata.managedFields;
+  if (isSame(change) && (areStored || entries.length === 0)) return areStored ? entries : undefined;
   const touched = touchedFields(request, change, (other, otherAtom) => {
     const form = (object: JsonObject): JsonObject => withNilFields(other.schema, other.convert(object));
     return compare(live ? form(live) : zeroObject(other.schema), form(next), otherAtom);
