@@ -164,6 +164,14 @@ export class Checkpoints {
     this.#syncing = undefined;
   }
 
+  /** The database has all of the log, which holds nothing then. To be called when all that it holds is on the disk. Throws StoreSyncError. */
+  empty(): void {
+    this.#releaseLog();
+    this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#sync();
+    this.#seen = { left: 0, at_ms: performance.now() };
+  }
+
   /** Closes both connections; the database has all of the log then, or on a full disk the next start reads both. Throws
    *  StoreSyncError. */
   close(): void {

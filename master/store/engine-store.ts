@@ -3,6 +3,7 @@ import { BoundedQueue } from "./bounded-queue.ts";
 import { eventOf, type Outcome, type Write } from "./engine.ts";
 import {
   CompactedError,
+  type CompactHow,
   FutureRevisionError,
   KeyExistsError,
   type ListRange,
@@ -22,7 +23,7 @@ export type ReadRequest =
   | { readonly read: "get"; readonly key: string }
   | { readonly read: "list"; readonly prefix: string; readonly range: ListRange }
   | { readonly read: "since"; readonly prefix: string; readonly after: Revision }
-  | { readonly read: "compact"; readonly revision: Revision }
+  | { readonly read: "compact"; readonly revision: Revision; readonly how: CompactHow }
   | { readonly read: "now" }
   | { readonly read: "oldest"; readonly within: number | undefined };
 
@@ -214,8 +215,8 @@ export class EngineStore implements Store {
     return this.#read({ read: "list", prefix, range });
   }
 
-  compact(revision: Revision): Promise<void> {
-    return this.#read({ read: "compact", revision });
+  compact(revision: Revision, how: CompactHow = {}): Promise<void> {
+    return this.#read({ read: "compact", revision, how });
   }
 
   now(): Promise<Revision> {
@@ -241,6 +242,8 @@ export interface ReadableEngine {
   list(prefix: string, range: ListRange & { readonly now: Revision }): ListResult;
   changesSince(prefix: string, after: Revision): StoreEvent[];
   compact(revision: Revision): void;
+  /** Overwrites what no key holds any more; absent where there is no file. */
+  scrub?(): void;
   oldest(within?: number): Revision;
 }
 
@@ -258,6 +261,7 @@ export function answerRead(engine: ReadableEngine, request: ReadRequest): unknow
     case "compact":
       if (request.revision > engine.now) throw new FutureRevisionError(engine.now);
       engine.compact(request.revision);
+      if (request.how.scrubs) engine.scrub?.();
       return undefined;
     case "now":
       return engine.now;

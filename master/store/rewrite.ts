@@ -4,7 +4,8 @@ const page = 50;
 const pause_ms = 20;
 
 /** Writes every value under the prefixes once more, a page at a time, so that all rest under the key that encrypts now; what
- *  others write meanwhile does by itself. Then history is forgotten, which still rests under the former key. Gives their number. */
+ *  others write meanwhile does by itself. Then history is forgotten, which still rests under the former key, and what the file has left of
+ *  it. Gives their number. */
 export async function rewriteValues(store: Store, prefixes: readonly string[]): Promise<number> {
   let rewritten = 0;
   for (const prefix of prefixes) {
@@ -18,7 +19,7 @@ export async function rewriteValues(store: Store, prefixes: readonly string[]): 
       await Bun.sleep(pause_ms);
     }
   }
-  await store.compact(await store.now());
+  await store.compact(await store.now(), { scrubs: true });
   return rewritten;
 }
 

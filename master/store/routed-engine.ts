@@ -190,6 +190,11 @@ export class RoutedEngine implements Engine {
     this.#memory.compact(revision);
   }
 
+  /** As the engine of the disk does it. Throws StoreSyncError. */
+  scrub(): void {
+    this.#durable.scrub();
+  }
+
   oldest(within?: number): Revision {
     return this.#durable.oldest(within);
   }

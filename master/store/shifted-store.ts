@@ -1,5 +1,6 @@
 import {
   CompactedError,
+  type CompactHow,
   FutureRevisionError,
   type ListRange,
   type ListResult,
@@ -69,8 +70,8 @@ export class ShiftedStore implements Store {
     }
   }
 
-  async compact(revision: Revision): Promise<void> {
-    if (revision > this.#by) await this.#called(this.#inner.compact(revision - this.#by));
+  async compact(revision: Revision, how?: CompactHow): Promise<void> {
+    if (revision > this.#by) await this.#called(this.#inner.compact(revision - this.#by, how));
   }
 
   async now(): Promise<Revision> {

@@ -300,6 +300,13 @@ export class SqliteEngine implements Engine {
     this.#standing = 0;
   }
 
+  /** Rows that are gone stand in free parts of the file until others take these: the file is made anew without. Throws StoreSyncError. */
+  scrub(): void {
+    this.#db.exec("VACUUM");
+    this.#sync();
+    this.#checkpoints?.empty();
+  }
+
   /** Nothing before this revision can be shown, whatever the log holds; also at later starts. */
   beginAfter(revision: Revision): void {
     if (revision <= this.#oldest) return;

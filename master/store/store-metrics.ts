@@ -49,7 +49,7 @@ export class StoreMetrics {
       update: (key, value, expected) => timed("update", key, store.update(key, value, expected)),
       delete: (key, expected) => timed("delete", key, store.delete(key, expected)),
       watch: (prefix, after, signal) => store.watch(prefix, after, signal),
-      compact: (revision) => store.compact(revision),
+      compact: (revision, how) => store.compact(revision, how),
       now: () => store.now(),
       oldest: (within) => store.oldest(within),
       close: () => store.close(),

@@ -23,7 +23,7 @@ export interface Store {
    *  prefix when `after` is older than this process. A consumer that falls behind too far gets SlowWatcherError. */
   watch(prefix: string, after: Revision, signal: AbortSignal): AsyncIterable<StoreBatch>;
   /** Forgets history up to and including `revision`; present values stay. */
-  compact(revision: Revision): Promise<void>;
+  compact(revision: Revision, how?: CompactHow): Promise<void>;
   /** The newest revision that is durable and visible. */
   now(): Promise<Revision>;
   /** The oldest revision that list and watch can still show (of the durable keys); a younger one if more than `within`
@@ -56,6 +56,12 @@ export interface ListRange {
   readonly tellsSealed?: boolean | undefined;
   /** Values as they rest, which nobody reads without their keys, and no key service is asked: for a copy of the state. */
   readonly asItRests?: boolean | undefined;
+}
+
+export interface CompactHow {
+  /** Its file shows none of what was forgotten, not even where nothing stands any more. Writes wait for that. Of etcd, its defragmentation
+   *  does so. */
+  readonly scrubs?: boolean | undefined;
 }
 
 export interface ListResult {

@@ -335,6 +335,8 @@ describe("the key under which Secrets rest", () => {
     await master.exited;
     expect(resting().length).toBeGreaterThanOrEqual(all.length);
     for (const value of resting()) expect(value).toContain(`:${now}:`);
+    // Nor does anything in free parts of the file.
+    expect(readFileSync(database).includes(`:${former}:`)).toBe(false);
     start();
     await isReady();
     const shared = Object.values((await admin().get(secrets, clusterKeysKey)).data ?? {});

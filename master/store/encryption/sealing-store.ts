@@ -1,4 +1,5 @@
 import {
+  type CompactHow,
   type ListRange,
   type ListResult,
   type Revision,
@@ -85,8 +86,8 @@ export class SealingStore implements Store {
     }
   }
 
-  compact(revision: Revision): Promise<void> {
-    return this.#inner.compact(revision);
+  compact(revision: Revision, how?: CompactHow): Promise<void> {
+    return this.#inner.compact(revision, how);
   }
 
   now(): Promise<Revision> {
