@@ -81,9 +81,10 @@ export async function listEntries(
   }
   const all = from.revision === undefined ? undefined : await entriesAt(source, selection, from.revision, from);
   const entries = all ?? source.cache.list(selection.namespace);
+  // Of this very moment: whoever watches on from a later one would miss what came while the entries were converted.
+  const revision = from.revision ?? source.hub.revision;
   // What is selected by fields must be there in the form that has them.
   if (!selection.fields.isEmpty) await source.resource?.ready(entries);
-  const revision = from.revision ?? source.hub.revision;
   return pageOf(entries, selection, parameters.limit, { ...from, revision });
 }
 
