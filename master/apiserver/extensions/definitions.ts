@@ -131,8 +131,9 @@ export class Definitions {
       log.error("a CustomResourceDefinition cannot be served", { name, error });
       return;
     }
-    this.#served.set(name, { definition, ref: declaration.ref });
     await serving.register(declaration);
+    // One that could not be taken over is tried again: it is not served yet.
+    this.#served.set(name, { definition, ref: declaration.ref });
   }
 
   #forget(name: string): void {

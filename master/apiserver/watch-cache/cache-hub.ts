@@ -29,6 +29,8 @@ interface Attached {
   readonly cache: ResourceCache;
   /** Batches that came while the first list was under way; undefined once it is done. */
   early: StoreBatch[] | undefined;
+  /** The watch had a gap meanwhile: what was listed, and what came before it, does not count. */
+  hasGap: boolean;
 }
 
 interface Waiter {
@@ -91,17 +93,35 @@ export class CacheHub {
     // Before the start the list is of the oldest revision, and history comes with the watch.
     const offered = (key: string, stored: string): KubeObject | undefined => this.#takeOffer(key, stored);
     const cache = new ResourceCache(prefix, 0, indexer, offered, this.#loose, this.#report, decoder);
-    const attached: Attached = { cache, early: [] };
+    const attached: Attached = { cache, early: [], hasGap: false };
     const missed = this.#following ? this.#claim(prefix) : [];
     this.#attached.set(prefix, attached);
+    try {
+      await this.#take(attached, missed);
+    } catch (error) {
+      // Whoever tries again begins anew; until then nothing is gathered for it.
+      this.detach(cache);
+      throw error;
+    }
+    this.#planUnsealing(cache);
+    return cache;
+  }
+
+  /** @param missed of its history; undefined: it begins with the present. */
+  async #take(attached: Attached, missed: readonly StoreEvent[] | undefined): Promise<void> {
+    const { cache } = attached;
     if (missed) await this.#fillFirst(cache);
     else await this.#fill(cache, undefined);
-    for (const event of missed ?? []) cache.apply(event);
+    for (const event of attached.hasGap ? [] : (missed ?? [])) cache.apply(event);
+    while (attached.hasGap) {
+      attached.hasGap = false;
+      await this.#refill(cache);
+    }
     const early = attached.early ?? [];
     attached.early = undefined;
     for (const batch of early) this.#feed(cache, batch);
-    this.#planUnsealing(cache);
-    return cache;
+    // A store of others may have listed what its watch has yet to tell: a list is of what all caches show.
+    if (this.#following) await this.waitFor(cache.historyStart);
   }
 
   async #fillFirst(cache: ResourceCache): Promise<void> {
@@ -110,9 +130,14 @@ export class CacheHub {
     } catch (error) {
       // What rests in memory has no history from before this start.
       if (!(error instanceof CompactedError)) throw error;
-      cache.clear();
-      await this.#fill(cache, undefined);
+      await this.#refill(cache);
     }
+  }
+
+  /** With the present, in place of what it holds. */
+  async #refill(cache: ResourceCache): Promise<void> {
+    cache.clear();
+    await this.#fill(cache, undefined);
   }
 
   /** A cache that nobody reads yet takes one page after the other, so that they need not all lie in memory at once. */
@@ -205,7 +230,13 @@ export class CacheHub {
   async #catchUp(): Promise<number> {
     const now = await this.#store.now();
     this.#unclaimed = undefined;
-    for (const { cache } of this.#attached.values()) {
+    for (const attached of this.#attached.values()) {
+      const { cache } = attached;
+      if (attached.early) {
+        attached.hasGap = true;
+        attached.early = [];
+        continue;
+      }
       cache.reset(await this.#listAll(cache.prefix, now), now);
       this.#planUnsealing(cache);
     }

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { until } from "#shared/testing/until.ts";
-import type { Store } from "../../store/store.ts";
+import { SlowWatcherError, type Store, StoreUnavailableError } from "../../store/store.ts";
+import { rejection } from "../../store/store-contract.ts";
 import { openMemoryStore } from "../../store/testing/memory-store.ts";
 import { CacheHub } from "./cache-hub.ts";
 import type { CacheEvent, ResourceCache } from "./resource-cache.ts";
@@ -15,6 +16,22 @@ const object = (name: string, value: string): KubeObject =>
     apiVersion: "v1",
     value,
   }) as KubeObject;
+
+/** A store with some of its ways replaced. */
+const storeOver = (inner: Store, own: Partial<Store>): Store => ({
+  isShared: inner.isShared,
+  get: (key) => inner.get(key),
+  list: (prefix, range) => inner.list(prefix, range),
+  create: (key, value) => inner.create(key, value),
+  update: (key, value, expected) => inner.update(key, value, expected),
+  delete: (key, expected) => inner.delete(key, expected),
+  watch: (prefix, after, signal) => inner.watch(prefix, after, signal),
+  compact: (revision) => inner.compact(revision),
+  now: () => inner.now(),
+  oldest: (within) => inner.oldest(within),
+  close: () => inner.close(),
+  ...own,
+});
 
 describe("stored text", () => {
   test("begins with type and metadata, without a revision, which is spliced in", () => {
@@ -239,6 +256,110 @@ describe("watch cache", () => {
   });
 });
 
+describe("a cache that comes after the start", () => {
+  const prefix = "/registry/g.example.com/toys/";
+  const indexer = (view: KubeObject) => ({ labels: view.metadata.labels, fields: {} });
+  const text = (name: string, value = "1"): string => toStoredText(object(name, value));
+  const shown = (cache: ResourceCache): string[] =>
+    cache.list().map(({ name, indexed }) => `${name} ${indexed.labels?.["value"]}`);
+  /** From now on a cache begins with the present, and not with the history from before it came. */
+  const fromNow = async (hub: CacheHub): Promise<void> =>
+    hub.detach(await hub.attach("/registry/g.example.com/others/", indexer));
+  let inner: Store;
+  beforeEach(() => {
+    inner = openMemoryStore();
+  });
+  afterEach(() => inner.close());
+
+  test("can be had once the store lists again, after it did not", async () => {
+    let isAway = true;
+    const store = storeOver(inner, {
+      list: (...asked) =>
+        isAway ? Promise.reject(new StoreUnavailableError("no majority answers")) : inner.list(...asked),
+    });
+    const hub = new CacheHub(store, () => undefined);
+    await hub.start();
+    await inner.create(`${prefix}a/x`, text("x"));
+    expect(await rejection(hub.attach(prefix, indexer))).toBeInstanceOf(StoreUnavailableError);
+    await hub.waitFor(await inner.create(`${prefix}a/y`, text("y")));
+    isAway = false;
+    const cache = await hub.attach(prefix, indexer);
+    expect(shown(cache)).toEqual(["x 1", "y 1"]);
+    hub.stop();
+  });
+
+  test("shows the present where the watch had a gap while it was filled", async () => {
+    const watching = Promise.withResolvers<void>();
+    const broken = Promise.withResolvers<void>();
+    const listed = Promise.withResolvers<void>();
+    let watches = 0;
+    let lists = 0;
+    const store = storeOver(inner, {
+      async *watch(root, after, signal) {
+        watches += 1;
+        if (watches > 1) {
+          yield* inner.watch(root, after, signal);
+          return;
+        }
+        yield { events: [], revision: after };
+        watching.resolve();
+        await broken.promise;
+        throw new SlowWatcherError("too far behind");
+      },
+      async list(root, range) {
+        if (root === prefix) lists += 1;
+        const isFirst = root === prefix && lists === 1;
+        const found = await inner.list(root, range);
+        if (isFirst) await listed.promise;
+        return found;
+      },
+    });
+    const gone = await inner.create(`${prefix}a/gone`, text("gone"));
+    const changed = await inner.create(`${prefix}a/changed`, text("changed"));
+    const hub = new CacheHub(store, () => undefined);
+    const starting = hub.start();
+    await watching.promise;
+    await fromNow(hub);
+    const attaching = hub.attach(prefix, indexer);
+    await inner.delete(`${prefix}a/gone`, gone);
+    await inner.update(`${prefix}a/changed`, text("changed", "2"), changed);
+    broken.resolve();
+    await until("the watch begins anew", () => watches === 2);
+    listed.resolve();
+    await starting;
+    const cache = await attaching;
+    await hub.waitFor(await inner.create(`${prefix}a/new`, text("new")));
+    expect(shown(cache)).toEqual(["changed 2", "new 1"]);
+    hub.stop();
+  });
+
+  test("shows nothing that the others have yet to hear of", async () => {
+    const told = Promise.withResolvers<void>();
+    const store = storeOver(inner, {
+      async *watch(root, after, signal) {
+        for await (const batch of inner.watch(root, after, signal)) {
+          if (batch.events.length > 0) await told.promise;
+          yield batch;
+        }
+      },
+      // The watch tells of it when whoever has listed it has long gone on.
+      async list(root, range) {
+        const found = await inner.list(root, range);
+        if (root === prefix) setImmediate(told.resolve);
+        return found;
+      },
+    });
+    const hub = new CacheHub(store, () => undefined);
+    await hub.start();
+    await fromNow(hub);
+    const revision = await inner.create(`${prefix}a/x`, text("x"));
+    const cache = await hub.attach(prefix, indexer);
+    expect(shown(cache)).toEqual(["x 1"]);
+    expect(hub.revision).toBe(revision);
+    hub.stop();
+  });
+});
+
 describe("values that cannot be read for now", () => {
   /** As a store tells of them whose key service is away. */
   class AwayStore {
@@ -249,25 +370,16 @@ describe("values that cannot be read for now", () => {
       const { inner } = this;
       const shown = <T extends { readonly value: string }>(stored: T): T =>
         this.isAway ? { ...stored, value: "", sealed: "the service is away" } : stored;
-      return {
-        isShared: false,
-        get: (key) => inner.get(key),
+      return storeOver(inner, {
         list: async (prefix, range) => {
           const listed = await inner.list(prefix, range);
           return { ...listed, items: listed.items.map(shown) };
         },
-        create: (key, value) => inner.create(key, value),
-        update: (key, value, expected) => inner.update(key, value, expected),
-        delete: (key, expected) => inner.delete(key, expected),
         async *watch(prefix, after, signal) {
           for await (const { events, revision } of inner.watch(prefix, after, signal))
             yield { events: events.map((event) => (event.type === "delete" ? event : shown(event))), revision };
         },
-        compact: (revision) => inner.compact(revision),
-        now: () => inner.now(),
-        oldest: (within) => inner.oldest(within),
-        close: () => inner.close(),
-      };
+      });
     }
   }
 
