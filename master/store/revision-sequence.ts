@@ -3,6 +3,11 @@ import type { Revision } from "./store.ts";
 /** How many revisions one write to the disk reserves: what a restart may skip. */
 const BLOCK = 10_000;
 
+interface SequenceState {
+  readonly current: Revision;
+  readonly reserved: Revision;
+}
+
 /** Gives out the one increasing number of a store. Blocks are reserved on disk before any of their numbers is used, so
  *  that a number given to something volatile is never given again after a restart. */
 export class RevisionSequence {
@@ -37,8 +42,14 @@ export class RevisionSequence {
     return this.#current;
   }
 
-  /** After a rollback: what was reserved inside the transaction is not. */
-  forgetReservation(): void {
-    this.#reserved = this.#current;
+  /** To go back to. */
+  get state(): SequenceState {
+    return { current: this.#current, reserved: this.#reserved };
+  }
+
+  /** After a rollback: what was reserved since `before` is not, and of the numbers since then those up to `used` alone count. */
+  rollBack({ reserved }: SequenceState, used: Revision): void {
+    this.#current = used;
+    this.#reserved = reserved;
   }
 }

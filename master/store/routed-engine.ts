@@ -75,27 +75,35 @@ export class RoutedEngine implements Engine {
       const rest = this.#restOf(write.key);
       return rest === "durable" || rest === "quiet";
     };
-    const run = (): Outcome[] => writes.map((write) => applyWrite(this, write, () => this.#sequence.next()));
-    if (!writes.some(needsDisk) && !this.#sequence.mustReserveWithin(writes.length)) return run();
-    let outcomes: Outcome[] = [];
+    const outcomes: Outcome[] = [];
+    const run = (): void => {
+      for (const write of writes) outcomes.push(applyWrite(this, write, () => this.#sequence.next()));
+    };
+    if (!writes.some(needsDisk) && !this.#sequence.mustReserveWithin(writes.length)) {
+      run();
+      return outcomes;
+    }
+    const before = this.#sequence.state;
     try {
-      this.#durable.transaction(() => {
-        outcomes = run();
-      });
+      this.#durable.transaction(run);
       return outcomes;
     } catch (error) {
       if (error instanceof StoreSyncError) throw error;
-      this.#sequence.forgetReservation();
-      for (const { key } of writes) if (this.#restOf(key) === "quiet") this.#dirty.add(key);
       const said = error instanceof Error ? error.message : String(error);
+      const kept = this.#keptOf(writes, outcomes);
+      const used = [...kept.values()].flatMap((each) => (each.kind === "committed" ? [each.revision] : []));
+      this.#sequence.rollBack(before, Math.max(before.current, ...used));
+      for (const { key } of writes) if (this.#restOf(key) === "quiet") this.#dirty.add(key);
       const message = isDiskFull(error) ? "the store's disk is full: free some of it" : said;
-      const done = new Map(outcomes.map((outcome) => [outcome.id, outcome]));
-      return writes.map((write) => {
-        const outcome = done.get(write.id);
-        const kept = outcome && this.#restOf(write.key) !== "durable";
-        return kept ? outcome : { id: write.id, kind: "failed", message };
-      });
+      return writes.map(({ id }) => kept.get(id) ?? { id, kind: "failed", message });
     }
+  }
+
+  /** Outcomes of those writes of a group that stand although the disk refused it: what rests in memory, as far as it came to that. */
+  #keptOf(writes: readonly Write[], outcomes: readonly Outcome[]): Map<number, Outcome> {
+    const inMemory = writes.filter(({ key }) => this.#restOf(key) !== "durable");
+    const ids = new Set(inMemory.map(({ id }) => id));
+    return new Map(outcomes.filter(({ id }) => ids.has(id)).map((outcome) => [outcome.id, outcome]));
   }
 
   get(key: string): StoredValue | undefined {
@@ -137,13 +145,14 @@ export class RoutedEngine implements Engine {
       this.#durable.put(key, value, revision, replaces);
       return;
     }
-    const previous = this.#memory.get(key);
-    this.#memory.put(key, value, revision);
     if (rest === "batched") this.#dirty.add(key);
     else if (rest === "quiet") {
+      const previous = this.#memory.get(key);
       if (previous && withoutTicks(previous.value) === withoutTicks(value)) this.#dirty.add(key);
+      // The disk may refuse it: then it is not in memory either.
       else this.#durable.writeBatched({ key, value, revision });
     }
+    this.#memory.put(key, value, revision);
   }
 
   remove(key: string, revision: Revision, replaces: Revision): void {
@@ -152,9 +161,9 @@ export class RoutedEngine implements Engine {
       this.#durable.remove(key, revision, replaces);
       return;
     }
-    this.#memory.remove(key, revision);
     if (rest === "batched") this.#dirty.add(key);
     else if (rest === "quiet") this.#durable.removeBatched(key);
+    this.#memory.remove(key, revision);
   }
 
   /** Writes what waits in memory to the disk, in one transaction. */

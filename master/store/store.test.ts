@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import {
   closeSync,
   copyFileSync,
@@ -265,6 +265,52 @@ describe("sqlite store over restarts", () => {
     write("delete");
     engine.flush();
     expect(sinceBefore()).toBeLessThan(16 * 4_120);
+    engine.close();
+  });
+
+  /** An engine over a disk that refuses the value "refused". */
+  const refusing = (): RoutedEngine => {
+    const toStorage = (_key: string, value: string): string => {
+      if (value === "refused") throw new Error("the disk refuses it");
+      return value;
+    };
+    return new RoutedEngine(SqliteEngine.open(newPath(), { toStorage, fromStorage: (_key, value) => value }), {
+      volatile: ["/registry/leases/kube-node-lease/"],
+      batched: ["/registry/events/"],
+      quiet: ["/registry/leases/"],
+    });
+  };
+
+  test("what rests in memory stands, and is said to, where the disk refuses another write of its group", () => {
+    const engine = refusing();
+    const node = "/registry/leases/kube-node-lease/board";
+    const leader = "/registry/leases/kube-system/leader";
+    const kinds = engine
+      .commit([
+        { op: "create", id: 1, key: node, value: "1" },
+        { op: "create", id: 2, key: "/registry/pods/a/x", value: "1" },
+        { op: "create", id: 3, key: leader, value: "refused" },
+        { op: "create", id: 4, key: "/registry/events/a/late", value: "1" },
+      ])
+      .map(({ kind }) => kind);
+    expect(kinds).toEqual(["committed", "failed", "failed", "failed"]);
+    const found = engine.list("/registry/", { now: engine.now }).items;
+    expect(found.map(({ key, revision }) => [key, revision])).toEqual([[node, 1]]);
+    // Whoever waits for the newest revision waits for one that somebody was told of.
+    expect(engine.now).toBe(1);
+    engine.close();
+  });
+
+  test("revisions that were reserved before the disk refused a write go on to be given without it", () => {
+    const engine = refusing();
+    const node = "/registry/leases/kube-node-lease/board";
+    engine.commit([{ op: "create", id: 1, key: node, value: "1" }]);
+    engine.commit([{ op: "create", id: 2, key: "/registry/pods/a/x", value: "refused" }]);
+    const transactions = spyOn(SqliteEngine.prototype, "transaction");
+    const [outcome] = engine.commit([{ op: "update", id: 3, key: node, value: "2", expected: 1 }]);
+    expect(outcome).toEqual({ id: 3, kind: "committed", revision: 2 });
+    expect(transactions).not.toHaveBeenCalled();
+    transactions.mockRestore();
     engine.close();
   });
 
