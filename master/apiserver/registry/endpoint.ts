@@ -10,6 +10,7 @@ import type { ResourceCache } from "../watch-cache/resource-cache.ts";
 import { listResponse, objectResponse, ofValue, watchResponse } from "./answer.ts";
 import { computedObjects } from "./computed.ts";
 import { create } from "./create.ts";
+import { createOrUpdate } from "./create-or-update.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { requireDecodable } from "./decode-body.ts";
 import { removeCollection, removeOne } from "./endpoint-removal.ts";
@@ -246,25 +247,28 @@ export class ResourceEndpoint {
     const object = namedFor(name, namespaceOf(context, resource), decodedObject(request, body, options));
     requireNamespace(context.info);
     const scope = scopeOf(request, options);
-    const { strategy } = resource.workingDeclaration;
-    const missing = !scope.stored.cache.get(addressedKey(scope, name));
-    if (missing && strategy?.allowCreateOnUpdate && scope.subresource === undefined) {
-      const { uid } = object.metadata;
+    const replace = async (given: KubeObject): Promise<Entry> => {
+      const wanted = resource.toWorking(given);
+      // Each attempt needs a draft of its own.
+      const next = () => ({ draft: cloneJson(wanted) as KubeObject });
+      return update(this.#parts, scope, { name, update: change, next });
+    };
+    const make = async (given: KubeObject): Promise<Entry> => {
+      const { uid } = given.metadata;
       if (uid) throw anotherUid(scope, name, { given: uid, present: "" });
       const mayCreate = (): Promise<void> => this.#parts.mayAlso(context, "create");
-      const entry = await create(this.#parts, scope, { object, byUpdate: true, mayCreate });
-      await resource.ready([entry]);
-      return objectResponse(context, accepted, resource, resource.serve(entry), 201);
-    }
-    const wanted = resource.toWorking(object);
-    const entry = await update(this.#parts, scope, {
-      name,
-      update: change,
-      // Each attempt needs a draft of its own.
-      next: () => ({ draft: cloneJson(wanted) as KubeObject }),
-    });
+      return create(this.#parts, scope, { object: given, byUpdate: true, mayCreate });
+    };
+    const mayMake = resource.workingDeclaration.strategy?.allowCreateOnUpdate && scope.subresource === undefined;
+    const given = (): KubeObject => cloneJson(object) as KubeObject;
+    const { entry, created } = mayMake
+      ? await createOrUpdate(this.#parts, scope, addressedKey(scope, name), {
+          create: () => make(given()),
+          update: () => replace(given()),
+        })
+      : { entry: await replace(object), created: false };
     await resource.ready([entry]);
-    return objectResponse(context, accepted, resource, resource.serve(entry));
+    return objectResponse(context, accepted, resource, resource.serve(entry), created ? 201 : 200);
   }
 
   async #patch(request: EndpointRequest, change?: PartialUpdate): Promise<ApiResponse> {

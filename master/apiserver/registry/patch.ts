@@ -1,7 +1,7 @@
 /** The four patch types: each turns the present object into the one to be written, then goes the way of an update. */
 import { type DecodedDocument, decodeJson, decodePlainJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { YamlError } from "#shared/api/codec/yaml.ts";
-import { badRequest, conflict, isNotFound, notFound, StatusError } from "#shared/api/errors.ts";
+import { badRequest, conflict, notFound, StatusError } from "#shared/api/errors.ts";
 import { type Applied, applyConfiguration } from "#shared/api/managed-fields/index.ts";
 import { type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
@@ -11,6 +11,7 @@ import { strictMessages } from "#shared/api/schema/strict-messages.ts";
 import type { RequestBody } from "../request.ts";
 import type { Entry } from "../watch-cache/entry.ts";
 import { create } from "./create.ts";
+import { type CreatedOrUpdated, createOrUpdate } from "./create-or-update.ts";
 import { documentOf, type FieldValidation, objectOf, yamlOf } from "./decode-body.ts";
 import { namedFor } from "./endpoint-request.ts";
 import { isBadRequest, patchedObject, reasonOf, unconverted } from "./patched-object.ts";
@@ -86,28 +87,18 @@ export interface Patching {
 const PATCH_ATTEMPTS = 5;
 
 /** Patches an object, or by apply creates it. */
-export async function patchObject(
-  parts: WriteParts,
-  scope: WriteScope,
-  patching: Patching,
-): Promise<{ entry: Entry; created: boolean }> {
+export async function patchObject(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<CreatedOrUpdated> {
   const { patch, name } = patching;
   if (patch.type !== "apply") return { entry: await patchPresent(parts, scope, patching), created: false };
-  const key = addressedKey(scope, name);
-  for (;;) {
-    if (scope.stored.cache.get(key)) {
-      try {
-        return { entry: await applyPresent(parts, scope, patching), created: false };
-      } catch (error) {
-        // Deleted in between: now it is a create.
-        if (!isNotFound(error) || scope.stored.cache.get(key)) throw error;
-      }
-    }
-    const { statusApplyCreates } = scope.resource.workingDeclaration.strategy ?? {};
-    if (scope.subresource !== undefined && !(scope.subresource === "status" && statusApplyCreates))
-      throw notFound(scope.resource.name, name);
-    return { entry: await applyNew(parts, scope, patching), created: true };
-  }
+  const { statusApplyCreates } = scope.resource.workingDeclaration.strategy ?? {};
+  const mayCreate = scope.subresource === undefined || (scope.subresource === "status" && statusApplyCreates);
+  return createOrUpdate(parts, scope, addressedKey(scope, name), {
+    update: () => applyPresent(parts, scope, patching),
+    create() {
+      if (!mayCreate) throw notFound(scope.resource.name, name);
+      return applyNew(parts, scope, patching);
+    },
+  });
 }
 
 function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<Entry> {
