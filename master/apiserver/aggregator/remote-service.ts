@@ -73,7 +73,10 @@ export function endpointOf(parts: RemoteParts, service: APIService): RemoteEndpo
     error instanceof StatusError ? error : new Error(connectionFault(error as Error, host), { cause: error });
   const connect: RemoteEndpoint["connect"] = async (verification = "verified", signal) => {
     const raw = await parts.dialer.dial(node, { kind: "tcp", host: address, port }, signal);
-    signal?.addEventListener("abort", () => raw.destroy(signal.reason as Error), { once: true });
+    const abandon = (): void => void raw.destroy(signal?.reason as Error);
+    if (signal?.aborted) abandon();
+    signal?.addEventListener("abort", abandon, { once: true });
+    raw.once("close", () => signal?.removeEventListener("abort", abandon));
     return secured(parts, service, raw, verification).catch((error: unknown) => {
       raw.destroy();
       throw signal?.aborted ? signal.reason : worded(error);

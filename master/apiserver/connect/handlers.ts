@@ -4,6 +4,7 @@ import { badRequest, StatusError, serviceUnavailable } from "#shared/api/errors.
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
 import {
+  AnswerMissing,
   forwardedHeaders,
   headerOf,
   requestOver,
@@ -12,6 +13,7 @@ import {
   withoutCredentials,
 } from "#shared/http/http-over-stream.ts";
 import { isTrue } from "#shared/http/query-flag.ts";
+import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
 import { setWarnings } from "../http/answer.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
 import { portsOf } from "../query-values.ts";
@@ -58,6 +60,21 @@ const NO_CONTENT = 204;
 const MAX_REFUSAL_BYTES = 50_000;
 const kubelet = { kind: "kubelet" } as const;
 
+/** A stream that ends when whoever it is for leaves, or has left. */
+async function dialFor(
+  signal: AbortSignal,
+  dialer: Dialer,
+  node: string,
+  target: TunnelTarget = kubelet,
+): Promise<Duplex> {
+  const stream = await dialer.dial(node, target, signal);
+  const end = (): void => void stream.destroy();
+  if (signal.aborted) end();
+  signal.addEventListener("abort", end, { once: true });
+  stream.once("close", () => signal.removeEventListener("abort", end));
+  return stream;
+}
+
 async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall): Promise<ApiResponse> {
   const { query, signal } = call.context;
   const passed = new URLSearchParams(logOptions(call.name, query));
@@ -67,8 +84,7 @@ async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall)
   if (!pod.spec?.nodeName) return { kind: "bytes", code: NO_CONTENT, contentType: "", body: "" };
   const node = hostOf(reader, pod);
   const path = `/containerLogs/${call.namespace}/${call.name}/${container}?${passed}`;
-  const stream = await dialer.dial(node, kubelet, signal);
-  signal.addEventListener("abort", () => stream.destroy(), { once: true });
+  const stream = await dialFor(signal, dialer, node);
   const answer = await requestOver(stream, { method: "GET", path, headers: ["Host", node] });
   await throwIfRefused(answer);
   return { kind: "bytes", code: 200, contentType: "text/plain", body: answer.body };
@@ -95,7 +111,7 @@ async function runCommand(
     if (isTrue(query.get(asked) ?? "false")) passed.set(parameter, "1");
   }
   for (const word of query.getAll("command")) passed.append("command", word);
-  const stream = await dialer.dial(node, kubelet, call.context.signal);
+  const stream = await dialFor(call.context.signal, dialer, node);
   return upgrade(call, stream, `/${action}/${call.namespace}/${call.name}/${container}?${passed}`);
 }
 
@@ -103,7 +119,7 @@ async function portForward({ dialer, reader }: ConnectOptions, call: Subresource
   const ports = portsOf(call.context.query);
   const node = hostOf(reader, podNamed(reader, call.namespace ?? "", call.name));
   const passed = new URLSearchParams(ports.length > 0 ? { port: ports.join(",") } : {});
-  const stream = await dialer.dial(node, kubelet, call.context.signal);
+  const stream = await dialFor(call.context.signal, dialer, node);
   return upgrade(call, stream, `/portForward/${call.namespace}/${call.name}?${passed}`);
 }
 
@@ -120,7 +136,7 @@ async function proxy(dialer: Dialer, where: ConnectTarget, call: SubresourceCall
     return "handled";
   }
   const path = `${subpath === "" ? "/" : subpath}${search}`;
-  const stream = await secured(await dialer.dial(where.node, where.target, context.signal), where);
+  const stream = await secured(await dialFor(context.signal, dialer, where.node, where.target), where);
   if (exchange?.kind === "upgrade") return upgrade(call, stream, path);
   const headers = exchange
     ? [
@@ -183,6 +199,9 @@ async function secured(stream: Duplex, where: ConnectTarget): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({ socket: stream, rejectUnauthorized: false });
     const late = setTimeout(() => socket.destroy(new Error("TLS handshake timeout")), HANDSHAKE_WITHIN_MS);
+    stream.once("close", () =>
+      setImmediate(() => reject(unreached(new AnswerMissing("the connection closed"), where))),
+    );
     socket.once("close", () => clearTimeout(late));
     socket.once("secureConnect", () => {
       clearTimeout(late);

@@ -64,10 +64,10 @@ export class UpgradeService {
     const { path, query } = splitUrl(url);
     const info = requestInfoOf(method, path, query);
     const caller = { request: headOf(request), connection, info };
-    const { user, audit } = await entrance.admit(caller, headers, auditId);
-    if (audit?.isAwaited) await audit.begun();
     const gone = new AbortController();
     socket.on("close", () => gone.abort());
+    const { user, audit } = await entrance.admit(caller, headers, auditId);
+    if (audit?.isAwaited) await audit.begun();
     const upgraded = { kind: "upgrade", request, socket, head } as const;
     const { signal } = gone;
     const { remoteAddress } = connection;
