@@ -1,5 +1,14 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -227,6 +236,17 @@ test("a log is put aside when it has grown, and old ones go", async () => {
   // One that was there before is gone on with.
   await new RotatingLog({ path, maxSize_MB: 1, maxAge_days: 0, maxBackups: 0 }).write(["last"]);
   expect(readFileSync(path, "utf8")).toBe(`${line}\nlast\n`);
+});
+
+test("a log that somebody else put aside is begun anew", async () => {
+  const path = join(folder, "moved", "audit.log");
+  const log = new RotatingLog({ path, maxSize_MB: 1, maxAge_days: 0, maxBackups: 0 });
+  const line = "x".repeat(600_000);
+  await log.write([line]);
+  renameSync(path, `${path}.1`);
+  await log.write([line]);
+  await log.tended;
+  expect(readFileSync(path, "utf8")).toBe(`${line}\n`);
 });
 
 test("older files are compressed where that is wanted, those from before too", async () => {

@@ -80,7 +80,8 @@ export class RotatingLog {
     const { path } = this.#options;
     const time = new Date(this.#now_ms()).toISOString().replaceAll(":", "-").slice(0, -1);
     const extension = extname(path);
-    await rename(path, join(dirname(path), `${basename(path, extension)}-${time}${extension}`));
+    // Somebody else may have put it aside.
+    await ifPresent(rename(path, join(dirname(path), `${basename(path, extension)}-${time}${extension}`)));
     this.#size_bytes = 0;
     this.#tend();
   }
