@@ -276,9 +276,10 @@ function checkNumber(schema: JSONSchemaProps, value: unknown, path: string, repo
   const number = Number(token);
   const invalid = (message: string): void =>
     report("FieldValueInvalid", `Invalid value: ${token}: ${path} in body should be ${message}`);
-  if (multipleOf !== undefined && multipleOf > 0 && !isMultiple(number, multipleOf)) {
-    invalid(`a multiple of ${multipleOf}`);
-  }
+  const factor = multipleOf === undefined ? undefined : factorFor(value, multipleOf);
+  if (factor === 0) {
+    report("FieldValueInvalid", `Invalid value: 0: factor MultipleOf declared for ${path} must be positive: 0`);
+  } else if (factor !== undefined && !isMultiple(value, factor)) invalid(`a multiple of ${factor}`);
   if (maximum !== undefined && (exclusiveMaximum ? number >= maximum : number > maximum)) {
     invalid(`${exclusiveMaximum ? "less than" : "less than or equal to"} ${maximum}`);
   }
@@ -287,9 +288,23 @@ function checkNumber(schema: JSONSchemaProps, value: unknown, path: string, repo
   }
 }
 
-function isMultiple(value: number, factor: number): boolean {
-  const quotient = factor < 1 ? value / factor : value / factor;
-  return Number.isInteger(quotient);
+/** An integer is held against the whole part of the factor, as upstream: below 1 there is none. */
+const factorFor = (value: unknown, factor: number): number =>
+  integerOf(value) === undefined ? factor : Math.trunc(factor);
+
+function isMultiple(value: unknown, factor: number): boolean {
+  const integer = integerOf(value);
+  if (integer !== undefined) return integer % BigInt(factor) === 0n;
+  return isNearlyWhole(factor < 1 ? (1 / factor) * Number(value) : Number(value) / factor);
+}
+
+const NEXT_TO_NOTHING = 1e-9;
+
+/** As go-openapi's swag judges: a positive number may exceed a whole one by what calculating with doubles adds to it. */
+function isNearlyWhole(quotient: number): boolean {
+  if (Math.abs(quotient) > Number.MAX_SAFE_INTEGER) return false;
+  const whole = Math.trunc(quotient);
+  return quotient === whole || (whole > 0 && (quotient - whole) / (quotient + whole) < NEXT_TO_NOTHING);
 }
 
 function checkEnum({ enum: allowed }: JSONSchemaProps, value: unknown, report: Report): void {
