@@ -52,6 +52,15 @@ describe("taints", () => {
     expect(keys(taintsAfter(well, "evict", "t"))).toEqual(["mine:NoSchedule"]);
   });
 
+  test("say since when they are there, whatever their effect", () => {
+    const node = readyNode("a", "Unknown");
+    node.spec = { unschedulable: true, taints: [{ key: "mine", effect: "NoSchedule" }] };
+    const dates = (taints: Taint[] | undefined) => taints?.map(({ timeAdded }) => timeAdded);
+    node.spec.taints = taintsAfter(node, "hold", "t") ?? [];
+    expect(dates(node.spec.taints)).toEqual([undefined, "t", "t"]);
+    expect(dates(taintsAfter(node, "evict", "t2"))).toEqual([undefined, "t", "t", "t2"]);
+  });
+
   test("nothing is evicted when the fleet is down", () => {
     const node = readyNode("a", "Unknown");
     expect(keys(taintsAfter(node, "hold", "t"))).toEqual(["unreachable:NoSchedule"]);

@@ -30,7 +30,8 @@ const conditionTaints: readonly (readonly [string, string, string])[] = [
 /**
  * The node's taints as they should be (pure); undefined when they are. NoSchedule taints follow conditions and
  * `spec.unschedulable`, and those of a strained board follow the cluster's policy. The NoExecute taints for not ready and unreachable, which evict pods, follow the Ready
- * condition as `eviction` allows. Others' taints stay. `now` dates new NoExecute taints.
+ * condition as `eviction` allows. Others' taints stay. `now` dates new taints, whatever their effect, as upstream's
+ * SwapNodeControllerTaint does.
  */
 export function taintsAfter(
   node: Node,
@@ -50,7 +51,9 @@ export function taintsAfter(
       (taint.key === wellKnownTaints.unschedulable || conditionTaints.some(([, , key]) => key === taint.key))) ||
     isEvicting(taint);
   const kept = present.filter((taint) => !isOurs(taint) || wanted.some((one) => sameTaint(one, taint)));
-  const added = wanted.filter((taint) => !present.some((one) => sameTaint(one, taint)));
+  const added = wanted
+    .filter((taint) => !present.some((one) => sameTaint(one, taint)))
+    .map((taint): Taint => ({ ...taint, timeAdded: now }));
   return added.length === 0 && kept.length === present.length ? undefined : [...kept, ...added];
 }
 
@@ -83,7 +86,7 @@ function noScheduleTaints({ spec, status }: Node): Taint[] {
 function noExecuteTaints(node: Node, eviction: EvictionVerdict, present: readonly Taint[], now: string): Taint[] {
   const key = evictingTaintOf(node);
   if (!key) return [];
-  const taint: Taint = { key, effect: "NoExecute", timeAdded: now };
+  const taint: Taint = { key, effect: "NoExecute" };
   const begun = present.filter(isEvicting);
   switch (eviction) {
     case "evict":
