@@ -239,6 +239,7 @@ function guardPartsOf(
     client: client(apiServerUser),
     log: log.named("extensions"),
     frontProxy: () => keys.current.certificates.frontProxyClient,
+    webhookLogins: access.admissionPlugins.configurations.webhookLogins,
   });
   const security = createSecurity({
     reader,

@@ -4,6 +4,7 @@ import type { Pod, PodSpec, ResourceQuota, ResourceQuotaSpec } from "#shared/api
 import { listOf } from "./amounts.ts";
 import { checkQuotas } from "./check.ts";
 import { evaluatorFor, type QuotaWrite } from "./evaluators.ts";
+import type { LimitedResource } from "./limited-resources.ts";
 import { usedBy } from "./usage.ts";
 
 const now_ms = 1_800_000_000_000;
@@ -29,11 +30,21 @@ const quota = (
   status: { hard, used },
 });
 
-function check(quotas: ResourceQuota[], object: Pod, more: Partial<QuotaWrite> = {}) {
+function check(
+  quotas: ResourceQuota[],
+  object: Pod,
+  more: Partial<QuotaWrite> = {},
+  limits: readonly LimitedResource[] = [],
+) {
   const evaluator = evaluatorFor(pods);
   if (!evaluator) throw new Error("pods are counted");
-  const verdict = checkQuotas(quotas, evaluator, { operation: "CREATE", object, ...more }, now_ms);
-  return verdict.kind === "refused" ? verdict.why : verdict.grown.map(({ status }) => status?.used);
+  const verdict = checkQuotas(
+    quotas,
+    { resource: pods, evaluator, limits },
+    { operation: "CREATE", object, ...more },
+    now_ms,
+  );
+  return verdict.kind !== "allowed" ? verdict.why : verdict.grown.map(({ status }) => status?.used);
 }
 
 describe("checkQuotas", () => {
@@ -96,7 +107,7 @@ describe("checkQuotas", () => {
     });
     const limited = quota({ services: "1", "services.nodeports": "2" }, { services: "1", "services.nodeports": "0" });
     const write = { operation: "UPDATE", object: service("NodePort", 2), oldObject: service("ClusterIP", 2) };
-    expect(evaluator && checkQuotas([limited], evaluator, write, now_ms)).toMatchObject({
+    expect(evaluator && checkQuotas([limited], { resource: services, evaluator }, write, now_ms)).toMatchObject({
       kind: "allowed",
       grown: [{ status: { used: { services: "1", "services.nodeports": "2" } } }],
     });
@@ -156,4 +167,36 @@ test("claims are counted under their class", () => {
   expect(evaluatorFor(persistentVolumeClaims)?.counts("gold.storageclass.storage.k8s.io/persistentvolumeclaims")).toBe(
     true,
   );
+});
+
+describe("what may be used only where a quota speaks of it", () => {
+  const gpus: LimitedResource = { ...pods, matchContains: ["requests.nvidia.com/gpu"], matchScopes: [] };
+  const asking = pod(withRequests({ "nvidia.com/gpu": "1" }));
+
+  test("is refused where none does", () => {
+    const why = "insufficient quota to consume: requests.nvidia.com/gpu";
+    expect(check([], asking, {}, [gpus])).toBe(why);
+    expect(check([quota({ pods: "5" }, { pods: "0" })], asking, {}, [gpus])).toBe(why);
+    expect(check([], pod(), {}, [gpus])).toEqual([]);
+    expect(check([], asking, {}, [{ ...gpus, plural: "services" }])).toEqual([]);
+  });
+
+  test("is taken from the quota that does", () => {
+    const name = "requests.nvidia.com/gpu";
+    expect(check([quota({ [name]: "2" }, { [name]: "0" })], asking, {}, [gpus])).toEqual([{ [name]: "1" }]);
+  });
+
+  test("where it is a scope, a quota of that scope which the object is in has to be there", () => {
+    const scope = (value: string) => ({ scopeName: "PriorityClass", operator: "In", values: [value] });
+    const important: LimitedResource = { ...pods, matchContains: [], matchScopes: [scope("high")] };
+    const high = pod({ priorityClassName: "high" });
+    const scoped = (value: string) =>
+      quota({ pods: "5" }, { pods: "0" }, { scopeSelector: { matchExpressions: [scope(value)] } });
+    expect(check([], high, {}, [important])).toBe(
+      "insufficient quota to match these scopes: [{PriorityClass In [high]}]",
+    );
+    expect(check([scoped("low")], high, {}, [important])).toContain("insufficient quota to match these scopes");
+    expect(check([scoped("high")], high, {}, [important])).toEqual([{ pods: "1" }]);
+    expect(check([], pod({ priorityClassName: "low" }), {}, [important])).toEqual([]);
+  });
 });

@@ -64,21 +64,8 @@ export function parseKubeconfig(text: string, folder: string, contextName?: stri
   const server = textOf(cluster, "server");
   if (!server) throw new KubeconfigError(`the cluster of context ${name} names no server`);
 
-  const pem = (from: Mapping, key: string): (() => string | undefined) => {
-    const inline = textOf(from, `${key}-data`);
-    if (inline) {
-      const decoded = Buffer.from(inline, "base64").toString("utf8");
-      return () => decoded;
-    }
-    const path = textOf(from, key);
-    return path ? () => fileOf(key, resolve(folder, path)) : () => undefined;
-  };
-  const ca = pem(cluster, "certificate-authority");
-  const certificate = pem(user, "client-certificate");
-  const key = pem(user, "client-key");
-  const tokenFile = textOf(user, "tokenFile");
-  const token = (): string | undefined =>
-    tokenFile ? fileOf("tokenFile", resolve(folder, tokenFile)).trim() : textOf(user, "token");
+  const ca = pem(cluster, "certificate-authority", folder);
+  const { certificate, key, token } = proofsOf(user, folder);
   return {
     servers: [...new Set([server, ...furtherServers(cluster)].map((each) => each.replace(/\/+$/, "")))],
     namespace: textOf(context, "namespace") ?? "default",
@@ -91,6 +78,50 @@ export function parseKubeconfig(text: string, folder: string, contextName?: stri
       insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true,
     })),
   };
+}
+
+/** What a user of a kubeconfig shows to a server, read anew each time where a file has it. */
+export interface UserProofs {
+  /** PEM. */
+  readonly certificate: () => string | undefined;
+  readonly key: () => string | undefined;
+  readonly token: () => string | undefined;
+  /** For basic authentication. */
+  readonly password: { readonly username: string; readonly password: string } | undefined;
+}
+
+/** Every user of a kubeconfig by name, `""` being the one of its current context, if it has one. For who signs in at many
+ *  servers and finds the user by the server. Throws KubeconfigError. */
+export function kubeconfigUsers(text: string, folder: string): ReadonlyMap<string, UserProofs> {
+  const config = mapping(parsed(text) ?? {});
+  const users = entriesOf(config, "users").map(
+    (entry) => [textOf(entry, "name") ?? "", proofsOf(mapping(entry["user"] ?? {}), folder)] as const,
+  );
+  const found = new Map(users);
+  const context = entriesOf(config, "contexts").find(({ name }) => name === textOf(config, "current-context"));
+  const current = found.get(textOf(mapping(context?.["context"] ?? {}), "user") ?? "");
+  return current ? found.set("", current) : found;
+}
+
+function proofsOf(user: Mapping, folder: string): UserProofs {
+  const tokenFile = textOf(user, "tokenFile");
+  const [username, password] = [textOf(user, "username"), textOf(user, "password")];
+  return {
+    certificate: pem(user, "client-certificate", folder),
+    key: pem(user, "client-key", folder),
+    token: () => (tokenFile ? fileOf("tokenFile", resolve(folder, tokenFile)).trim() : textOf(user, "token")),
+    password: username || password ? { username: username ?? "", password: password ?? "" } : undefined,
+  };
+}
+
+function pem(from: Mapping, key: string, folder: string): () => string | undefined {
+  const inline = textOf(from, `${key}-data`);
+  if (inline) {
+    const decoded = Buffer.from(inline, "base64").toString("utf8");
+    return () => decoded;
+  }
+  const path = textOf(from, key);
+  return path ? () => fileOf(key, resolve(folder, path)) : () => undefined;
 }
 
 function parsed(text: string): unknown {
@@ -135,9 +166,13 @@ function remembered(read: () => Credentials): () => Credentials {
   };
 }
 
-function named(config: Mapping, list: string, name: string, field: string): Mapping {
+function entriesOf(config: Mapping, list: string): Mapping[] {
   const entries = config[list];
-  const entry = Array.isArray(entries) ? entries.map(mapping).find((one) => one["name"] === name) : undefined;
+  return Array.isArray(entries) ? entries.map(mapping) : [];
+}
+
+function named(config: Mapping, list: string, name: string, field: string): Mapping {
+  const entry = entriesOf(config, list).find((one) => one["name"] === name);
   if (!entry) throw new KubeconfigError(`the kubeconfig has no ${field} "${name}"`);
   return mapping(entry[field] ?? {});
 }

@@ -25,7 +25,7 @@ export const admissionOptions = under("What writes have to be like (admission):"
   admissionControlConfigFile: text(
     "admission-control-config-file",
     "FILE",
-    "AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity, EventRateLimit, ImagePolicyWebhook, PodNodeSelector, PodTolerationRestriction",
+    "AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity, EventRateLimit, ImagePolicyWebhook, MutatingAdmissionWebhook, PodNodeSelector, PodTolerationRestriction, ResourceQuota, ValidatingAdmissionWebhook",
     "",
   ),
 } as const);

@@ -1,10 +1,13 @@
 /** Settings of admission plugins in a file (--admission-control-config-file): AdmissionConfiguration, and the form that each
  *  plugin has for its own, in the file itself or in one that it names. */
-import { dirname, resolve } from "node:path";
+import { dirname, isAbsolute, resolve } from "node:path";
 import { formatGoDuration } from "#shared/api/go-duration.ts";
 import type { Toleration } from "#shared/api/types/core-v1.generated.ts";
 import { configurationText, readDocument } from "#shared/config/document.ts";
 import type { Field } from "#shared/config/field.ts";
+import type { LimitedResource } from "../../quota/limited-resources.ts";
+import type { AdmissionLogins } from "../extensions/extensions.ts";
+import { WebhookLogins } from "../extensions/webhook-logins.ts";
 import { type EventLimit, limitTypes } from "./optional/event-rate-limit.ts";
 import type { ImagePolicy } from "./optional/image-policy-webhook.ts";
 import type { NodeSelectors } from "./optional/pod-node-selector.ts";
@@ -19,6 +22,8 @@ export interface PluginConfigurations {
   readonly tolerationRules?: TolerationRules | undefined;
   readonly nodeSelectors?: NodeSelectors | undefined;
   readonly imagePolicy?: ImagePolicy | undefined;
+  readonly limitedResources?: readonly LimitedResource[] | undefined;
+  readonly webhookLogins?: AdmissionLogins | undefined;
 }
 
 const readers: Readonly<
@@ -29,6 +34,15 @@ const readers: Readonly<
   PodTolerationRestriction: { kind: "Configuration of PodTolerationRestriction", read: tolerationRules },
   ImagePolicyWebhook: { kind: "configuration of ImagePolicyWebhook", read: imagePolicy },
   PodNodeSelector: { kind: "configuration of PodNodeSelector", read: nodeSelectors },
+  ResourceQuota: { kind: "ResourceQuotaConfiguration", read: limitedResources },
+  MutatingAdmissionWebhook: {
+    kind: "WebhookAdmissionConfiguration",
+    read: (root) => ({ webhookLogins: { mutating: webhookLogins(root) } }),
+  },
+  ValidatingAdmissionWebhook: {
+    kind: "WebhookAdmissionConfiguration",
+    read: (root) => ({ webhookLogins: { validating: webhookLogins(root) } }),
+  },
 };
 
 /** Throws ConfigError that names all faults of a file. */
@@ -42,7 +56,8 @@ export function readAdmissionConfiguration(path: string): PluginConfigurations {
     kind.choice("", ["AdmissionConfiguration"]);
     for (const plugin of plugins.items()) found.push(pluginConfiguration(plugin, path));
   });
-  return Object.assign({}, ...found);
+  const webhookLogins = Object.assign({}, ...found.map((each) => each.webhookLogins));
+  return Object.assign({}, ...found, { webhookLogins });
 }
 
 function pluginConfiguration(plugin: Field, path: string): PluginConfigurations {
@@ -143,6 +158,45 @@ function nodeSelectors(root: Field): PluginConfigurations {
   return {
     nodeSelectors: Object.fromEntries(Object.entries(content).map(([key, value]) => [key, String(value ?? "")])),
   };
+}
+
+function limitedResources(root: Field): PluginConfigurations {
+  const { apiVersion, kind, limitedResources: limits } = root.fields(["apiVersion", "kind", "limitedResources"]);
+  const former = ["resourcequota.admission.k8s.io/v1beta1", "resourcequota.admission.k8s.io/v1alpha1"];
+  apiVersion.choice("", ["apiserver.config.k8s.io/v1", ...former]);
+  kind.choice("", [apiVersion.value === "apiserver.config.k8s.io/v1" ? "ResourceQuotaConfiguration" : "Configuration"]);
+  return {
+    limitedResources: limits.items().map((limit) => {
+      const { apiGroup, resource, matchContains, matchScopes } = limit.fields([
+        ...(["apiGroup", "resource", "matchContains", "matchScopes"] as const),
+      ]);
+      if (resource.text() === "") resource.complain("Required value");
+      return {
+        group: apiGroup.text(),
+        plural: resource.text(),
+        matchContains: matchContains.items().map((part) => part.text()),
+        matchScopes: matchScopes.items().map((scope) => {
+          const { scopeName, operator, values } = scope.fields(["scopeName", "operator", "values"]);
+          return {
+            scopeName: scopeName.text(),
+            operator: operator.text(),
+            values: values.items().map((value) => value.text()),
+          };
+        }),
+      };
+    }),
+  };
+}
+
+function webhookLogins(root: Field): WebhookLogins | undefined {
+  const { apiVersion, kind, kubeConfigFile } = root.fields(["apiVersion", "kind", "kubeConfigFile"]);
+  apiVersion.choice("", ["apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1alpha1"]);
+  const isFormer = apiVersion.value === "apiserver.config.k8s.io/v1alpha1";
+  kind.choice("", [isFormer ? "WebhookAdmission" : "WebhookAdmissionConfiguration"]);
+  const file = kubeConfigFile.text();
+  if (isAbsolute(file)) return new WebhookLogins(file);
+  kubeConfigFile.complain(`Invalid value: ${JSON.stringify(file)}: must be an absolute file path`);
+  return undefined;
 }
 
 const SECOND_MS = 1000;

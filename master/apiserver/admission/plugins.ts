@@ -94,7 +94,7 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
     new CertificateRequests(),
     new DeviceAdminAccess(reader),
     new EscalationCheck(authorizer, rbac),
-    new ResourceQuotaPlugin(reader, parts.client),
+    new ResourceQuotaPlugin(reader, parts.client, configurations.limitedResources),
   ];
   return all.filter(({ name }) => !choice.isDisabled(name));
 }

@@ -1,9 +1,10 @@
-import { internalError, isConflict, isNotFound } from "#shared/api/errors.ts";
+import { internalError, isConflict, isNotFound, StatusError } from "#shared/api/errors.ts";
 import { resourceQuotas } from "#shared/api/resources.ts";
 import type { ResourceQuota } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { checkQuotas } from "../../quota/check.ts";
 import { evaluatorFor } from "../../quota/evaluators.ts";
+import type { LimitedResource } from "../../quota/limited-resources.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
 import { refusal } from "./attributes.ts";
@@ -24,6 +25,8 @@ export class ResourceQuotaPlugin implements AdmissionPlugin {
     private readonly reader: ResourceReader,
     /** Of the API server itself. */
     private readonly client: () => Client,
+    /** What may be used only where a quota speaks of it. */
+    private readonly limits: readonly LimitedResource[] = [],
     private readonly now_ms: () => number = Date.now,
   ) {}
 
@@ -31,13 +34,16 @@ export class ResourceQuotaPlugin implements AdmissionPlugin {
     const { namespace, object, operation, declaration } = attributes;
     if (!namespace || !object || (operation !== "CREATE" && operation !== "UPDATE")) return;
     const evaluator = evaluatorFor(declaration.ref);
-    if (!evaluator || this.reader.list(resourceQuotas, namespace).length === 0) return;
+    if (!evaluator) return;
+    if (this.limits.length === 0 && this.reader.list(resourceQuotas, namespace).length === 0) return;
     if (!evaluator.concerns({ ...attributes, object })) return;
+    const rules = { resource: declaration.ref, evaluator, limits: this.limits };
     return this.#inTurn(namespace, async () => {
       let quotas = this.reader.list(resourceQuotas, namespace);
       for (let attempt = 1; ; attempt++) {
-        const verdict = checkQuotas(quotas, evaluator, { ...attributes, object }, this.now_ms());
+        const verdict = checkQuotas(quotas, rules, { ...attributes, object }, this.now_ms());
         if (verdict.kind === "refused") throw refusal(attributes, verdict.why);
+        if (verdict.kind === "uncovered") throw new StatusError("", verdict.why, { code: 500 });
         if (attributes.dryRun) return;
         if (await this.#charge(verdict.grown)) return;
         if (attempt >= attempts) throw internalError("the resource quotas of the namespace change too fast");

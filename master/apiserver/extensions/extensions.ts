@@ -10,10 +10,18 @@ import { Aggregator, type AggregatorOptions } from "../aggregator/aggregator.ts"
 import type { Authorizer } from "../authz/authorizer.ts";
 import { Definitions, type Serving } from "./definitions.ts";
 import { WebhookClient } from "./webhook-client.ts";
+import type { WebhookLogins } from "./webhook-logins.ts";
 
 export interface ExtensionsOptions extends AggregatorOptions {
   /** The whole chain; asked only while requests are served. */
   readonly authorizer: Authorizer;
+  readonly webhookLogins?: AdmissionLogins | undefined;
+}
+
+/** By what admission webhooks are asked, where a configuration says it. */
+export interface AdmissionLogins {
+  readonly mutating?: WebhookLogins | undefined;
+  readonly validating?: WebhookLogins | undefined;
 }
 
 /** What other programs bring to the API server: kinds by CustomResourceDefinitions, groups by APIServices, and a say in admission
@@ -28,7 +36,7 @@ export class Extensions {
   #definitions: Definitions | undefined;
 
   constructor(options: ExtensionsOptions) {
-    const { reader, resources, authorizer, dialer, client, log } = options;
+    const { reader, resources, authorizer, dialer, client, log, webhookLogins } = options;
     this.#options = options;
     this.#webhooks = new WebhookClient(reader, dialer);
     this.aggregator = new Aggregator(options);
@@ -39,9 +47,9 @@ export class Extensions {
     const policyParts = { reader, resources, matcher, authorizer };
     this.admission = [
       new MutatingPolicies(policyParts),
-      new MutatingWebhooks(reader, parts),
+      new MutatingWebhooks(reader, { ...parts, logins: webhookLogins?.mutating }),
       new ValidatingPolicies(policyParts),
-      new ValidatingWebhooks(reader, parts),
+      new ValidatingWebhooks(reader, { ...parts, logins: webhookLogins?.validating }),
       new ParamPermissions(policyParts),
     ];
   }

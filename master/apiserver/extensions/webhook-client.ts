@@ -15,6 +15,7 @@ import { type Dialer, waysOf } from "../connect/board-dialer.ts";
 import { serviceTarget } from "../connect/target.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import { AnswerFault, reviewIn, type WebhookAnswer } from "./webhook-answer.ts";
+import type { WebhookLogin, WebhookLogins } from "./webhook-logins.ts";
 
 /** A webhook's clientConfig, with a name for errors. */
 export interface WebhookTarget {
@@ -38,6 +39,8 @@ export interface WebhookCall {
   readonly announcesTimeout?: boolean | undefined;
   /** Aborted when nobody wants to know any more. */
   readonly signal?: AbortSignal | undefined;
+  /** Absent: it is asked by nobody in particular. */
+  readonly logins?: WebhookLogins | undefined;
 }
 
 export interface WebhookCaller {
@@ -74,7 +77,9 @@ export class WebhookClient implements WebhookCaller {
     let asked = first;
     const ask = (hop: Hop<Buffer>): Promise<Answer> => {
       asked = hop;
-      return this.#ask(target, url, hop, abort.signal);
+      // What there is to sign in with is for the webhook's own server.
+      const login = isSameServer(url, hop.url) ? call.logins?.at(hostAndPort(url)) : undefined;
+      return this.#ask({ ...target, login }, url, hop, abort.signal);
     };
     try {
       return reviewIn(await answerInTheEnd(() => followed(first, ask), abort.signal));
@@ -91,7 +96,7 @@ export class WebhookClient implements WebhookCaller {
   }
 
   /** A Service is where its name leads; what a redirect names beside it is asked like any URL. */
-  #ask(target: WebhookTarget, first: URL, hop: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
+  #ask(target: Asked, first: URL, hop: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
     if (!target.service || !isSameServer(first, hop.url)) return callUrl(target, hop, signal);
     const external = this.#externalName(target.service);
     return external ? callUrl(target, hop, signal, external) : this.#callService(target, hop, signal);
@@ -103,15 +108,16 @@ export class WebhookClient implements WebhookCaller {
     return spec?.type === "ExternalName" ? spec.externalName : undefined;
   }
 
-  async #callService(target: WebhookTarget, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
+  async #callService(target: Asked, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
     const { namespace = "", name = "", port = 443 } = target.service ?? {};
     const where = serviceTarget(this.#reader, namespace, `https:${name}:${port}`, waysOf(this.#dialer));
     const raw = await this.#dialer.dial(where.node, where.target, signal);
     const end = (): void => void raw.destroy();
     signal.addEventListener("abort", end);
     try {
-      const stream = await untilAborted(signal, securedBy(raw, serviceHost(target) ?? "", caOf(target)));
+      const stream = await untilAborted(signal, securedBy(raw, serviceHost(target) ?? "", target));
       const headers = ["Host", url.host, "Accept", "application/json"];
+      if (target.login?.authorization) headers.push("Authorization", target.login.authorization);
       if (body) headers.push("Content-Type", "application/json");
       const request = { method, path: url.pathname + url.search, headers, ...(body ? { body } : {}) };
       const answer = await untilAborted(signal, requestOver(stream, request));
@@ -125,6 +131,11 @@ export class WebhookClient implements WebhookCaller {
       raw.destroy();
     }
   }
+}
+
+/** What is asked, and by what. */
+interface Asked extends WebhookTarget {
+  readonly login?: WebhookLogin | undefined;
 }
 
 interface Answer extends WebhookAnswer {
@@ -190,6 +201,9 @@ function shownUrl({ service }: WebhookTarget, first: URL, url: URL): string {
 
 const isSameServer = (a: URL, b: URL): boolean => a.protocol === b.protocol && a.host === b.host;
 
+const hostAndPort = ({ hostname, port, protocol }: URL): string =>
+  `${hostname}:${port || (protocol === "http:" ? 80 : 443)}`;
+
 const serviceHost = ({ service }: WebhookTarget): string | undefined =>
   service && `${service.name}.${service.namespace}.svc`;
 
@@ -199,9 +213,10 @@ function caOf({ caBundle }: WebhookTarget): string[] {
   return pem === "" ? [...tls.rootCertificates] : [pem];
 }
 
-function securedBy(stream: Duplex, servername: string, ca: string[]): Promise<Duplex> {
+function securedBy(stream: Duplex, servername: string, target: Asked): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ socket: stream, servername, ...trusting(ca), ALPNProtocols: ["http/1.1"] });
+    const secured = { ...trusting(caOf(target)), ...target.login?.certificate };
+    const socket = connectTls({ socket: stream, servername, ...secured, ALPNProtocols: ["http/1.1"] });
     socket.once("secureConnect", () => resolve(socket));
     socket.once("error", reject);
     stream.once("error", reject);
@@ -212,7 +227,7 @@ function securedBy(stream: Duplex, servername: string, ca: string[]): Promise<Du
 
 /** @param host to ask instead of the URL's */
 function callUrl(
-  target: WebhookTarget,
+  target: Asked,
   { method, url, body }: Hop<Buffer>,
   signal: AbortSignal,
   host?: string,
@@ -222,6 +237,7 @@ function callUrl(
     const headers = {
       host: url.host,
       accept: "application/json",
+      ...(target.login?.authorization ? { authorization: target.login.authorization } : {}),
       ...(body ? { "content-type": "application/json", "content-length": String(body.length) } : {}),
     };
     const answered = (response: IncomingMessage): void => {
@@ -231,7 +247,11 @@ function callUrl(
     };
     // A certificate is asked for the Service's name whoever shows it.
     const servername = serviceHost(target);
-    const secured = { ...trusting(caOf(target)), ...(servername ? { servername } : {}) };
+    const secured = {
+      ...trusting(caOf(target)),
+      ...target.login?.certificate,
+      ...(servername ? { servername } : {}),
+    };
     const place = new URL(url);
     if (host !== undefined) place.hostname = host;
     const request =

@@ -6,6 +6,7 @@ import type { MutatingWebhook, ValidatingWebhook } from "#shared/api/types/admis
 import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { AnswerFault } from "../../extensions/webhook-answer.ts";
 import type { WebhookCaller } from "../../extensions/webhook-client.ts";
+import type { WebhookLogins } from "../../extensions/webhook-logins.ts";
 import type { AdmissionAttributes } from "../admission.ts";
 import { annotate } from "../attributes.ts";
 import { type Match, type Matcher, ownMatch, shownAs } from "../matching.ts";
@@ -33,6 +34,8 @@ export interface WebhookParts {
   readonly matcher: Matcher;
   readonly caller: WebhookCaller;
   readonly conditions: Conditions;
+  /** By what webhooks are asked; absent: by nobody in particular. */
+  readonly logins?: WebhookLogins | undefined;
 }
 
 /** The webhook could not be asked, or its answer is none: the failure policy decides. */
@@ -162,7 +165,7 @@ export async function ask(
   let sentBack: unknown;
   try {
     const timeout_ms = Math.min(timeoutSeconds * 1000, timeLeft_ms(attributes));
-    const call = { timeout_ms, announcesTimeout: true, signal: attributes.limits?.signal };
+    const call = { timeout_ms, announcesTimeout: true, signal: attributes.limits?.signal, logins: parts.logins };
     sentBack = await parts.caller.call({ ...webhook.clientConfig, name }, review, call);
   } catch (error) {
     const { message, cause } = error instanceof Error ? error : new Error(String(error));
