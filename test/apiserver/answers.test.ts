@@ -264,3 +264,13 @@ test("a Binding puts a pod on a node", async () => {
   expect((await send("POST", path, { ...body, metadata: { name: "none" } })).code).toBe(404);
   expect((await send("GET", path)).code).toBe(405);
 });
+
+test("what clients before v1.18 could ask for, an object without what a cluster adds, is refused and not passed over", async () => {
+  const why = "the export parameter, deprecated since v1.14, is no longer supported";
+  const base = "/api/v1/namespaces/default";
+  for (const path of [base, `${base}/status`, `${base}/replicationcontrollers/none/scale`])
+    expect(await send("GET", `${path}?export=true`)).toMatchObject({ code: 400, body: { message: why } });
+  expect((await send("GET", `${base}?export=`)).code).toBe(400);
+  expect((await send("GET", `${base}?export=false`)).code).toBe(200);
+  expect((await send("GET", "/api/v1/namespaces?export=true")).code).toBe(200);
+});

@@ -29,6 +29,7 @@ import {
   notServed,
   notServedBy,
   pathNotFound,
+  refuseExport,
   requireNamespace,
   selectorsOf,
   storedOf,
@@ -112,6 +113,7 @@ export class ResourceEndpoint {
     // Whoever brings an object hears what is wrong with that first.
     if (info.verb !== "update") requireNamespace(info);
     const request = { context, resource, accepted: acceptedFor(context, resource) };
+    if (info.verb === "get") refuseExport(context);
     switch (info.verb) {
       case "get":
         return this.#get(request);
@@ -342,6 +344,7 @@ export class ResourceEndpoint {
     if (info.verb !== "update" && info.verb !== "create") requireNamespace(info);
     if (handler) return this.#handled(context, resource, { subresource, declared, handler, exchange });
     const request = { context, resource, accepted: acceptedFor(context, resource, !declared?.unprinted) };
+    if (info.verb === "get") refuseExport(context);
     if (declared?.scale) return serveScale(this.#parts, request, declared.scale, () => this.#entry(context, resource));
     const change = declared?.update;
     if (subresource !== "status" && !change) throw pathNotFound();

@@ -2,6 +2,7 @@
 import { badRequest, methodNotAllowed, StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { isTrue } from "#shared/http/query-flag.ts";
 import type { RequestContext, RequestInfo } from "../request.ts";
 import { isPathSegment } from "../resources/validation/names.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
@@ -100,3 +101,9 @@ export const pageNotFound = (): StatusError =>
 /** Upstream's router answers so where nothing is served. */
 export const pathNotFound = (): StatusError =>
   new StatusError("NotFound", "the server could not find the requested resource", { hasDetails: true });
+
+/** What clients before v1.18 asked for and would take the answer for. Throws BadRequest. */
+export function refuseExport({ query }: RequestContext): void {
+  if (isTrue(query.get("export") ?? "false"))
+    throw badRequest("the export parameter, deprecated since v1.14, is no longer supported");
+}
