@@ -267,3 +267,30 @@ test("a binding takes back what room the pod was promised, and its condition sta
     body.status.conditions.map(({ type, status }: { type: string; status: string }) => `${type}=${status}`),
   ).toEqual(["PodScheduled=True", "example.com/Other=False"]);
 });
+
+describe("owner references that stand there twice", () => {
+  const owner = { apiVersion: "v1", kind: "ConfigMap", name: "owner", uid: "one" };
+  const other = { ...owner, controller: true };
+  const words = (when: string, uids: string): string =>
+    `299 - ".metadata.ownerReferences contains duplicate entries${when}; API server dedups owner references in 1.20+, and may ` +
+    `reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${uids}"`;
+  const owned = (name: string, ownerReferences: object[]): object =>
+    configMap(name, { metadata: { name, ownerReferences } });
+
+  test("are taken once, with a warning", async () => {
+    const made = await send("POST", base, owned("owned-twice", [owner, owner, other, owner]));
+    expect([made.code, made.body.metadata.ownerReferences]).toEqual([201, [owner, other]]);
+    expect(made.headers.get("warning")).toBe(words("", "one, one"));
+    const put = await send("PUT", `${base}/owned-twice`, owned("owned-twice", [owner, owner]));
+    expect(put.body.metadata.ownerReferences).toEqual([owner]);
+    expect(put.headers.get("warning")).toBe(words("", "one"));
+  });
+
+  test("in what a patch makes are told when admission has seen it", async () => {
+    await send("POST", base, owned("patched", [owner]));
+    const patch = [{ op: "add", path: "/metadata/ownerReferences/-", value: owner }];
+    const patched = await send("PATCH", `${base}/patched`, patch, { "content-type": "application/json-patch+json" });
+    expect(patched.body.metadata.ownerReferences).toEqual([owner]);
+    expect(patched.headers.get("warning")).toBe(words(" after mutating admission happens", "one"));
+  });
+});

@@ -3,6 +3,7 @@ import type { KubeObject } from "#shared/api/object.ts";
 import { type AdmissionAttributes, type Operation, pluginsFor } from "../admission/admission.ts";
 import { stepEnded } from "../admission/admission-steps.ts";
 import type { Prepared } from "./declaration.ts";
+import { withoutRepeatedOwners } from "./owner-references.ts";
 import { checkNamespace } from "./request-target.ts";
 import type { AdmissionScope, WriteParts } from "./write-scope.ts";
 
@@ -100,7 +101,9 @@ export async function carriedOut<Answer>(
   { name, body }: { readonly name: string; readonly body: KubeObject },
   prepare: (body: KubeObject) => Prepared<Answer>,
 ): Promise<Answer> {
+  withoutRepeatedOwners(body, scope.warnings, "sent");
   await mutate(parts, scope, { operation: "CREATE", name, object: body });
+  withoutRepeatedOwners(body, scope.warnings, "admitted");
   const prepared = prepare(body);
   await judge(parts, scope, { operation: "CREATE", name, object: prepared.judged });
   return prepared.carryOut();

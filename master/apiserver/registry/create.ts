@@ -11,6 +11,7 @@ import { assertStorable, atRest, toStoredText } from "../watch-cache/stored-text
 import { judge, mutate } from "./admit.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
+import { withoutRepeatedOwners } from "./owner-references.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
 import { cacheKey, entryFor, timestamp, unstoredEntry, type WriteParts, type WriteScope } from "./write-scope.ts";
@@ -47,9 +48,11 @@ export async function create(parts: WriteParts, scope: WriteScope, creation: Cre
     delete metadata.deletionTimestamp;
     delete metadata.deletionGracePeriodSeconds;
   }
+  if (creation.managedFields === undefined) withoutRepeatedOwners(draft, scope.warnings, "sent");
   metadata.managedFields = [...(creation.managedFields ?? (await managedFieldsOf(parts, scope, draft)) ?? [])];
   if (metadata.managedFields.length === 0) delete metadata.managedFields;
   await mutate(parts, scope, { operation: "CREATE", name: metadata.name ?? "", object: draft });
+  withoutRepeatedOwners(draft, scope.warnings, "admitted");
   if (creation.byUpdate) checkRevision(draft.metadata.resourceVersion);
   if (strategy?.hasStatus && !strategy.keepsStatusOnCreate) delete fieldsOf(draft)["status"];
   draft.metadata.creationTimestamp = timestamp(parts);

@@ -14,6 +14,7 @@ import { judge, mutate } from "./admit.ts";
 import { metadataRulesOf } from "./create.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
+import { withoutRepeatedOwners } from "./owner-references.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
 import { noObject } from "./unreadable.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
@@ -86,10 +87,12 @@ async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, 
     throw mustNameRevision(scope, change.name);
   if (managedFields === undefined) strategy?.dropNulls?.(draft);
   strategy?.applyDefaults?.(draft);
+  if (managedFields === undefined && !change.isPatch) withoutRepeatedOwners(draft, scope.warnings, "sent");
   setManagedFields(draft, managedFields ?? (await managedFieldsOf(parts, scope, draft, old)));
   if (!change.isInternal) {
     await mutate(parts, scope, { operation: "UPDATE", name: change.name, object: draft, oldObject: old });
     assertUnrenamed(scope, draft, old);
+    withoutRepeatedOwners(draft, scope.warnings, "admitted");
   }
   const object = prepared(scope, change, draft, old);
   validate(scope, change, object, old);
