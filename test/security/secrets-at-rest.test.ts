@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { secrets } from "#shared/api/resources.ts";
+import { configMaps, secrets } from "#shared/api/resources.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { freePort } from "#shared/testing/free-port.ts";
@@ -38,6 +38,13 @@ const traces: readonly string[] = [
   ),
 ];
 
+/** Bodies of all but Secrets, as upstream's own policies have it. */
+const auditPolicy = {
+  apiVersion: "audit.k8s.io/v1",
+  kind: "Policy",
+  rules: [{ level: "Metadata", resources: [{ group: "", resources: ["secrets"] }] }, { level: "RequestResponse" }],
+};
+
 interface Machine {
   readonly folder: string;
   readonly flags: readonly string[];
@@ -52,6 +59,8 @@ const machine = (name: string): Machine => {
     `--config=${folder}/none.yaml`,
     `--encryption-provider-config=${folder}/encryption.yaml`,
     `--write-kubeconfig=${own}/admin.yaml`,
+    `--audit-policy-file=${folder}/audit.yaml`,
+    `--audit-log-path=${own}/audit.log`,
   ];
   return { folder: own, flags };
 };
@@ -111,6 +120,7 @@ beforeAll(async () => {
     JSON.stringify({ ...kind, resources: [{ resources: ["secrets"], providers }] }),
   );
   writeFileSync(join(folder, "none.yaml"), "");
+  writeFileSync(join(folder, "audit.yaml"), JSON.stringify(auditPolicy));
 });
 afterAll(async () => {
   await stopMaster("SIGKILL");
@@ -127,6 +137,7 @@ test("a master leaves no Secret on its disk, and a new machine has it from a bac
   await client.patch(secrets, key, { type: "merge", body: { stringData: { q: `and ${text}` } } });
   await client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: { ...metadata, name: "gone" }, data });
   await client.delete(secrets, { ...key, name: "gone" });
+  await client.create(configMaps, { apiVersion: "v1", kind: "ConfigMap", metadata: key, data: { of: "a ConfigMap" } });
   const nightly = join(first.folder, "data/backups");
   const before = existsSync(nightly) ? readdirSync(nightly) : [];
   // One is begun after another has ended: the second one to come was begun after the writes.
@@ -137,6 +148,8 @@ test("a master leaves no Secret on its disk, and a new machine has it from a bac
   const file = (name: string): string => join(first.folder, `${name}.gz`);
   const whileRunning = await command("backup", first, file("running"));
   expect(whileRunning.said).toContain("A restore needs besides, since they are not in it: the key service vault");
+  const audit = (): string => readFileSync(join(first.folder, "audit.log"), "utf8");
+  await untilSo("the audit log", () => audit().includes('"of":"a ConfigMap"') && audit().includes('"name":"gone"'));
   // As a cut of the power leaves it: the log of the store is not folded in.
   await stopMaster("SIGKILL");
   expect(showing(first.folder)).toEqual([]);
