@@ -89,7 +89,7 @@ export class Collector {
   async #letGo(node: GraphNode): Promise<void> {
     const blocking = this.#graph.blockingDependentsOf(node.uid);
     if (blocking.length === 0) return this.#removeFinalizer(node, foregroundFinalizer);
-    for (const dependent of blocking) if (!dependent.awaitsDependents) this.#examine(dependent.uid);
+    for (const dependent of blocking) if (!dependent.isDeleted) this.#examine(dependent.uid);
   }
 
   async #deleteInForeground(node: GraphNode, latest: KubeObject): Promise<void> {

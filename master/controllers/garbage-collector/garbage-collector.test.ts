@@ -51,6 +51,17 @@ describe("OwnerGraph", () => {
     expect(graph.put(node("e", [])).examine).toEqual(["o"]);
     expect(graph.blockingDependentsOf("o")).toEqual([]);
   });
+
+  test("a dependent that changes in other ways has nothing looked at while its owner waits", () => {
+    const graph = new OwnerGraph();
+    graph.put(node("o"));
+    graph.put(node("d", ["o"]));
+    graph.put(node("o", [], { isDeleted: true, awaitsDependents: true }));
+    expect(graph.put(node("d", ["o"])).examine).toEqual([]);
+    expect(graph.put(node("d", ["o"], { isDeleted: true })).examine).toEqual([]);
+    // One that comes after its owner began to wait must go as well.
+    expect(graph.put(node("late", ["o"])).examine).toEqual(["late"]);
+  });
 });
 
 describe("collecting", () => {

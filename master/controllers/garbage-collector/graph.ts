@@ -80,10 +80,12 @@ export class OwnerGraph {
 
   put(node: GraphNode): GraphWork {
     const old = this.#nodes.get(node.uid);
-    this.#nodes.set(node.uid, node);
-    const examine: string[] = [];
     const oldOwners = old?.owners ?? noOwners;
-    if (oldOwners !== node.owners) {
+    // What is owned as before has no owner that waits looked at anew, and with it all its siblings: pods change often while they end.
+    const isOwnedAnew = !Bun.deepEquals(oldOwners, node.owners);
+    this.#nodes.set(node.uid, isOwnedAnew ? node : { ...node, owners: oldOwners });
+    const examine: string[] = [];
+    if (isOwnedAnew) {
       const kept = new Set(node.owners.map(({ uid }) => uid));
       for (const { uid } of oldOwners) if (!kept.has(uid)) this.#unlink(uid, node.uid);
       for (const { uid } of node.owners) this.#link(uid, node.uid);
@@ -92,7 +94,7 @@ export class OwnerGraph {
     }
     if (node.awaitsDependents && !old?.awaitsDependents) {
       examine.push(node.uid, ...this.dependentsOf(node.uid).map(({ uid }) => uid));
-    } else if (!node.isDeleted && this.#needsLook(node)) {
+    } else if (!node.isDeleted && this.#needsLook(node, isOwnedAnew)) {
       examine.push(node.uid);
     }
     const orphan = node.orphansDependents && !old?.orphansDependents ? [node.uid] : [];
@@ -111,11 +113,11 @@ export class OwnerGraph {
     };
   }
 
-  /** An owner is not there (any more), or waits for its dependents. */
-  #needsLook({ owners, namespace }: GraphNode): boolean {
+  /** An owner is not there (any more), or waits for its dependents, of which those that it had were looked at when it began to. */
+  #needsLook({ owners, namespace }: GraphNode, isOwnedAnew: boolean): boolean {
     return owners.some((reference) => {
       const owner = this.#nodes.get(reference.uid);
-      return !owner || owner.awaitsDependents || !isMeant(owner, reference, namespace);
+      return !owner || (isOwnedAnew && owner.awaitsDependents) || !isMeant(owner, reference, namespace);
     });
   }
 
