@@ -103,20 +103,22 @@ async function renderText(
   if (waiting) {
     body = undefined;
     await waiting;
-    // The client has gone meanwhile, or has been told that it took too long.
-    if (response.destroyed || response.headersSent) return;
+    if (isOver(response)) return;
     body = make();
   }
   let bytes: Uint8Array = typeof body === "string" ? Buffer.from(body) : body;
+  const isPacked = packing !== "none" && bytes.length >= COMPRESS_FROM;
+  if (isPacked) bytes = await compress(bytes, { level: packing === "stored" ? 0 : 1 });
+  if (isOver(response)) return;
   response.setHeader("content-type", contentTypes[accepted.media]);
-  if (packing !== "none" && bytes.length >= COMPRESS_FROM) {
-    bytes = await compress(bytes, { level: packing === "stored" ? 0 : 1 });
-    setPacked(response);
-  }
+  if (isPacked) setPacked(response);
   response.setHeader("content-length", bytes.length);
   response.writeHead(code);
   endWith(response, bytes);
 }
+
+/** Whether the client has gone, or has been told that it took too long. */
+const isOver = ({ destroyed, headersSent }: HttpResponse): boolean => destroyed || headersSent;
 
 function setPacked(response: HttpResponse): void {
   response.setHeader("content-encoding", "gzip");
@@ -202,6 +204,7 @@ async function renderPieces(response: HttpResponse, answer: ListAnswer, renderin
   const chunks = inTurns(jsonPieces(answer, rendering.pretty ? "indented" : "compact"));
   const first = (await chunks.next()).value ?? "";
   const second = await chunks.next();
+  if (isOver(response)) return;
   if (second.done) return renderText(response, answer.code, () => first, rendering);
   const rest = resumed([first, second.value], chunks);
   const { packing } = rendering;
