@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { queryStore, serveStoreAdmin } from "./admin.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
+import { openMemoryStore } from "./testing/memory-store.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -40,4 +43,18 @@ test("the same values from a running master and from its file", async () => {
   await admin.stop();
   await store.close();
   expect(await keys("/registry/", true)).toEqual(all);
+});
+
+test("a client that reads no further holds up no end", async () => {
+  const socketPath = join(folder, "admin.sock");
+  const store = openMemoryStore();
+  for (const name of ["a", "b"]) await store.create(`/registry/${name}`, "x".repeat(4_000_000));
+  const admin = await serveStoreAdmin(store, socketPath);
+  const client = connect(socketPath);
+  client.on("error", () => undefined);
+  client.write(`${JSON.stringify({ key: "/registry/", prefix: true })}\n`);
+  await once(client, "readable");
+  await admin.stop();
+  await store.close();
+  client.destroy();
 });

@@ -38,7 +38,10 @@ const LONGEST_QUERY = 4096;
 /** Answers queries on a Unix socket (mode 0600): one JSON line in, one JSON line an object out. */
 export async function serveStoreAdmin(store: Store, socketPath: string): Promise<{ stop(): Promise<void> }> {
   rmSync(socketPath, { force: true });
+  const clients = new Set<Socket>();
   const server = createServer((socket) => {
+    clients.add(socket);
+    socket.on("close", () => clients.delete(socket));
     let text = "";
     socket.setEncoding("utf8");
     socket.on("error", () => socket.destroy());
@@ -67,6 +70,8 @@ export async function serveStoreAdmin(store: Store, socketPath: string): Promise
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        // One that reads no further would hold up the master's end.
+        for (const client of clients) client.destroy();
         rmSync(socketPath, { force: true });
       }),
   };
@@ -83,9 +88,21 @@ async function answer(store: Store, socket: Socket, line: string): Promise<void>
   const list = async (prefix: string, startAfter: string | undefined, revision: number | undefined) =>
     store.list(prefix, { limit: PAGE, startAfter, revision, asItRests: query.asItRests });
   for await (const value of select(query, lookUp, list)) {
-    if (!socket.write(`${JSON.stringify(value)}\n`)) await new Promise((resolve) => socket.once("drain", resolve));
+    if (!socket.write(`${JSON.stringify(value)}\n`)) await drained(socket);
+    if (socket.destroyed) return;
   }
   socket.end();
+}
+
+/** Resolves when the client has taken what was written, or has gone. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off("drain", done).off("close", done);
+      resolve();
+    };
+    socket.on("drain", done).on("close", done);
+  });
 }
 
 type List = (
