@@ -12,7 +12,7 @@ export interface Clock {
 }
 
 /** The longest delay that setTimeout takes (2^31-1 ms); longer ones would fire at once. */
-const longestTimer_ms = 2_147_483_647;
+export const longestTimer_ms = 2_147_483_647;
 
 export const systemClock: Clock = {
   now_ms: () => performance.now(),

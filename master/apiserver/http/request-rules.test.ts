@@ -37,6 +37,10 @@ test("without rules browsers are told nothing", () => {
   expect(requestRulesOf(settings).tellBrowser).toBeUndefined();
 });
 
+test("a request takes no longer than a timer can count", () => {
+  expect(requestRulesOf({ ...settings, requestTimeout: 60 * 86_400_000 }).longest_ms).toBe(2 ** 31 - 1);
+});
+
 describe("a server with rules", () => {
   const folder = mkdtempSync(join(tmpdir(), "bramble-rules-"));
   let server: TestServer;

@@ -1,5 +1,7 @@
 /** How requests are served and what browsers are told, as the settings have it. */
+
 import { RE2JS } from "re2js";
+import { longestTimer_ms } from "#shared/client/clock.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { Arrival } from "./arrival.ts";
@@ -42,7 +44,7 @@ export function requestRulesOf(settings: Settings): RequestRules {
     return true;
   };
   return {
-    longest_ms: settings.requestTimeout || usualRequestRules.longest_ms,
+    longest_ms: Math.min(settings.requestTimeout || usualRequestRules.longest_ms, longestTimer_ms),
     goawayChance: settings.goawayChance,
     tellBrowser: isAllowed || security !== "" ? tellBrowser : undefined,
   };

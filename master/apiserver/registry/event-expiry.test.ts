@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, test } from "bun:test";
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import type { KubeObject } from "#shared/api/object.ts";
+import { longestTimer_ms } from "#shared/client/clock.ts";
 import { until } from "#shared/testing/until.ts";
 import { type Store, StoreUnavailableError } from "../../store/store.ts";
 import { openMemoryStore } from "../../store/testing/memory-store.ts";
@@ -70,4 +71,16 @@ test("an event that was written again while its deletion failed goes by its last
   await hub.waitFor(await store.update(key, textOf("Again"), created));
   first.reject(new StoreUnavailableError("no quorum"));
   await until("the event has gone", isGone, { patience_ms: 20_000 });
+});
+
+test("a lifetime that no timer can count is waited for in parts", async () => {
+  await hub.waitFor(await store.create(key, textOf("Kept")));
+  const setting = spyOn(globalThis, "setTimeout");
+  try {
+    expiry = new EventExpiry(store, table, Date.now, { lifetime_ms: 60 * 86_400_000, sweepEvery_ms: 1 });
+    expiry.start();
+    expect(setting.mock.calls.map(([, delay_ms]) => delay_ms)).toEqual([longestTimer_ms]);
+  } finally {
+    setting.mockRestore();
+  }
 });

@@ -1,5 +1,6 @@
 /** Events go some time after they were last written, as upstream's TTL has it. Sleeps while there are none. */
 import { events } from "#shared/api/resources.ts";
+import { longestTimer_ms } from "#shared/client/clock.ts";
 import { RevisionMismatchError, type Store } from "../../store/store.ts";
 import type { ResourceTable } from "./resource-table.ts";
 
@@ -72,7 +73,7 @@ export class EventExpiry {
     if (!oldest) return;
     const { lifetime_ms, sweepEvery_ms } = this.#times;
     const due_ms = oldest.at_ms + lifetime_ms - performance.now();
-    this.#timer = setTimeout(() => this.#sweep(), Math.max(due_ms, sweepEvery_ms));
+    this.#timer = setTimeout(() => this.#sweep(), Math.min(Math.max(due_ms, sweepEvery_ms), longestTimer_ms));
   }
 
   #sweep(): void {

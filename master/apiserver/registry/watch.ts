@@ -1,6 +1,8 @@
 /** Watches: what happened to a selection of objects, from a revision on (KEP-365, KEP-956 bookmarks, KEP-3157 WatchList). */
+
 import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { longestTimer_ms } from "#shared/client/clock.ts";
 import { CounterTable, exponential, HistogramTable } from "#shared/metrics/tables.ts";
 import { BoundedQueue } from "../../store/bounded-queue.ts";
 import type { CachedObject, WatchFrame } from "../request.ts";
@@ -22,8 +24,6 @@ export type WatchParameters = Pick<
 const MAX_PENDING_TEXT = 16 * 1024 * 1024;
 const FRAME_OVERHEAD = 256;
 const BOOKMARK_EVERY_MS = 60_000;
-/** Some 25 days: a timer that is to count further ends at once. */
-const LONGEST_MS = 2_147_483_647;
 /** A last bookmark comes so long before a watch ends, so that its client goes on from close to now. Upstream's. */
 const BOOKMARK_BEFORE_END_MS = 2_000;
 
@@ -161,7 +161,11 @@ function begun(
     if (hub.revision > known) queue.push(bookmarkFrame(resource, hub.revision, undefined));
   };
   const untick = allowBookmarks ? source.ticker.add(bookmark) : undefined;
-  const unschedule = scheduleEnd(Math.min(timeout_s * 1000, LONGEST_MS), allowBookmarks ? bookmark : undefined, end);
+  const unschedule = scheduleEnd(
+    Math.min(timeout_s * 1000, longestTimer_ms),
+    allowBookmarks ? bookmark : undefined,
+    end,
+  );
   signal.addEventListener("abort", end);
   queue.whenEnded(() => {
     unsubscribe();
