@@ -62,3 +62,47 @@ test("a definition whose objects the store could not list is served, and said to
   expect(tried).toEqual(["served", "served", "told"]);
   definitions.stop();
 });
+
+test("what is defined while the first ones are taken over is served too", async () => {
+  const gameNames = { plural: "games", singular: "game", kind: "Game", listKind: "GameList" };
+  const games = {
+    ...definition,
+    metadata: { name: "games.g.example.com" },
+    spec: { ...definition.spec, names: gameNames },
+  };
+  const conditions = [{ type: "Established", status: "True" }];
+  const all = [definition, games].map(
+    (each) => ({ ...each, status: { acceptedNames: each.spec.names, conditions } }) as CustomResourceDefinition,
+  );
+  const present = all.slice(0, 1);
+  const listeners = new Set<(object: CustomResourceDefinition, type: string) => void>();
+  const reader = {
+    get: (_: unknown, { name }: { readonly name: string }) => present.find(({ metadata }) => metadata.name === name),
+    list: () => [...present],
+    onChange(_: unknown, listener: (object: CustomResourceDefinition, type: string) => void) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  } as unknown as ResourceReader;
+  const served: string[] = [];
+  const serving = {
+    async register({ ref }: { readonly ref: { readonly plural: string } }) {
+      served.push(ref.plural);
+      const next = all[present.length];
+      if (!next) return;
+      present.push(next);
+      for (const listener of listeners) listener(next, "ADDED");
+    },
+    unregister: () => undefined,
+  };
+  const definitions = new Definitions({
+    reader,
+    serving,
+    client: { update: (_: unknown, next: unknown) => Promise.resolve(next) } as unknown as Client,
+    webhooks: { call: () => Promise.reject(new Error("there is no webhook")) },
+    log: silentLog,
+  });
+  await definitions.start();
+  await until("both are served", () => served.includes("games"));
+  definitions.stop();
+});

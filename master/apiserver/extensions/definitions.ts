@@ -59,15 +59,16 @@ export class Definitions {
   /** Serves what is established already, and from then on follows. */
   async start(): Promise<void> {
     const { reader } = this.#options;
-    for (const definition of reader.list(customResourceDefinitions)) {
-      await this.#serve(definition);
-      this.#queue.add(definition.metadata.name ?? "");
-    }
+    // First, since other masters define while objects are listed here.
     this.#unlisten = reader.onChange(customResourceDefinitions, ({ metadata, spec }, type) => {
       this.#queue.add(metadata.name ?? "");
       // A name that became free may be another's now.
       if (type === "DELETED") for (const other of this.#ofGroup(spec.group)) this.#queue.add(other.metadata.name ?? "");
     });
+    for (const definition of reader.list(customResourceDefinitions)) {
+      await this.#serve(definition);
+      this.#queue.add(definition.metadata.name ?? "");
+    }
     void this.#work();
   }
 
