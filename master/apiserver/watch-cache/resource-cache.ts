@@ -102,7 +102,7 @@ export class ResourceCache {
 
   /** Entries in key order, of one namespace or of all. The array is the caller's. */
   list(namespace?: string): Entry[] {
-    return namespace ? this.#sorted.slice(...rangeOf(this.#sorted, `${namespace}/`)) : this.#sorted.slice();
+    return namespace ? this.#sorted.slice(...rangeOf(this.#sorted, namespace)) : this.#sorted.slice();
   }
 
   /** Entries as of a revision in the history; undefined when it lies before that. */

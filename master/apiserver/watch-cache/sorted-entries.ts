@@ -12,7 +12,8 @@ export function lowerBound(entries: readonly Entry[], key: string): number {
   return low;
 }
 
-/** The part of sorted entries whose keys start with `prefix`. */
-export function rangeOf(entries: readonly Entry[], prefix: string): [number, number] {
-  return [lowerBound(entries, prefix), lowerBound(entries, `${prefix}\uffff`)];
+/** The part of sorted entries that are of one namespace. */
+export function rangeOf(entries: readonly Entry[], namespace: string): [number, number] {
+  // "0" comes right behind "/".
+  return [lowerBound(entries, `${namespace}/`), lowerBound(entries, `${namespace}0`)];
 }
