@@ -13,7 +13,7 @@ setDefaultTimeout(300_000);
 /** Some pages, so that the log is long enough to be copied soon. */
 const length = 400_000;
 
-/** Creates a key for each line that it reads and says what became of it. */
+/** Creates a key for each line that it reads, or scrubs the file, and says what became of it. */
 const program = (dataDir: string): string => `
   import { stderrLog } from "#shared/client/log.ts";
   import { openStore } from "#master/store/store-choice.ts";
@@ -21,12 +21,20 @@ const program = (dataDir: string): string => `
   const store = await openStore(settings, stderrLog());
   console.log("open");
   for await (const key of console) {
-    const said = await store.create(\`/registry/\${key}\`, "v".repeat(${length})).then(() => "has", (error) => error.name);
+    const work = async () =>
+      key === "scrub"
+        ? store.compact(await store.now(), { scrubs: true })
+        : store.create(\`/registry/\${key}\`, "v".repeat(${length}));
+    const said = await work().then(() => "has", (error) => error.name);
     console.log(\`\${said} \${key}\`);
   }`;
 
-for (const file of ["store.db-wal", "store.db"])
-  test(`a disk that takes no more of ${file} ends the process, and what was acknowledged is there at the next start`, async () => {
+for (const [file, work] of [
+  ["store.db-wal", "key"],
+  ["store.db", "key"],
+  ["store.db-wal", "scrub"],
+] as const)
+  test(`a disk that takes no more of ${file} (${work}) ends the process, and what was acknowledged is there at the next start`, async () => {
     const dir = mkdtempSync(join(tmpdir(), "bramble-lost-disk-"));
     mkdirSync(join(dir, "pki"));
     const child = spawn(process.execPath, ["-e", program(dir)], { cwd: join(import.meta.dir, "../..") });
@@ -45,9 +53,10 @@ for (const file of ["store.db-wal", "store.db"])
       expect(await attached(strace.stderr)).toContain("attached");
       const acknowledged = ["one"];
       for (let n = 0; child.exitCode === null; n++) {
-        child.stdin.write(`key-${n}\n`);
-        if ((await said()) === `has key-${n}`) acknowledged.push(`key-${n}`);
-        else break;
+        const line = work === "scrub" ? work : `key-${n}`;
+        child.stdin.write(`${line}\n`);
+        if ((await said()) !== `has ${line}`) break;
+        acknowledged.push(line);
       }
       if (file === "store.db-wal") expect(acknowledged).toEqual(["one"]);
       expect(await ended).toEqual([1, null]);

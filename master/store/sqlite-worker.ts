@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { stderrLog } from "#shared/client/log.ts";
 import { promptThread } from "#shared/process/prompt-thread.ts";
-import { isDiskFull, StoreDamagedError } from "./database-file.ts";
+import { isDiskFull, StoreDamagedError, StoreSyncError } from "./database-file.ts";
 import type { Write } from "./engine.ts";
 import { answerRead, failureOf } from "./engine-store.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -127,6 +127,8 @@ class StoreThread {
     try {
       say({ type: "reply", id, value: answerRead(this.#engine, request) });
     } catch (error) {
+      // A compaction's: nobody knows what the disk has of it.
+      if (error instanceof StoreSyncError) throw error;
       say({ type: "refusal", id, failure: failureOf(error) });
     }
   }
