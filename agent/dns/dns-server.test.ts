@@ -369,6 +369,19 @@ describe("an upstream that is not to be trusted", () => {
     it.close();
   });
 
+  test("does no harm where there is no way to it, and the next one is asked", async () => {
+    const it = await resolver((query) => [[answerTo(query, "192.0.2.1")]]);
+    // As without a route: the kernel lets no socket that has not asked for it send to all.
+    const unreachable = { address: "255.255.255.255", port: 53 };
+    const forwarder = new Forwarder(new Set(), "/nonexistent");
+    const ask = async (...upstreams: { address: string; port: number }[]) =>
+      forwarder.forward(queryFor("example.org", "A"), { ...it.zone, upstreams });
+    expect(await ask(unreachable)).toBeUndefined();
+    const answer = await ask(unreachable, ...it.zone.upstreams);
+    expect(answer && decode(answer).answers).toMatchObject([{ data: "192.0.2.1" }]);
+    it.close();
+  });
+
   test("does no harm by records that cannot be read or written anew", async () => {
     // A fingerprint of no length, and an option that is not at the root.
     const records = ["c00c002c0001000000140000", "c00c00290001000000140000"];

@@ -97,18 +97,22 @@ async function ask(server: Upstream, query: Buffer): Promise<Buffer | undefined>
 function askByUdp({ address, port }: Upstream, query: Buffer): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket(udpTypeOf(address));
+    let isOver = false;
     const finish = (answer: Buffer | undefined): void => {
+      if (isOver) return;
+      isOver = true;
       clearTimeout(timer);
       socket.close();
       resolve(answer);
     };
     const timer = setTimeout(finish, timeout_ms, undefined);
-    socket.once("error", () => finish(undefined));
+    socket.on("error", () => finish(undefined));
     socket.on("message", (message) => {
       if (answers(message, query)) finish(message);
     });
-    // Connected, it hears nobody else.
-    socket.connect(port, address, () => socket.send(query));
+    // Connected, it hears nobody else. Not by a callback, which would be called too where there is no way to the server.
+    socket.once("connect", () => socket.send(query));
+    socket.connect(port, address);
   });
 }
 
