@@ -77,3 +77,24 @@ test("the last known token is kept over a boot, mounted without asking a master 
   after.forget("uid-1");
   expect(kept.size).toBe(0);
 });
+
+test("by a clock that is ahead tokens are neither asked for without a pause nor written each time", async () => {
+  const serverNow_ms = Date.parse("2026-01-01T00:00:00Z");
+  let now_ms = serverNow_ms + 48 * 3_600_000;
+  let writes = 0;
+  const checkpoint = {
+    read: async () => undefined,
+    save: async () => void writes++,
+    remove: async () => undefined,
+  } as unknown as Checkpoint;
+  const expirationTimestamp = new Date(serverNow_ms + 3_600_000).toISOString();
+  const post = async (): Promise<object> => ({ status: { token: "t", expirationTimestamp } });
+  const tokens = new ServiceAccountTokens({ post } as unknown as Client, checkpoint, () => now_ms);
+  for (let look = 0; look < 10; look++) {
+    await tokens.token(pod, { path: "token" });
+    const next_ms = tokens.refreshAt_ms("uid-1") ?? 0;
+    expect(next_ms).toBeGreaterThan(now_ms);
+    now_ms = next_ms;
+  }
+  expect(writes).toBe(1);
+});

@@ -104,7 +104,8 @@ export class ServiceAccountTokens {
     const tokens: Record<string, { token: string; expiresAt_ms: number }> = {};
     for (const [each, { token, expiresAt_ms }] of cache) {
       tokens[each] = { token, expiresAt_ms };
-      this.#keptUntil_ms.set(`${uid}/${each}`, Math.max(expiresAt_ms, lastUseOf(token)) + staleAfter_ms);
+      const end_ms = Math.max(expiresAt_ms, lastUseOf(token), this.now_ms());
+      this.#keptUntil_ms.set(`${uid}/${each}`, end_ms + staleAfter_ms);
     }
     void this.checkpoint?.save("tokens", uid, { metadata: { uid }, tokens });
   }
@@ -127,11 +128,9 @@ export class ServiceAccountTokens {
     if (!status) throw new Error("the TokenRequest was answered without a token");
     const expiresAt_ms = Date.parse(status.expirationTimestamp);
     const left_ms = expiresAt_ms - this.now_ms();
-    return {
-      token: status.token,
-      expiresAt_ms,
-      refreshAt_ms: this.now_ms() + Math.min(left_ms * 0.8, longestUse_ms),
-    };
+    // By a clock that is hours ahead every token is over when it comes.
+    const use_ms = Math.max(retry_ms, Math.min(left_ms * 0.8, longestUse_ms));
+    return { token: status.token, expiresAt_ms, refreshAt_ms: this.now_ms() + use_ms };
   }
 }
 
