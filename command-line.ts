@@ -10,6 +10,7 @@ import { apiServerOptions, controllerManagerOptions, schedulerOptions } from "#s
 import { kubeProxyConfiguration } from "#shared/config/kube-proxy-configuration.ts";
 import { kubeletConfiguration } from "#shared/config/kubelet-configuration.ts";
 import { type MasterSettings, masterOptions, workerOptions } from "#shared/config/settings.ts";
+import { withVersionFlag } from "#shared/config/version-flag.ts";
 import type { LowMemory } from "#shared/process/cache-bounds.ts";
 import { version } from "#shared/version.ts";
 import { addCredentialCommands, addFleetCommands, addStateCommands } from "./master/cli/commands.ts";
@@ -138,7 +139,9 @@ function addBoardCommands(program: Command): void {
 function addComponentCommands(program: Command): void {
   program.commandsGroup("Its components, each alone:");
   withSettings(
-    program.command("apiserver").description("run the API server alone, with the broker and the store behind it"),
+    withVersionFlag(
+      program.command("apiserver").description("run the API server alone, with the broker and the store behind it"),
+    ),
     apiServerOptions,
     async (settings) => {
       await prepare(settings);
@@ -147,7 +150,7 @@ function addComponentCommands(program: Command): void {
     },
   );
   withSettings(
-    program.command("scheduler").description("run the scheduler alone"),
+    withVersionFlag(program.command("scheduler").description("run the scheduler alone")),
     schedulerOptions,
     async (settings) => {
       await (await import("./master/components/scheduler.ts")).runScheduler(settings);
@@ -157,7 +160,7 @@ function addComponentCommands(program: Command): void {
     { document: { kind: "KubeSchedulerConfiguration", read: (path) => ({ "scheduler-config": path }) } },
   );
   withSettings(
-    program.command("controller-manager").description("run the controllers alone"),
+    withVersionFlag(program.command("controller-manager").description("run the controllers alone")),
     controllerManagerOptions,
     async (settings) => {
       await (await import("./master/components/controller-manager.ts")).runControllerManager(settings);
@@ -165,9 +168,11 @@ function addComponentCommands(program: Command): void {
     },
   );
   withSettings(
-    program
-      .command("kubelet")
-      .description("run the node agent alone: pods of this board, without Services, names and Ingresses"),
+    withVersionFlag(
+      program
+        .command("kubelet")
+        .description("run the node agent alone: pods of this board, without Services, names and Ingresses"),
+    ),
     kubeletOptions,
     async (settings) => {
       const { rootDir: dataDir, runDir, logLevel } = settings;
@@ -178,7 +183,7 @@ function addComponentCommands(program: Command): void {
     { document: documentOf(kubeletConfiguration, { hasDropIns: true }) },
   );
   withSettings(
-    program.command("proxy").description("run this board's service proxy alone"),
+    withVersionFlag(program.command("proxy").description("run this board's service proxy alone")),
     proxyOptions,
     async (settings) => {
       await (await import("./agent/proxy-component.ts")).runProxy(settings);

@@ -23,7 +23,7 @@ export function processFamilies(): Family[] {
   const [major = "", minor = ""] = kubernetesVersion.replace(/^v/, "").split(".");
   return [
     gaugeFamily("kubernetes_build_info", "What was built.", [
-      { labels: { git_version: gitVersion, major, minor, platform }, value: 1 },
+      { labels: { git_version: gitVersion(), major, minor, platform }, value: 1 },
     ]),
     {
       name: "process_cpu_seconds_total",

@@ -121,7 +121,7 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus | undefined, now_ms
       containerRuntimeVersion: runtime
         ? `${runtime.name}://${runtime.version}`
         : (old?.nodeInfo?.containerRuntimeVersion ?? ""),
-      kubeletVersion: gitVersion,
+      kubeletVersion: gitVersion(),
       kubeProxyVersion: "",
       operatingSystem: "linux",
       architecture: board.architecture,

@@ -92,7 +92,7 @@ describe("what a board reports", () => {
     });
     expect(status.allocatable).toMatchObject({ cpu: "4", memory: "3868Mi" });
     expect(status.nodeInfo).toMatchObject({
-      kubeletVersion: gitVersion,
+      kubeletVersion: gitVersion(),
       containerRuntimeVersion: "docker://26.1.5",
     });
   });

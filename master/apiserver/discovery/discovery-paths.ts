@@ -1,10 +1,8 @@
 /** /api, /apis and what lies below down to a group version, and /version. */
 
 import { createHash } from "node:crypto";
-import { rfc3339 } from "#shared/api/time.ts";
 import { trimEnd } from "#shared/api/trim-end.ts";
-import { platform } from "#shared/client/user-agent.ts";
-import { builtAt_ms, gitVersion, kubernetesVersion } from "#shared/version.ts";
+import { versionInfo } from "#shared/version-info.ts";
 import {
   jsonInLines,
   type Media,
@@ -163,23 +161,4 @@ function versionOf({ method, headers }: RequestContext): ApiResponse {
   if (method !== "GET") throw notServed();
   requireOnly(headers["accept"]);
   return valueResponse(versionInfo(), 200, jsonInLines);
-}
-
-function versionInfo(): object {
-  const [major = "", minor = ""] = kubernetesVersion.slice(1).split(".");
-  return {
-    major,
-    minor,
-    emulationMajor: major,
-    emulationMinor: minor,
-    minCompatibilityMajor: major,
-    minCompatibilityMinor: String(Number(minor) - 1),
-    gitVersion,
-    gitCommit: "",
-    gitTreeState: "clean",
-    buildDate: rfc3339(builtAt_ms),
-    goVersion: `bun${Bun.version}`,
-    compiler: "bun",
-    platform,
-  };
 }
