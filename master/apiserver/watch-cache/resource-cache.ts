@@ -3,28 +3,15 @@
 import { expired } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { CompactMap } from "#shared/compact/compact-map.ts";
-import { cacheBounds } from "#shared/process/cache-bounds.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
+import { type CacheEvent, EventHistory } from "./event-history.ts";
 import { type LooseTexts, Packer } from "./packed-text.ts";
 import { SealedValues, type Unreadable } from "./sealed-values.ts";
 import { lowerBound, rangeOf } from "./sorted-entries.ts";
 import { deepFreeze, isAtRest, parseLossless, toStoredText } from "./stored-text.ts";
 
-export interface CacheEvent {
-  readonly type: "ADDED" | "MODIFIED" | "DELETED";
-  readonly revision: number;
-  /** After the change; of a deletion the last state, under the deletion's revision. */
-  readonly entry: Entry;
-  readonly previous: Entry | undefined;
-}
-
 export type CacheListener = (event: CacheEvent) => void;
-
-/** What stays of the history, for watches that resume and lists that go on, however old it is: who watched something quiet
- *  resumes. */
-const KEPT_EVENTS = 128;
-const MARK_EVERY = 64;
 
 export type Indexer = (view: KubeObject) => Indexed;
 
@@ -38,13 +25,7 @@ export class ResourceCache {
   readonly #entries = new CompactMap<Entry>();
   /** The same in the order of their keys, so that a list is a copy of a piece of it. */
   #sorted: Entry[] = [];
-  #events: CacheEvent[] = [];
-  #eventText = 0;
-  /** When every 64th event came, by its number, oldest first. */
-  #marks: { readonly at_ms: number; readonly published: number }[] = [];
-  #published = 0;
-  /** Events after this revision are all in #events. */
-  #historyStart: number;
+  readonly #history: EventHistory;
   /** What was filled in shows every change up to here. */
   #filledAt: number;
   readonly #listeners = new Set<CacheListener>();
@@ -64,7 +45,7 @@ export class ResourceCache {
     private readonly report: (message: string) => void,
     private readonly decode: Decoder,
   ) {
-    this.#historyStart = start;
+    this.#history = new EventHistory(start);
     this.#filledAt = start;
   }
 
@@ -72,8 +53,9 @@ export class ResourceCache {
     return this.#entries.size;
   }
 
+  /** Events after this revision can be had. */
   get historyStart(): number {
-    return this.#historyStart;
+    return this.#history.start;
   }
 
   get(key: string): Entry | undefined {
@@ -107,12 +89,10 @@ export class ResourceCache {
 
   /** Entries as of a revision in the history; undefined when it lies before that. */
   listAt(revision: number, namespace?: string): Entry[] | undefined {
-    if (revision < this.#historyStart) return undefined;
+    if (revision < this.#history.start) return undefined;
     const undone = new Map<string, Entry | undefined>();
-    for (let index = this.#events.length - 1; index >= 0; index -= 1) {
-      const event = this.#events[index];
-      if (!event || event.revision <= revision) break;
-      undone.set(event.entry.key, event.previous);
+    for (const { entry, previous } of this.#history.after(revision)) {
+      if (!undone.has(entry.key)) undone.set(entry.key, previous);
     }
     if (undone.size === 0) return this.list(namespace);
     const kept = this.list(namespace).filter((entry) => !undone.has(entry.key));
@@ -144,7 +124,7 @@ export class ResourceCache {
 
   /** What was filled in is all that there was at `revision`. */
   begin(revision: number): void {
-    this.#historyStart = revision;
+    this.#history.restart(revision);
     this.#filledAt = revision;
     this.#sorted = [...this.#entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   }
@@ -162,9 +142,7 @@ export class ResourceCache {
     this.#unreadable.clear();
     this.#sealed.clear();
     this.#sorted = [];
-    this.#events = [];
-    this.#marks = [];
-    this.#eventText = 0;
+    this.#history.restart(this.#history.start);
   }
 
   /** Gives what `read` makes of a value, or reports that it is no object of this kind: one bad value, which only a hand in the
@@ -256,8 +234,7 @@ export class ResourceCache {
       this.#takeUnsealed(key, { key: storeKey, value, revision });
     }
     if (this.#sealed.size > 0) return;
-    this.#drop(this.#events.length);
-    this.#historyStart = Math.max(this.#historyStart, now);
+    this.#history.restart(Math.max(this.#history.start, now));
     this.close();
   }
 
@@ -284,40 +261,13 @@ export class ResourceCache {
   }
 
   #publish(event: CacheEvent): void {
-    this.#events.push(event);
-    this.#eventText += event.entry.size;
-    if (this.#published % MARK_EVERY === 0) {
-      this.#marks.push({ at_ms: performance.now(), published: this.#published });
-    }
-    this.#published += 1;
-    this.#trim();
+    this.#history.add(event);
     this.#tell(event);
-  }
-
-  #trim(): void {
-    const { watchEvents, watchText } = cacheBounds();
-    if (this.#events.length <= watchEvents && this.#eventText <= watchText) return;
-    // A quarter at a time, so that trimming costs little per event.
-    this.#drop(Math.ceil(this.#events.length / 4));
-  }
-
-  #drop(count: number): void {
-    const dropped = this.#events.splice(0, count);
-    for (const event of dropped) this.#eventText -= event.entry.size;
-    this.#historyStart = dropped.at(-1)?.revision ?? this.#historyStart;
-    const first = this.#published - this.#events.length;
-    this.#marks = this.#marks.filter(({ published }) => published >= first);
   }
 
   /** Gives up events from before `at_ms` (of performance.now), but for the last ones; says how many. */
   forgetBefore(at_ms: number): number {
-    const mark = this.#marks.findLast((each) => each.at_ms < at_ms);
-    if (!mark) return 0;
-    const old = mark.published + 1 - (this.#published - this.#events.length);
-    const count = Math.min(old, this.#events.length - KEPT_EVENTS);
-    if (count <= 0) return 0;
-    this.#drop(count);
-    return count;
+    return this.#history.forgetBefore(at_ms);
   }
 
   /**
@@ -325,12 +275,9 @@ export class ResourceCache {
    * promise that, also when the listener has thrown. Throws Expired when the history does not reach back so far.
    */
   subscribe(after: number, listener: CacheListener, onClose: () => void): () => void {
-    if (after < this.#historyStart) {
-      throw expired(`too old resource version: ${after} (${this.#historyStart})`);
-    }
-    let index = this.#events.length;
-    while (index > 0 && (this.#events[index - 1]?.revision ?? 0) > after) index -= 1;
-    for (; index < this.#events.length; index += 1) listener(this.#events[index] as CacheEvent);
+    const { start } = this.#history;
+    if (after < start) throw expired(`too old resource version: ${after} (${start})`);
+    for (const event of this.#history.after(after)) listener(event);
     // A revision that is yet to come may be asked for.
     const leave = (): void => {
       this.#listeners.delete(later);

@@ -6,7 +6,8 @@ import { SlowWatcherError, type Store, StoreUnavailableError } from "../../store
 import { rejection } from "../../store/store-contract.ts";
 import { openMemoryStore } from "../../store/testing/memory-store.ts";
 import { CacheHub } from "./cache-hub.ts";
-import type { CacheEvent, ResourceCache } from "./resource-cache.ts";
+import type { CacheEvent } from "./event-history.ts";
+import type { ResourceCache } from "./resource-cache.ts";
 import { parseFrozen, servedText, toStoredText } from "./stored-text.ts";
 
 const object = (name: string, value: string): KubeObject =>
