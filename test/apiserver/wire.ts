@@ -1,5 +1,7 @@
 /** A server of a test file's own, and requests to it as any client may make them. */
+
 import { afterAll, beforeAll } from "bun:test";
+import { usualRequestRules } from "../../master/apiserver/http/request-rules.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
@@ -23,7 +25,8 @@ export interface Wire {
 export function startWire(): Wire {
   let server: TestServer | undefined;
   beforeAll(async () => {
-    server = await startTestServer({ namespaces: ["test"] });
+    // A busy machine may take more than a minute over what is large.
+    server = await startTestServer({ namespaces: ["test"], rules: { ...usualRequestRules, longest_ms: 600_000 } });
   });
   afterAll(() => server?.stop());
   const started = (): TestServer => {

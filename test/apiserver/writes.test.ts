@@ -96,7 +96,6 @@ describe("large YAML", () => {
       order.push(name);
       return answer;
     };
-    // A busy machine takes a while over it, and must be done within a request's minute.
     const large = send("POST", base, named("large") + entries(20_000), type).then(note("large"));
     await send("GET", "/version").then(note("version"));
     const { code, body } = await large;
