@@ -31,6 +31,19 @@ describe("create", () => {
     expect(body.metadata.name).toMatch(/^gen-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
   });
 
+  test("labels a namespace by its name, also by one that was made for it, which its creator does not own", async () => {
+    const create = (metadata: object) =>
+      send("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata });
+    const generated = (await create({ generateName: "gen-", labels: { a: "b" } })).body.metadata;
+    expect(generated.labels).toEqual({ a: "b", "kubernetes.io/metadata.name": generated.name });
+    expect(generated.managedFields[0].fieldsV1).toEqual({
+      "f:metadata": { "f:generateName": {}, "f:labels": { ".": {}, "f:a": {} } },
+    });
+    const named = (await create({ name: "labelled", labels: { "kubernetes.io/metadata.name": "other" } })).body
+      .metadata;
+    expect(named.labels).toEqual({ "kubernetes.io/metadata.name": "labelled" });
+  });
+
   test("takes protobuf", async () => {
     const bytes = encodeProtobuf(
       { group: "", version: "v1", kind: "ConfigMap" },

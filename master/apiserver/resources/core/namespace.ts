@@ -10,6 +10,11 @@ import { validateFinalizerName, validateStandardFinalizer } from "../validation/
 
 const nameLabel = "kubernetes.io/metadata.name";
 
+/** What selectors of namespaces go by, those of webhooks and of network policies too. */
+function labelByName({ metadata }: Namespace): void {
+  metadata.labels = { ...metadata.labels, [nameLabel]: metadata.name ?? "" };
+}
+
 function validate({ spec }: Namespace): FieldError[] {
   return collect((root) => {
     for (const name of spec.finalizers ?? []) {
@@ -60,8 +65,7 @@ export const namespace: ResourceDeclaration<Namespace> = {
     validateName: isDns1123Label,
     applyDefaults(draft) {
       draft.spec ??= {};
-      const { name } = draft.metadata;
-      if (name) draft.metadata.labels = { ...draft.metadata.labels, [nameLabel]: name };
+      if (draft.metadata.name) labelByName(draft);
       draft.status ??= {};
       draft.status.phase ||= "Active";
     },
@@ -70,6 +74,8 @@ export const namespace: ResourceDeclaration<Namespace> = {
       const finalizers = draft.spec.finalizers ?? [];
       if (!finalizers.includes("kubernetes")) draft.spec.finalizers = [...finalizers, "kubernetes"];
     },
+    // A name that was made for generateName was not known yet when defaults were set.
+    completeCreated: labelByName,
     prepareForUpdate(draft, old) {
       if (old.spec.finalizers === undefined) delete draft.spec.finalizers;
       else draft.spec.finalizers = [...old.spec.finalizers];
