@@ -68,7 +68,10 @@ export class TcpRelay {
       socket.setNoDelay(true);
       socket.setKeepAlive(true, keepalive_ms);
       socket.on("error", () => other.resetAndDestroy());
-      socket.on("close", () => other.destroy());
+      // Where both have said all, what is left for a slow reader is still on its way; it closes by itself then.
+      socket.on("close", () => {
+        if (!socket.readableEnded || !other.readableEnded) other.destroy();
+      });
       socket.pipe(other);
     }
     client.resume();
