@@ -292,7 +292,8 @@ function join(socket: Socket, upstream: Socket, first: { readonly toClient: Buff
   socket.setKeepAlive(true, keepAlive_ms);
   upstream.setKeepAlive(true, keepAlive_ms);
   upstream.on("error", () => socket.destroy());
-  upstream.on("close", () => socket.destroy());
+  // After what the pod said last: a slow client has not read it yet.
+  upstream.on("close", () => socket.destroySoon());
   socket.write(first.toClient);
   if (first.toPod.length > 0) upstream.write(first.toPod);
   upstream.pipe(socket);
