@@ -184,6 +184,29 @@ describe("a custom resource", () => {
     expect((await run("get lamps -n boards")).stderr).toContain("No resources found");
   });
 
+  test("goes with its definition though no version of it is served any more", async () => {
+    const candles = structuredClone(lamps);
+    candles.metadata.name = "candles.home.example.com";
+    candles.spec.names = { plural: "candles", kind: "Candle", shortNames: [], categories: [] };
+    await established(candles);
+    const candle = {
+      apiVersion: "home.example.com/v1",
+      kind: "Candle",
+      metadata: { name: "one" },
+      spec: { colour: "red" },
+    };
+    const path = "/apis/home.example.com/v1/namespaces/boards/candles";
+    const headers = { "content-type": "application/json" };
+    expect((await server.fetch(path, { method: "POST", headers, body: JSON.stringify(candle) })).status).toBe(201);
+    const stored = async (): Promise<number> =>
+      (await server.store.list("/registry/home.example.com/candles/")).items.length;
+    expect(await stored()).toBe(1);
+    const patch = '[{"op":"replace","path":"/spec/versions/0/served","value":false}]';
+    expect((await run(`patch crd candles.home.example.com --type=json -p ${patch}`)).stderr).toBe("");
+    expect((await run("delete crd candles.home.example.com --timeout=240s")).stderr).toBe("");
+    expect(await stored()).toBe(0);
+  });
+
   test("is not defined by what is no structural schema", async () => {
     const odd = structuredClone(lamps) as unknown as {
       metadata: { name: string };

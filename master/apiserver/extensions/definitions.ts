@@ -111,8 +111,9 @@ export class Definitions {
       else await this.#serve(definition);
       return;
     }
-    await this.#serve(definition);
-    if (definition.metadata.finalizers?.includes(cleanupFinalizer)) await this.#cleanUp(name, definition);
+    const leaving = reachable(definition);
+    await this.#serve(leaving);
+    if (leaving.metadata.finalizers?.includes(cleanupFinalizer)) await this.#cleanUp(name, leaving);
   }
 
   async #serve(definition: CustomResourceDefinition): Promise<void> {
@@ -172,23 +173,20 @@ export class Definitions {
   /** True once none is left. */
   async #deleteObjects({ spec }: CustomResourceDefinition): Promise<boolean> {
     const { client, reader } = this.#options;
-    const storage = spec.versions.find((version) => version.storage)?.name ?? "";
-    const served = spec.versions.find((version) => version.name === storage && version.served);
-    const version = (served ?? spec.versions.find((each) => each.served))?.name;
+    const served = spec.versions.filter((version) => version.served);
+    const version = served.find(({ storage }) => storage) ?? served[0];
     const { plural, kind } = spec.names;
     const ref: ResourceRef<KubeObject> = {
       group: spec.group,
-      version: version ?? storage,
+      version: version?.name ?? "",
       kind,
       plural,
       namespaced: spec.scope === "Namespaced",
     };
     const left = (): readonly KubeObject[] => reader.list(ref);
-    if (version !== undefined) {
-      const pending = left().filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-      const spaces = new Set(pending.map(({ metadata }) => metadata.namespace));
-      for (const namespace of spaces) await client.deleteCollection(ref, { namespace });
-    }
+    const pending = left().filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    const spaces = new Set(pending.map(({ metadata }) => metadata.namespace));
+    for (const namespace of spaces) await client.deleteCollection(ref, { namespace });
     return left().length === 0;
   }
 }
@@ -199,6 +197,17 @@ const terminating = (status: "True" | "False", reason: string, message: string):
   reason,
   message,
 });
+
+/** With a version by which its objects can be deleted, where none is served: the one that is stored, which may do without a schema then. */
+function reachable(definition: CustomResourceDefinition): CustomResourceDefinition {
+  const { spec } = definition;
+  if (spec.versions.some(({ served }) => served)) return definition;
+  const anything = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
+  const versions = spec.versions.map((each) =>
+    each.storage ? { ...each, served: true, schema: each.schema ?? anything } : each,
+  );
+  return { ...definition, spec: { ...spec, versions } };
+}
 
 /** Nothing that matters to serving has changed. */
 function isServedAlike(a: CustomResourceDefinition, b: CustomResourceDefinition): boolean {
