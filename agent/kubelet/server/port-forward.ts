@@ -91,7 +91,8 @@ function join(a: Duplex, b: Duplex): Promise<void> {
     ] as const) {
       from.pipe(to);
       from.once("close", () => {
-        to.destroy();
+        // Where both have said all, what is left for a slow reader is still on its way; it closes by itself then.
+        if (!from.readableEnded || !to.readableEnded) to.destroy();
         closed();
       });
     }
