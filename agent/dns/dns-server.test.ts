@@ -414,6 +414,33 @@ describe("an upstream that is not to be trusted", () => {
   });
 });
 
+test("a server that is stopped while it waits for others ends nothing but itself", async () => {
+  const asked = Promise.withResolvers<void>();
+  const late = Promise.withResolvers<undefined>();
+  const server = new DnsServer({
+    addresses: ["127.0.0.1"],
+    port: await freePort(),
+    domain: "cluster.local",
+    view,
+    forwarder: {
+      forward: () => {
+        asked.resolve();
+        return late.promise;
+      },
+    },
+    log: silentLog,
+  });
+  await server.start();
+  const client = createSocket("udp4");
+  client.send(queryFor("example.org", "A"), server.port, "127.0.0.1");
+  await asked.promise;
+  await server.stop();
+  late.resolve(undefined);
+  // What nobody caught would end this process by now.
+  await Bun.sleep(0);
+  client.close();
+});
+
 test("without a resolver a name outside the cluster fails at once", async () => {
   expect(
     await new Forwarder(new Set(), "/nonexistent").forward(queryFor("example.org", "A"), usualDnsSettings.others),

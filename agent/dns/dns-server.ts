@@ -73,7 +73,9 @@ export class DnsServer {
     const socket = createSocket(udpTypeOf(address));
     socket.on("message", (message, from) => {
       void this.respond(message, "udp").then((answer) => {
-        if (answer) sendDatagram(socket, answer, from, (error) => this.options.log.warn("UDP", { error }));
+        // Stopped while others were asked: nobody sends any more.
+        const isOpen = this.udp.includes(socket);
+        if (answer && isOpen) sendDatagram(socket, answer, from, (error) => this.options.log.warn("UDP", { error }));
       });
     });
     await new Promise<void>((done, fail) => {
