@@ -62,7 +62,7 @@ export class ApiServer {
     const options = { ...given, store: storeMetrics.measured(given.store) };
     this.#options = options;
     this.gate = new RequestGate(options.seats);
-    this.metrics = new ServerMetrics(this.gate);
+    this.metrics = new ServerMetrics(this.gate, (info) => this.resources.isServed(info));
     this.auditor = options.auditor;
     this.#hub = new CacheHub(options.store, options.report ?? console.error);
     this.resources = new ResourceTable(this.#hub);

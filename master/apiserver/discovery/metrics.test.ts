@@ -8,7 +8,7 @@ const pods = requestInfoOf("GET", "/api/v1/namespaces/a/pods/p", query);
 const watch = requestInfoOf("GET", "/api/v1/pods", new URLSearchParams("watch=true"));
 
 test("requests are counted under upstream's names", () => {
-  const metrics = new ServerMetrics(new RequestGate());
+  const metrics = new ServerMetrics(new RequestGate(), () => true);
   metrics.begin(pods)(200);
   metrics.begin(pods)(404);
   const end = metrics.begin(watch);
@@ -35,12 +35,14 @@ test("requests are counted under upstream's names", () => {
   expect(after).not.toMatch(/apiserver_longrunning_requests\{/);
 });
 
-test("paths that clients make up do not grow what is kept", () => {
-  const metrics = new ServerMetrics(new RequestGate());
+test("paths that clients make up do not grow what is kept, nor take the place of others", () => {
+  const metrics = new ServerMetrics(new RequestGate(), ({ group }) => group === "");
   for (let index = 0; index < 5000; index += 1) {
     metrics.begin(requestInfoOf("GET", `/apis/g${index}/v1/things`, query))(404);
   }
+  metrics.begin(pods)(200);
   const text = metrics.read();
   expect(text.match(/^apiserver_request_total\{/gm)?.length).toBeLessThan(2100);
-  expect(text).toMatch(/apiserver_request_total\{verb="other".*code="404"\} 3000/);
+  expect(text).toMatch(/apiserver_request_total\{verb="other".*code="404"\} 4000/);
+  expect(text).toMatch(/apiserver_request_total\{verb="GET".*resource="pods".*code="200"\} 1/);
 });

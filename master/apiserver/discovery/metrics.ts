@@ -33,7 +33,7 @@ export class ServerMetrics {
   readonly access = new AccessMetrics();
   readonly admission = new AdmissionMetrics();
   readonly #gate: RequestGate;
-  readonly #series = new SeriesTable();
+  readonly #series: SeriesTable;
   readonly #bodies = new HistogramTable(
     {
       name: "apiserver_request_body_size_bytes",
@@ -50,8 +50,10 @@ export class ServerMetrics {
   readonly #inflight = { readOnly: 0, mutating: 0 };
   readonly #sources: (() => readonly Family[])[] = [];
 
-  constructor(gate: RequestGate) {
+  /** @param isServed whether there is what a request asks for. */
+  constructor(gate: RequestGate, isServed: (info: RequestInfo) => boolean) {
     this.#gate = gate;
+    this.#series = new SeriesTable(isServed);
   }
 
   /** Further families, of parts that keep their own numbers. */

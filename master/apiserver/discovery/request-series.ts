@@ -51,10 +51,15 @@ export class Series {
 
 /** Paths are the clients' to choose, so what is counted apart is bounded. */
 const MAX_SERIES = 2000;
+/** Of what is not served: nobody who makes up paths takes the place of what is. */
+const MAX_UNSERVED = 1000;
 
 export class SeriesTable {
   readonly #series = new Map<string, Series>();
+  #unserved = 0;
   readonly #others = new Series(labelsOf("other", "", "", "", "", ""));
+
+  constructor(private readonly isServed: (info: RequestInfo) => boolean) {}
 
   of(info: RequestInfo): Series {
     const { verb, group, version, resource, subresource = "", namespace, name } = info;
@@ -62,7 +67,9 @@ export class SeriesTable {
     const key = `${verb} ${group}/${version}/${resource}/${subresource} ${scope}`;
     const known = this.#series.get(key);
     if (known) return known;
-    if (this.#series.size >= MAX_SERIES) return this.#others;
+    const isUnserved = !this.isServed(info);
+    if (this.#series.size >= MAX_SERIES || (isUnserved && this.#unserved >= MAX_UNSERVED)) return this.#others;
+    if (isUnserved) this.#unserved += 1;
     const made = new Series(labelsOf(verb.toUpperCase(), group, version, resource, subresource, scope));
     this.#series.set(key, made);
     return made;

@@ -1,5 +1,6 @@
 /** The served resources, which may come and go while the server runs (CustomResourceDefinitions). */
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
+import type { RequestInfo } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
 import type { ResourceDeclaration } from "./declaration.ts";
@@ -113,6 +114,13 @@ export class ResourceTable {
 
   find(group: string, version: string, plural: string): ServedResource | undefined {
     return this.#byAddress.get(addressOf(group, version, plural));
+  }
+
+  /** Whether there is what a request names, its subresource included. */
+  isServed({ isResourceRequest, group, version, resource, subresource }: RequestInfo): boolean {
+    if (!isResourceRequest) return true;
+    const found = this.find(group, version, resource);
+    return found !== undefined && (!subresource || found.declaration.subresources?.[subresource] !== undefined);
   }
 
   /** Where a resource's objects rest, in whatever version it is named. */
