@@ -5,9 +5,11 @@ import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { notedLog } from "#shared/testing/noted-log.ts";
 import type { Client } from "./client.ts";
 import { type EnqueueMapper, runController, watching, workOn } from "./controller.ts";
+import { patience_ms } from "./expectations.ts";
 import { InformerFactory } from "./informer.ts";
 import type { SharedCache, SharedChange, SharedObject } from "./shared-cache.ts";
 import { WorkQueue } from "./work-queue.ts";
+import type { WrittenVersions } from "./written-versions.ts";
 
 const count = 1000;
 const names = Array.from({ length: count }, (_, index) => `a/name-${index}`);
@@ -89,6 +91,38 @@ test("a change is looked at once, also where a worker waits for it", async () =>
   while (seen.length === 0 || running.queue.busy) await turn();
   expect(seen).toEqual(["a/name-1"]);
   await running.stop();
+});
+
+test("what was written is waited for until the cache tells of it, and not by the controller's next run", async () => {
+  const cache = new CountingCache();
+  const client = { sharedCache: () => cache } as unknown as Client;
+  const informers = new InformerFactory(client);
+  informers.start();
+  const run = async (): Promise<{ written: WrittenVersions; stop(): Promise<void> }> => {
+    const { promise, resolve } = Promise.withResolvers<WrittenVersions>();
+    const watches = [watching(configMaps, { writes: true })];
+    const running = await runController(
+      { name: "writing", watches, reconcile: async (_key, { written }) => resolve(written) },
+      { client, informers, events: { record: () => undefined }, clock: new ManualClock() },
+    );
+    return { written: await promise, stop: () => running.stop() };
+  };
+  const configMap = (resourceVersion: string): ConfigMap => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "name-1", namespace: "a", resourceVersion },
+  });
+  const { written, stop } = await run();
+  written.wrote("owner", configMaps, configMap("9"));
+  expect(written.wait_ms("owner")).toBe(patience_ms);
+  const object = { key: "a/name-1", view: () => configMap("9") };
+  cache.tell({ type: "MODIFIED", object, previous: object });
+  while (written.wait_ms("owner") !== undefined) await new Promise<void>((resolve) => setImmediate(resolve));
+  written.wrote("owner", configMaps, configMap("10"));
+  await stop();
+  const next = await run();
+  expect(next.written.wait_ms("owner")).toBeUndefined();
+  await next.stop();
 });
 
 test("all keys are looked at again, for which no object is read", async () => {

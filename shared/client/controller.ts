@@ -10,6 +10,7 @@ import type { IndexFunction, InformerEvent, InformerFactory, Lister } from "./in
 import { type Log, silentLog } from "./log.ts";
 import { runQueueWorker } from "./queue-worker.ts";
 import { WorkQueue } from "./work-queue.ts";
+import { WrittenVersions } from "./written-versions.ts";
 
 /*
  * A controller is a queue of keys and one function.
@@ -58,6 +59,8 @@ export interface ControllerContext {
   readonly queue: Pick<WorkQueue, "add" | "addAfter">;
   /** What this controller has created or deleted and not yet seen in its caches, by the owner's key. */
   readonly expectations: Expectations;
+  /** What this controller has written for each of its keys, of resources whose watch says `writes`. */
+  readonly written: WrittenVersions;
   readonly events: EventRecorder;
   readonly log: Log;
   readonly clock: Clock;
@@ -76,6 +79,8 @@ export interface WatchSpec<T extends KubeObject> {
   /** Called with every event before anything is enqueued; for expectations. */
   readonly observe?: ((event: InformerEvent<T>, context: ControllerContext) => void) | undefined;
   readonly indexes?: Readonly<Record<string, IndexFunction<T>>> | undefined;
+  /** The controller tells `written` of what it writes to the resource, and does not go on before this cache shows it. */
+  readonly writes?: boolean | undefined;
   /** Keys wait so long for more of the same: one reconcile for a burst of events. Absent: none. */
   readonly batch_ms?: number | undefined;
   readonly scope?: ReadScope | undefined;
@@ -108,7 +113,9 @@ export function watching<T extends KubeObject>(ref: ResourceRef<T>, spec: WatchS
     attach(informers, context) {
       const informer = informers.informer(ref, spec.scope);
       for (const [name, of] of Object.entries(spec.indexes ?? {})) informer.addIndex(name, of);
+      const progress = spec.writes ? context.written.follow(ref, informer.lister) : undefined;
       return informer.addHandler((event) => {
+        progress?.told(event.object);
         spec.observe?.(event, context);
         if (spec.when && !spec.when(event)) return;
         for (const key of keysOf(event, context)) context.queue.addAfter(key, spec.batch_ms ?? 0);
@@ -265,6 +272,7 @@ function contextOf(
     client,
     queue,
     expectations: new Expectations(clock),
+    written: new WrittenVersions(clock),
     events,
     log: log.named(definition.name),
     clock,

@@ -15,7 +15,6 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
-import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { cronJobSkews } from "../controller-counts.ts";
 import { equalStatus } from "../equal-status.ts";
 import { conditionOf } from "../job/facts.ts";
@@ -36,14 +35,13 @@ function makeController(): ControllerDefinition {
   /** By key, of CronJobs whose schedule was changed: the first time of the new one. Before it nothing is made up for that
    *  the new schedule would have started earlier, unless something else brings the CronJob to attention. */
   const rescheduled = new Map<string, number>();
-  /** Of CronJobs: on an older status a Job that it tells of would be one that nobody made, or be missed. */
-  let versions = new WrittenVersions();
   return defineController({
     name: "cronjob-controller",
     watches: [
       watching(cronJobs, {
+        // On an older status a Job that it tells of would be one that nobody made, or be missed.
+        writes: true,
         observe(event, { clock }) {
-          versions.told(event.object);
           const key = keyOf(event.object);
           const next_ms = event.type === "update" ? timeAfterChange(event, clock.wall_ms()) : undefined;
           if (next_ms === undefined) rescheduled.delete(key);
@@ -61,17 +59,16 @@ function makeController(): ControllerDefinition {
     concurrency: 5,
     start() {
       rescheduled.clear();
-      versions = new WrittenVersions();
     },
     async reconcile(key, context) {
       const cronJob = context.lister(cronJobs).get(key);
-      if (!cronJob) return versions.forget(key);
-      const behind_ms = versions.wait_ms(key, context.lister(cronJobs), context.clock);
+      if (!cronJob) return context.written.forget(key);
+      const behind_ms = context.written.wait_ms(key);
       if (behind_ms !== undefined) return { behind_ms };
       const wait_ms = (rescheduled.get(key) ?? 0) - context.clock.wall_ms();
       if (wait_ms > 0) return { requeueAfter_ms: Math.min(wait_ms, longestSleep_ms) };
       rescheduled.delete(key);
-      return new CronJobSync(cronJob, context, (written) => versions.wrote(key, written)).run();
+      return new CronJobSync(cronJob, context).run();
     },
   });
 }
@@ -100,13 +97,11 @@ const endOf = ({ status }: Job): "Complete" | "Failed" | undefined =>
 class CronJobSync {
   readonly #cronJob: CronJob;
   readonly #context: ControllerContext;
-  readonly #wrote: (cronJob: CronJob) => void;
   #status: CronJobStatus;
 
-  constructor(cronJob: CronJob, context: ControllerContext, wrote: (cronJob: CronJob) => void) {
+  constructor(cronJob: CronJob, context: ControllerContext) {
     this.#cronJob = cronJob;
     this.#context = context;
-    this.#wrote = wrote;
     this.#status = { ...cronJob.status };
   }
 
@@ -123,8 +118,10 @@ class CronJobSync {
       failure = error;
     }
     if (!equalStatus(this.#cronJob.status, this.#status)) {
+      const { client, written } = this.#context;
       const next = { ...this.#cronJob, status: this.#status };
-      this.#wrote(await this.#context.client.update(cronJobs, next, { subresource: "status" }));
+      const updated = await client.update(cronJobs, next, { subresource: "status" });
+      written.wrote(keyOf(updated), cronJobs, updated);
     }
     if (failure !== undefined) throw failure;
     return result;

@@ -3,14 +3,12 @@ import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Deployment, ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import {
   type ControllerContext,
-  type ControllerDefinition,
   controllerOf,
   defineController,
   type ReconcileResult,
   watching,
 } from "#shared/client/controller.ts";
 import { claimChildren } from "#shared/client/controller-ref.ts";
-import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { candidates, childIndexes, keysOfOwners, type PodOwnerKind } from "../pod-control/pod-control.ts";
 import { desiredReplicasOf } from "./annotations.ts";
@@ -31,53 +29,41 @@ import {
 const kind: PodOwnerKind<Deployment> = { ref: deployments, selectorOf: ({ spec }) => labelSelectorOf(spec.selector) };
 
 /** Rolls a Deployment's pods from template to template by sizing its ReplicaSets. */
-export const deploymentController = makeController();
+export const deploymentController = defineController({
+  name: "deployment-controller",
+  watches: [
+    watching(deployments),
+    watching(replicaSets, {
+      // On older ones the sizes just given would count for nothing, and one just made would be made again.
+      writes: true,
+      enqueue: (replicaSet, context) => keysOfOwners(kind, replicaSet, context),
+      indexes: childIndexes,
+    }),
+    watching(pods, {
+      // Recreate waits for the last old pod to go.
+      when: ({ type }) => type === "delete",
+      *enqueue(pod, context) {
+        for (const owner of controllerOf("ReplicaSet")(pod, context)) {
+          const replicaSet = context.lister(replicaSets).get(owner);
+          if (replicaSet) yield* controllerOf("Deployment")(replicaSet, context);
+        }
+      },
+      indexes: childIndexes,
+    }),
+  ],
+  concurrency: 5,
+  async reconcile(key, context) {
+    const deployment = context.lister(deployments).get(key);
+    if (!deployment) return context.written.forget(key);
+    const behind_ms = context.written.wait_ms(key);
+    if (behind_ms !== undefined) return { behind_ms };
+    return reconcileDeployment(deployment, context);
+  },
+});
 
-function makeController(): ControllerDefinition {
-  /** Of ReplicaSets: on older ones the sizes just given would count for nothing, and one just made would be made again. */
-  let versions = new WrittenVersions();
-  return defineController({
-    name: "deployment-controller",
-    watches: [
-      watching(deployments),
-      watching(replicaSets, {
-        observe: ({ object }) => versions.told(object),
-        enqueue: (replicaSet, context) => keysOfOwners(kind, replicaSet, context),
-        indexes: childIndexes,
-      }),
-      watching(pods, {
-        // Recreate waits for the last old pod to go.
-        when: ({ type }) => type === "delete",
-        *enqueue(pod, context) {
-          for (const owner of controllerOf("ReplicaSet")(pod, context)) {
-            const replicaSet = context.lister(replicaSets).get(owner);
-            if (replicaSet) yield* controllerOf("Deployment")(replicaSet, context);
-          }
-        },
-        indexes: childIndexes,
-      }),
-    ],
-    concurrency: 5,
-    start() {
-      versions = new WrittenVersions();
-    },
-    async reconcile(key, context) {
-      const deployment = context.lister(deployments).get(key);
-      if (!deployment) return versions.forget(key);
-      const behind_ms = versions.wait_ms(key, context.lister(replicaSets), context.clock);
-      if (behind_ms !== undefined) return { behind_ms };
-      return reconcileDeployment(deployment, context, versions);
-    },
-  });
-}
-
-async function reconcileDeployment(
-  deployment: Deployment,
-  context: ControllerContext,
-  versions: WrittenVersions,
-): Promise<ReconcileResult> {
+async function reconcileDeployment(deployment: Deployment, context: ControllerContext): Promise<ReconcileResult> {
   const selector = kind.selectorOf(deployment);
-  if (selector.isEmpty) return refuseEmptySelector(deployment, context, versions);
+  if (selector.isEmpty) return refuseEmptySelector(deployment, context);
   const owned = await claimChildren<ReplicaSet, Deployment>({
     client: context.client,
     ownerRef: deployments,
@@ -86,7 +72,7 @@ async function reconcileDeployment(
     children: candidates(context, replicaSets, deployment, selector),
     matches: ({ metadata }) => selector.matches(metadata.labels),
   });
-  const rollout = new Rollout(context, deployment, owned, versions);
+  const rollout = new Rollout(context, deployment, owned);
   if (deployment.metadata.deletionTimestamp) {
     await rollout.syncRevision("leave");
     return syncStatus(rollout);
@@ -100,15 +86,11 @@ async function reconcileDeployment(
   return deployment.spec.strategy?.type === "Recreate" ? recreate(rollout) : rollingUpdate(rollout);
 }
 
-async function refuseEmptySelector(
-  deployment: Deployment,
-  context: ControllerContext,
-  versions: WrittenVersions,
-): Promise<undefined> {
+async function refuseEmptySelector(deployment: Deployment, context: ControllerContext): Promise<undefined> {
   const message = "This deployment is selecting all pods. A non-empty selector is required.";
   context.events.record(deployment, { type: "Warning", reason: "SelectingAll", message });
   const status = { ...deployment.status, observedGeneration: deployment.metadata.generation };
-  await new Rollout(context, deployment, [], versions).writeStatus(status);
+  await new Rollout(context, deployment, []).writeStatus(status);
 }
 
 /** Pausing stops the clock of the progress deadline, and says so. */

@@ -6,7 +6,6 @@ import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import { type ControllerContext, isNamespaceTerminating } from "#shared/client/controller.ts";
 import { controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
-import type { WrittenVersions } from "#shared/client/written-versions.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { equalStatus } from "../equal-status.ts";
 import { shortHash } from "../pod-control/template-hash.ts";
@@ -39,8 +38,6 @@ export class Rollout {
     readonly context: ControllerContext,
     public deployment: Deployment,
     all: readonly ReplicaSet[],
-    /** Of ReplicaSets. */
-    private readonly versions: WrittenVersions,
   ) {
     const { template } = deployment.spec;
     this.current = all.toSorted(byAge).find(({ spec }) => sameTemplate(spec.template, template));
@@ -114,13 +111,13 @@ export class Rollout {
   }
 
   async #create(revision: bigint): Promise<ReplicaSet> {
-    const { client } = this.context;
+    const { client, written } = this.context;
     const wanted = this.#newReplicaSet(revision);
     const name = wanted.metadata.name ?? "";
     let created: ReplicaSet;
     try {
       created = await client.create(replicaSets, wanted, { namespace: wanted.metadata.namespace });
-      this.versions.wrote(keyOf(this.deployment), created);
+      written.wrote(keyOf(this.deployment), replicaSets, created);
     } catch (error) {
       if (isAlreadyExists(error)) return this.#existing(name, revision, error);
       if (!isNamespaceTerminating(error)) await this.#tellFailure(name, error);
@@ -197,8 +194,8 @@ export class Rollout {
       if (before === replicas && equalStatus(annotations, replicaSet.metadata.annotations)) continue;
       const { metadata, spec } = replicaSet;
       const next = { ...replicaSet, metadata: { ...metadata, annotations }, spec: { ...spec, replicas } };
-      const written = await this.#update(next);
-      if (this.current?.metadata.uid === metadata.uid) this.current = written;
+      const updated = await this.#update(next);
+      if (this.current?.metadata.uid === metadata.uid) this.current = updated;
       if (before === replicas) continue;
       scaled = true;
       const way = before < replicas ? "up" : "down";
@@ -209,9 +206,10 @@ export class Rollout {
   }
 
   async #update(replicaSet: ReplicaSet): Promise<ReplicaSet> {
-    const written = await this.context.client.update(replicaSets, replicaSet);
-    this.versions.wrote(keyOf(this.deployment), written);
-    return written;
+    const { client, written } = this.context;
+    const updated = await client.update(replicaSets, replicaSet);
+    written.wrote(keyOf(this.deployment), replicaSets, updated);
+    return updated;
   }
 
   /** Deletes the oldest ReplicaSets beyond the history limit that nothing is left of. */

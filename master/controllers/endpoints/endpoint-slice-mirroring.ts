@@ -9,7 +9,6 @@ import {
 } from "#shared/client/controller.ts";
 import { controllerReference } from "#shared/client/controller-ref.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
-import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { isIpv6 } from "#shared/net/ip-family.ts";
 import { repackSubsets } from "./repack-subsets.ts";
 import { type EndpointGroup, planSlices } from "./slice-plan.ts";
@@ -32,7 +31,6 @@ const notMirrored = new Set([
 
 /** Copies Endpoints that somebody keeps by hand, for a Service without a selector, into EndpointSlices. */
 export function endpointSliceMirroringController(): ControllerDefinition {
-  const versions = new WrittenVersions();
   return defineController({
     name: "endpointslice-mirroring-controller",
     eventSource: "endpoint-slice-mirroring-controller",
@@ -43,11 +41,11 @@ export function endpointSliceMirroringController(): ControllerDefinition {
       watching(endpointSlices, {
         enqueue: serviceOfSlice,
         indexes: slicesByService,
-        observe: ({ object }) => versions.told(object),
+        writes: true,
       }),
     ],
-    async reconcile(key, { lister, client, events, clock }) {
-      const behind_ms = versions.wait_ms(key, lister(endpointSlices), clock);
+    async reconcile(key, { lister, client, events, written }) {
+      const behind_ms = written.wait_ms(key);
       if (behind_ms !== undefined) return { behind_ms };
       const present = slicesManagedBy(manager, key, lister(endpointSlices));
       const object = lister(endpoints).get(key);
@@ -58,7 +56,7 @@ export function endpointSliceMirroringController(): ControllerDefinition {
       if (mirrored) tellOmitted(mirrored, omitted, events);
       const plan = planSlices(groups, present, new Set(), mostInSubset);
       try {
-        await writeSlices(client, sliceIdentity(key, mirrored), plan, versions);
+        await writeSlices(client, sliceIdentity(key, mirrored), plan, written);
       } catch (error) {
         if (!isNamespaceTerminating(error)) throw error;
       }

@@ -12,7 +12,6 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { controllerReference } from "#shared/client/controller-ref.ts";
-import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { readyCondition } from "../node/health.ts";
 import { addressTypesOf, endpointGroups, podsOfUnknownNodes } from "./endpoint-groups.ts";
 import { concernsEndpoints, isHeadless, podBatch_ms, selectedPods, servicesOfPod } from "./service-pods.ts";
@@ -36,7 +35,6 @@ const mostInSlice = 100;
 
 /** Keeps the EndpointSlices of Services that select pods. */
 export function endpointSliceController(): ControllerDefinition {
-  const versions = new WrittenVersions();
   const triggerTimes = new TriggerTimes();
   const zoneHintEvents = new ZoneHintEvents();
   return defineController({
@@ -49,21 +47,21 @@ export function endpointSliceController(): ControllerDefinition {
       watching(endpointSlices, {
         enqueue: serviceOfSlice,
         indexes: slicesByService,
-        observe: ({ object }) => versions.told(object),
+        writes: true,
       }),
     ],
     resync_s: 600,
     // Upstream's.
     backOff: { first_ms: 1_000, longest_ms: 1_000_000 },
-    async reconcile(key, { lister, client, events, clock }) {
+    async reconcile(key, { lister, client, events, written }) {
       const service = lister(services).get(key);
       if (!service) {
-        for (const memory of [versions, triggerTimes, zoneHintEvents]) memory.forget(key);
+        for (const memory of [written, triggerTimes, zoneHintEvents]) memory.forget(key);
         return undefined;
       }
       // Endpoints of other Services are somebody else's; those of a Service whose name is no longer one of ours stay.
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return undefined;
-      const behind_ms = versions.wait_ms(key, lister(endpointSlices), clock);
+      const behind_ms = written.wait_ms(key);
       if (behind_ms !== undefined) return { behind_ms };
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
@@ -75,7 +73,7 @@ export function endpointSliceController(): ControllerDefinition {
       zoneHintEvents.tell(service, hints, events);
       const plan = planFor(service, groups, slicesManagedBy(manager, key, lister(endpointSlices)));
       try {
-        await writeSlices(client, sliceIdentity(service, triggerTime), plan, versions);
+        await writeSlices(client, sliceIdentity(service, triggerTime), plan, written);
         // Tried again, for the node may come.
         if (untold.length > 0) throw new Error(joinErrors(untold.map((pod) => nodeMissing(service, pod))));
       } catch (error) {

@@ -17,7 +17,6 @@ import {
   isNamespaceTerminating,
   watching,
 } from "#shared/client/controller.ts";
-import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { familyOf } from "#shared/net/ip-family.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { isPodReady } from "../pod-condition.ts";
@@ -43,7 +42,6 @@ const mostAddresses = 1000;
 
 /** Keeps the Endpoints of Services that select pods, for clients older than EndpointSlices. */
 export function endpointsController(): ControllerDefinition {
-  const versions = new WrittenVersions();
   const triggerTimes = new TriggerTimes();
   return defineController({
     name: "endpoints-controller",
@@ -53,31 +51,31 @@ export function endpointsController(): ControllerDefinition {
       watching(services),
       watching(pods, { enqueue: servicesOfPod, when: concernsEndpoints, batch_ms: podBatch_ms }),
       watching(endpoints, {
-        observe: ({ object }) => versions.told(object),
+        writes: true,
         // Those that somebody made by hand, with no Service or before it, are theirs, and so are those of a leader.
         enqueue: (object, { lister }) => (isOwn(object) || lister(services).get(keyOf(object)) ? [keyOf(object)] : []),
       }),
     ],
     resync_s: 600,
     async reconcile(key, context) {
-      const { lister, client, clock } = context;
+      const { lister, client, written } = context;
       const service = lister(services).get(key);
       const present = lister(endpoints).get(key);
       if (!service) {
-        for (const memory of [versions, triggerTimes]) memory.forget(key);
+        for (const memory of [written, triggerTimes]) memory.forget(key);
         // With a Service go its Endpoints, also those made by hand.
         if (present) await remove(client, present);
         return undefined;
       }
       if (service.spec?.type === "ExternalName" || !service.spec?.selector) return undefined;
-      const behind_ms = versions.wait_ms(key, lister(endpoints), clock);
+      const behind_ms = written.wait_ms(key);
       if (behind_ms !== undefined) return { behind_ms };
       const selected = selectedPods(service, lister(pods));
       const triggerTime = triggerTimes.next(key, service, selected);
       const wanted = endpointsOf(service, selected, present, triggerTime);
       if (present && content(present) === content(wanted)) return undefined;
-      const written = await write(service, wanted, present ? "update" : "create", context);
-      if (written) versions.wrote(key, written);
+      const kept = await write(service, wanted, present ? "update" : "create", context);
+      if (kept) written.wrote(key, endpoints, kept);
       return undefined;
     },
   });

@@ -60,12 +60,12 @@ export async function writeSlices(
       ...(ports ? { ports: [...ports] } : {}),
       endpoints: [...endpoints],
     });
-    written.wrote(key, updated);
+    written.wrote(key, endpointSlices, updated);
   }
   for (const slice of plan.keep) {
     const wanted = dressed(slice, identity);
     if (canonicalText(wanted.metadata) === canonicalText(slice.metadata)) continue;
-    written.wrote(key, await client.update(endpointSlices, stamped(wanted, identity)));
+    written.wrote(key, endpointSlices, await client.update(endpointSlices, stamped(wanted, identity)));
   }
   for (const { addressType, ports, endpoints } of plan.create) {
     const slice: EndpointSlice = {
@@ -81,7 +81,7 @@ export async function writeSlices(
       endpoints: [...endpoints],
     };
     const wanted = stamped(dressed(slice, identity), identity);
-    written.wrote(key, await client.create(endpointSlices, wanted, { namespace }));
+    written.wrote(key, endpointSlices, await client.create(endpointSlices, wanted, { namespace }));
   }
   for (const slice of plan.delete) {
     try {
@@ -89,7 +89,7 @@ export async function writeSlices(
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
-    written.deleted(key, keyOf(slice));
+    written.deleted(key, endpointSlices, keyOf(slice));
   }
 }
 

@@ -42,8 +42,9 @@ export function jobController({ gather_ms = 1000 }: JobControllerOptions = {}): 
     name: "job-controller",
     watches: [
       watching(jobs, {
+        // On an older one pods that were counted and let go since would be missed, and made again.
+        writes: true,
         observe({ type, object }, context) {
-          memory.versions.told(object);
           if (type !== "delete") return;
           const { namespace, name, uid = "" } = object.metadata;
           context.expectations.forget(`${namespace}/${name}`);
@@ -70,7 +71,7 @@ export function jobController({ gather_ms = 1000 }: JobControllerOptions = {}): 
     async reconcile(key, context) {
       if (key.startsWith(orphanPrefix)) return releaseOrphan(key.slice(orphanPrefix.length), context);
       const job = context.lister(jobs).get(key);
-      return job ? reconcileJob(key, job, context, memory) : undefined;
+      return job ? reconcileJob(key, job, context, memory) : context.written.forget(key);
     },
   });
 }
@@ -113,12 +114,13 @@ async function reconcileJob(
   if (isManagedElsewhere(job)) return undefined;
   const { uid = "" } = job.metadata;
   if (isFinished(job)) {
+    context.written.forget(key);
     memory.forget(key);
     const left = context.lister(podResource).byIndex("controllerUid", uid).filter(isTracked);
     await forAll(left, (pod) => releaseIfSame(pod, context));
     return undefined;
   }
-  const behind_ms = memory.versions.wait_ms(key, context.lister(jobs), context.clock);
+  const behind_ms = context.written.wait_ms(key);
   if (behind_ms !== undefined) return { behind_ms };
   const mode = job.spec.completionMode ?? "NonIndexed";
   if (mode !== "NonIndexed" && mode !== "Indexed") {

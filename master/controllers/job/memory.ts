@@ -1,6 +1,5 @@
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Lister } from "#shared/client/informer.ts";
-import { WrittenVersions } from "#shared/client/written-versions.ts";
 import { type BackOffRecord, noFailures } from "./back-off.ts";
 import { isTracked } from "./pod-facts.ts";
 
@@ -9,8 +8,6 @@ import { isTracked } from "./pod-facts.ts";
 export class JobMemory {
   readonly #backOff = new Map<string, BackOffRecord>();
   readonly #released = new Map<string, Map<string, string>>();
-  /** Of Jobs. On an older one pods that were counted and let go since would be missed, and made again. */
-  readonly versions = new WrittenVersions();
 
   backOffOf(key: string): BackOffRecord {
     return this.#backOff.get(key) ?? noFailures;
@@ -43,6 +40,5 @@ export class JobMemory {
   forget(key: string): void {
     this.#backOff.delete(key);
     this.#released.delete(key);
-    this.versions.forget(key);
   }
 }

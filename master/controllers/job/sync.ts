@@ -244,7 +244,7 @@ export class JobSync {
     const next = { ...this.#job, status: this.#status };
     const before = this.#job.status;
     this.#job = await this.context.client.update(jobs, next, { subresource: "status" });
-    this.memory.versions.wrote(this.key, this.#job);
+    this.context.written.wrote(this.key, jobs, this.#job);
     for (const result of ["succeeded", "failed"] as const) {
       const more = (this.#status[result] ?? 0) - (before?.[result] ?? 0);
       if (more > 0) jobPodsFinished.add([this.#mode, result], more);

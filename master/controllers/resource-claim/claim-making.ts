@@ -10,7 +10,6 @@ import {
 import type { Pod, PodResourceClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim, ResourceClaimTemplate } from "#shared/api/types/resource-v1.generated.ts";
 import type { ControllerContext, ReconcileResult } from "#shared/client/controller.ts";
-import type { WrittenVersions } from "#shared/client/written-versions.ts";
 
 /** With room for a hyphen and the five characters that the API server adds. */
 const longestBase = 57;
@@ -43,21 +42,17 @@ function claimFromTemplate({ spec }: ResourceClaimTemplate, pod: Pod, entryName:
 
 /** Makes the claims that a pod's templates ask for, tells the pod their names, and reserves allocated ones for a pod that came
  *  to its node without the scheduler. */
-export async function furnishPod(
-  key: string,
-  context: ControllerContext,
-  versions: WrittenVersions,
-): Promise<ReconcileResult> {
-  const { lister, client, events, clock } = context;
+export async function furnishPod(key: string, context: ControllerContext): Promise<ReconcileResult> {
+  const { lister, client, events, written } = context;
   const pod = lister(pods).get(key);
-  if (!pod) versions.forget(key);
+  if (!pod) written.forget(key);
   if (!pod || pod.metadata.deletionTimestamp) return undefined;
-  const behind_ms = versions.wait_ms(key, lister(resourceClaims), clock);
+  const behind_ms = written.wait_ms(key);
   if (behind_ms !== undefined) return { behind_ms };
   const made: { name: string; resourceClaimName: string }[] = [];
   for (const entry of pod.spec?.resourceClaims ?? []) {
     try {
-      const name = await ensureClaim(pod, entry, context, versions);
+      const name = await ensureClaim(pod, entry, context);
       if (name !== undefined) made.push({ name: entry.name, resourceClaimName: name });
     } catch (error) {
       const message = `PodResourceClaim ${entry.name}: ${error instanceof Error ? error.message : String(error)}`;
@@ -78,8 +73,7 @@ export async function furnishPod(
 async function ensureClaim(
   pod: Pod,
   entry: PodResourceClaim,
-  { lister, client }: ControllerContext,
-  versions: WrittenVersions,
+  { lister, client, written }: ControllerContext,
 ): Promise<string | undefined> {
   const { namespace = "", uid = "" } = pod.metadata;
   const known = claimOfPod(pod, entry);
@@ -100,7 +94,7 @@ async function ensureClaim(
     throw new Error(`resource claim template ${name}: resourceclaimtemplate.resource.k8s.io ${name} not found`);
   }
   const created = await client.create(resourceClaims, claimFromTemplate(template, pod, entry.name));
-  versions.wrote(keyOf(pod), created);
+  written.wrote(keyOf(pod), resourceClaims, created);
   return created.metadata.name;
 }
 

@@ -2,14 +2,7 @@ import { keyOf } from "#shared/api/object.ts";
 import { pods, resourceClaims, resourceClaimTemplates } from "#shared/api/resources.ts";
 import { resourceClaimKeysOf } from "#shared/api/scheduling/pod-resource-claims.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import {
-  byControllerUid,
-  type ControllerDefinition,
-  controllerOf,
-  defineController,
-  watching,
-} from "#shared/client/controller.ts";
-import { WrittenVersions } from "#shared/client/written-versions.ts";
+import { byControllerUid, controllerOf, defineController, watching } from "#shared/client/controller.ts";
 import { furnishPod } from "./claim-making.ts";
 import { isDone, keepClaim } from "./claim-upkeep.ts";
 
@@ -24,52 +17,44 @@ const keysOfPod = (pod: Pod): string[] => {
 };
 
 /** Makes ResourceClaims out of templates for pods, and takes back what pods have used (KEP-4381). */
-export const resourceClaimController = makeController();
-
-function makeController(): ControllerDefinition {
-  /** Of the claims made for a pod: before the cache shows them they would be made again. */
-  let versions = new WrittenVersions();
-  return defineController({
-    name: "resourceclaim-controller",
-    eventSource: "resource_claim",
-    serviceAccount: "resource-claim-controller",
-    watches: [
-      watching(pods, {
-        indexes: { resourceClaim: resourceClaimKeysOf, claimTemplate: templateKeysOf },
-        enqueue: keysOfPod,
-        when: ({ object }) => (object.spec?.resourceClaims?.length ?? 0) > 0,
-      }),
-      watching(resourceClaims, {
-        indexes: { controller: byControllerUid },
-        observe: ({ object }) => versions.told(object),
-        enqueue: (claim, context) => [
-          claimKey(keyOf(claim)),
-          ...[...controllerOf("Pod")(claim, context)].map(podKey),
-          ...context
-            .lister(pods)
-            .byIndex("resourceClaim", keyOf(claim))
-            .map((pod) => podKey(keyOf(pod))),
-        ],
-      }),
-      watching(resourceClaimTemplates, {
-        enqueue: (template, { lister }) =>
-          lister(pods)
-            .byIndex("claimTemplate", keyOf(template))
-            .map((pod) => podKey(keyOf(pod))),
-        when: ({ type }) => type === "add",
-      }),
-    ],
-    start() {
-      versions = new WrittenVersions();
-    },
-    async reconcile(key, context) {
-      const [kind, object = ""] = splitOnce(key);
-      if (kind === "pod") return furnishPod(object, context, versions);
-      await keepClaim(object, context);
-      return undefined;
-    },
-  });
-}
+export const resourceClaimController = defineController({
+  name: "resourceclaim-controller",
+  eventSource: "resource_claim",
+  serviceAccount: "resource-claim-controller",
+  watches: [
+    watching(pods, {
+      indexes: { resourceClaim: resourceClaimKeysOf, claimTemplate: templateKeysOf },
+      enqueue: keysOfPod,
+      when: ({ object }) => (object.spec?.resourceClaims?.length ?? 0) > 0,
+    }),
+    watching(resourceClaims, {
+      indexes: { controller: byControllerUid },
+      // Before the cache shows them they would be made again.
+      writes: true,
+      enqueue: (claim, context) => [
+        claimKey(keyOf(claim)),
+        ...[...controllerOf("Pod")(claim, context)].map(podKey),
+        ...context
+          .lister(pods)
+          .byIndex("resourceClaim", keyOf(claim))
+          .map((pod) => podKey(keyOf(pod))),
+      ],
+    }),
+    watching(resourceClaimTemplates, {
+      enqueue: (template, { lister }) =>
+        lister(pods)
+          .byIndex("claimTemplate", keyOf(template))
+          .map((pod) => podKey(keyOf(pod))),
+      when: ({ type }) => type === "add",
+    }),
+  ],
+  async reconcile(key, context) {
+    const [kind, object = ""] = splitOnce(key);
+    if (kind === "pod") return furnishPod(object, context);
+    await keepClaim(object, context);
+    return undefined;
+  },
+});
 
 function templateKeysOf({ metadata, spec }: Pod): string[] {
   return (spec?.resourceClaims ?? []).flatMap(({ resourceClaimTemplateName: name }) =>
