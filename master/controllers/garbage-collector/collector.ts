@@ -17,6 +17,9 @@ import {
 /** Owners known to be gone; what is forgotten is asked for again. */
 const absentEntries = 500;
 
+/** Owners whose dependents were set free. */
+const outlivedEntries = 500;
+
 type Standing = "solid" | "dangling" | "awaits dependents";
 
 /**
@@ -31,6 +34,8 @@ export class Collector {
   readonly #events: EventRecorder;
   readonly #examine: (uid: string) => void;
   readonly #absent = new BoundedMap<true>(absentEntries);
+  /** The graph may hear of a dependent only when its owner has gone: it is to live on like the others. */
+  readonly #outlived = new BoundedMap<true>(outlivedEntries);
 
   constructor(options: {
     readonly client: Client;
@@ -57,6 +62,9 @@ export class Collector {
     if (!latest || latest.metadata.deletionTimestamp) return;
     const references = latest.metadata.ownerReferences ?? [];
     if (references.length === 0) return;
+    const isOutlived = ({ uid: owner }: OwnerReference): boolean => this.#outlived.get(owner) === true;
+    // With what is left it comes back.
+    if (references.some(isOutlived)) return this.#setFree(node, latest, isOutlived);
 
     // One for each reference: two may name the same UID, and only one of them rightly.
     const standings: Standing[] = [];
@@ -78,12 +86,16 @@ export class Collector {
     if (!owner?.orphansDependents) return;
     for (const dependent of this.#graph.dependentsOf(uid)) {
       const latest = await this.#latest(dependent);
-      const references = latest?.metadata.ownerReferences ?? [];
-      if (!latest || !references.some((reference) => reference.uid === uid)) continue;
-      const ownerReferences = references.filter((reference) => reference.uid !== uid);
-      await this.#patch(dependent, latest, { ownerReferences });
+      if (latest) await this.#setFree(dependent, latest, (reference) => reference.uid === uid);
     }
+    this.#outlived.set(uid, true);
     await this.#removeFinalizer(owner, orphanFinalizer);
+  }
+
+  async #setFree(node: GraphNode, latest: KubeObject, from: (reference: OwnerReference) => boolean): Promise<void> {
+    const references = latest.metadata.ownerReferences ?? [];
+    const ownerReferences = references.filter((reference) => !from(reference));
+    if (ownerReferences.length < references.length) await this.#patch(node, latest, { ownerReferences });
   }
 
   async #letGo(node: GraphNode): Promise<void> {

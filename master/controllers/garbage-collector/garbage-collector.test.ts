@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { isNotFound } from "#shared/api/errors.ts";
-import { configMaps, events, nodes, pods, replicaSets } from "#shared/api/resources.ts";
+import { configMaps, events, nodes, pods, replicaSets, secrets } from "#shared/api/resources.ts";
 import type { ConfigMap } from "#shared/api/types/core-v1.generated.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import { ResourceMapper } from "#shared/client/discovery.ts";
@@ -210,6 +210,18 @@ describe("collecting", () => {
     await remove("owner", "Orphan");
     await eventually(gone("owner"), "the owner gone");
     expect((await read("child")).metadata.ownerReferences ?? []).toEqual([]);
+  });
+
+  test("orphans also what it hears of only when the owner has gone", async () => {
+    const { client } = await start();
+    const ownerKey = { namespace: "default", name: "owner" };
+    const owner = await client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: ownerKey });
+    const tellAgain = client.hold(configMaps);
+    await make("child", [reference("Secret", "owner", owner.metadata.uid ?? "")]);
+    await client.delete(secrets, ownerKey, { propagationPolicy: "Orphan" });
+    await eventually(async () => (await client.list(secrets)).items.length === 0, "the owner gone");
+    tellAgain();
+    await eventually(async () => (await read("child")).metadata.ownerReferences === undefined, "the child free");
   });
 
   test("a cluster-scoped owner owns in every namespace; another object of its name does not", async () => {
