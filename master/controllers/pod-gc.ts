@@ -3,13 +3,13 @@ import { splitKey } from "#shared/api/object.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
-import type { Client } from "#shared/client/client.ts";
 import {
   type ControllerContext,
   type ControllerDefinition,
   defineController,
   watching,
 } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { Turn } from "#shared/process/turn.ts";
 import { isTerminal } from "../scheduler/pod-phase.ts";
 import { podCollectionErrors, podCollections } from "./controller-counts.ts";
@@ -97,7 +97,8 @@ export function podGarbageCollector(settings: PodGcSettings = defaultPodGcSettin
         missingSince.set(nodeName, since_ms);
         const left_ms = since_ms + settings.quarantine_ms - clock.now_ms();
         if (left_ms > 0) return { requeueAfter_ms: left_ms };
-        if (await nodeExists(client, nodeName)) throw new Error(`the cache does not show node ${nodeName} yet`);
+        if (await unlessGone(client.get(nodes, { name: nodeName })))
+          throw new Error(`the cache does not show node ${nodeName} yet`);
       }
       await failAndDelete(context, pod, fate);
       return undefined;
@@ -111,16 +112,6 @@ const nodeGone = {
   reason: "DeletionByPodGC",
   message: "PodGC: node no longer exists",
 };
-
-async function nodeExists(client: Client, name: string): Promise<boolean> {
-  try {
-    await client.get(nodes, { name });
-    return true;
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
-}
 
 /** A pod that goes without its kubelet's word is marked as failed first, so that its controller counts it right. */
 async function failAndDelete(

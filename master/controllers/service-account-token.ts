@@ -4,6 +4,7 @@ import { secrets, serviceAccounts } from "#shared/api/resources.ts";
 import type { Secret, ServiceAccount } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import type { ServiceAccountIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { clusterKeys } from "../pki/cluster-keys.ts";
 
@@ -49,10 +50,7 @@ export function serviceAccountTokenController(options: ServiceAccountTokenOption
       let account = lister(serviceAccounts).get(accountKey);
       if (!account || (wantedUid && account.metadata.uid !== wantedUid)) {
         // The Secret may have come before its account, which then has to be missing in the API too.
-        account = await client.get(serviceAccounts, splitKey(accountKey)).catch((error: unknown) => {
-          if (isNotFound(error)) return undefined;
-          throw error;
-        });
+        account = await unlessGone(client.get(serviceAccounts, splitKey(accountKey)));
       }
       if (!account || (wantedUid && account.metadata.uid !== wantedUid)) return discard(client, secret);
       await fill(client, secret, account, options);

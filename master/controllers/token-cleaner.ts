@@ -1,7 +1,7 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { splitKey } from "#shared/api/object.ts";
 import { secrets } from "#shared/api/resources.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 
 const scope = { namespace: "kube-system", fieldSelector: "type=bootstrap.kubernetes.io/token" };
 
@@ -26,11 +26,7 @@ export const tokenCleaner = defineController({
     const left_ms = expiration_ms - clock.wall_ms();
     if (left_ms > 0) return { requeueAfter_ms: left_ms };
     const { uid, resourceVersion } = secret.metadata;
-    try {
-      await client.delete(secrets, splitKey(key), { preconditions: { uid, resourceVersion } });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await unlessGone(client.delete(secrets, splitKey(key), { preconditions: { uid, resourceVersion } }));
     return undefined;
   },
 });

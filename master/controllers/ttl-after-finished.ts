@@ -1,8 +1,8 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { splitKey } from "#shared/api/object.ts";
 import { jobs } from "#shared/api/resources.ts";
 import type { Job } from "#shared/api/types/batch-v1.generated.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 
 /** When a finished Job may go (milliseconds since 1970), undefined while it runs or has no limit (pure). */
 export function expiryOf({ spec, status }: Job): number | undefined {
@@ -31,17 +31,13 @@ export const ttlAfterFinishedController = defineController({
     if (expiry_ms === undefined) return undefined;
     const left_ms = expiry_ms - clock.wall_ms();
     if (left_ms > 0) return { requeueAfter_ms: left_ms };
-    try {
-      // The limit may just have been raised.
-      const latest = await client.get(jobs, splitKey(key));
-      if (latest.metadata.uid !== job?.metadata.uid || (expiryOf(latest) ?? Number.POSITIVE_INFINITY) > clock.wall_ms())
-        return undefined;
-      const { uid, resourceVersion } = latest.metadata;
-      const preconditions = { uid, resourceVersion };
-      await client.delete(jobs, splitKey(key), { propagationPolicy: "Foreground", preconditions });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    // The limit may just have been raised.
+    const latest = await unlessGone(client.get(jobs, splitKey(key)));
+    const isDue = latest && (expiryOf(latest) ?? Number.POSITIVE_INFINITY) <= clock.wall_ms();
+    if (!isDue || latest.metadata.uid !== job?.metadata.uid) return undefined;
+    const { uid, resourceVersion } = latest.metadata;
+    const preconditions = { uid, resourceVersion };
+    await unlessGone(client.delete(jobs, splitKey(key), { propagationPolicy: "Foreground", preconditions }));
     return undefined;
   },
 });

@@ -3,3 +3,6 @@ export function joinErrors(messages: Iterable<string>): string {
   const [first = "", ...others] = new Set(messages);
   return others.length === 0 ? first : `[${[first, ...others].join(", ")}]`;
 }
+
+/** What a person reads of whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,8 +1,8 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { apiVersionOf, type KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "./client.ts";
+import { unlessGone } from "./unless-gone.ts";
 
 /** The reference by which a controller owns what it creates. */
 export function controllerReference(ref: ResourceRef<unknown>, owner: KubeObject): OwnerReference {
@@ -100,10 +100,5 @@ async function patchReferences<C extends KubeObject>(
 ): Promise<C | undefined> {
   const { namespace, name = "", uid, resourceVersion } = child.metadata;
   const body = { metadata: { uid, resourceVersion, ownerReferences, finalizers } };
-  try {
-    return await client.patch(ref, { namespace, name }, { type: "merge", body });
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  return unlessGone(client.patch(ref, { namespace, name }, { type: "merge", body }));
 }

@@ -1,7 +1,7 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { certificateSigningRequests } from "#shared/api/resources.ts";
 import type { CertificateSigningRequest } from "#shared/api/types/certificates-v1.generated.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { isDecided } from "./request-state.ts";
 
 const hour_ms = 3_600_000;
@@ -19,11 +19,7 @@ export const certificateCleaner: ControllerDefinition = defineController({
     if (!request) return undefined;
     const wait_ms = endOf(request) - clock.wall_ms();
     if (wait_ms > 0) return { requeueAfter_ms: wait_ms };
-    try {
-      await client.delete(certificateSigningRequests, { name: key });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await unlessGone(client.delete(certificateSigningRequests, { name: key }));
     return undefined;
   },
 });

@@ -15,6 +15,7 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { cronJobSkews } from "../controller-counts.ts";
 import { equalStatus } from "../equal-status.ts";
 import { conditionOf } from "../job/facts.ts";
@@ -153,7 +154,7 @@ class CronJobSync {
     }
     const known = new Set(children.map(({ metadata }) => metadata.uid));
     for (const { uid, namespace, name = "" } of this.#status.active ?? []) {
-      if (known.has(uid) || (await this.#exists(namespace, name))) continue;
+      if (known.has(uid) || (await unlessGone(this.#context.client.get(jobs, { namespace, name })))) continue;
       this.#event("Normal", "MissingJob", `Active job went missing: ${name}`);
       this.#forget(uid);
     }
@@ -177,16 +178,6 @@ class CronJobSync {
     }
   }
 
-  async #exists(namespace: string | undefined, name: string): Promise<boolean> {
-    try {
-      await this.#context.client.get(jobs, { namespace, name });
-      return true;
-    } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
-    }
-  }
-
   /** Deletes the oldest of those that ended well, and of those that did not, beyond their limits. */
   async #trimHistory(children: readonly Job[]): Promise<void> {
     const { successfulJobsHistoryLimit, failedJobsHistoryLimit } = this.#cronJob.spec;
@@ -205,16 +196,14 @@ class CronJobSync {
     const key = { namespace: metadata.namespace, name: metadata.name ?? "" };
     try {
       await this.#context.client.delete(jobs, key, { propagationPolicy: "Background" });
+      this.#event("Normal", "SuccessfulDelete", `Deleted job ${metadata.name}`);
     } catch (error) {
       if (!isNotFound(error)) {
         this.#event("Warning", "FailedDelete", `Deleted job: ${messageOf(error)}`);
         return false;
       }
-      this.#forget(metadata.uid);
-      return true;
     }
     this.#forget(metadata.uid);
-    this.#event("Normal", "SuccessfulDelete", `Deleted job ${metadata.name}`);
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { deployments, replicaSets } from "#shared/api/resources.ts";
 import type { Deployment, DeploymentStatus, ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
@@ -6,6 +6,7 @@ import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import { type ControllerContext, isNamespaceTerminating } from "#shared/client/controller.ts";
 import { controllerReference, controllerReferenceOf } from "#shared/client/controller-ref.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { equalStatus } from "../equal-status.ts";
 import { shortHash } from "../pod-control/template-hash.ts";
@@ -223,11 +224,9 @@ export class Rollout {
       const isBusy = (status?.replicas ?? 0) !== 0 || spec.replicas !== 0;
       const isBehind = (metadata.generation ?? 0) > (status?.observedGeneration ?? 0);
       if (isBusy || isBehind) continue;
-      try {
-        await this.context.client.delete(replicaSets, { namespace: metadata.namespace, name: metadata.name ?? "" });
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+      await unlessGone(
+        this.context.client.delete(replicaSets, { namespace: metadata.namespace, name: metadata.name ?? "" }),
+      );
     }
   }
 }

@@ -1,4 +1,4 @@
-import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { endpoints, pods, services } from "#shared/api/resources.ts";
 import type {
@@ -17,6 +17,7 @@ import {
   isNamespaceTerminating,
   watching,
 } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { familyOf } from "#shared/net/ip-family.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { isPodReady } from "../pod-condition.ts";
@@ -86,11 +87,7 @@ const isOwn = ({ metadata: { labels, annotations } }: Endpoints): boolean =>
 
 async function remove(client: Client, { metadata }: Endpoints): Promise<void> {
   const { namespace = "", name = "", uid } = metadata;
-  try {
-    await client.delete(endpoints, { namespace, name }, { preconditions: { uid } });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  await unlessGone(client.delete(endpoints, { namespace, name }, { preconditions: { uid } }));
 }
 
 /** The Endpoints as they are then; undefined where there is nothing to do but wait. */

@@ -1,10 +1,10 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { endpointSlices } from "#shared/api/resources.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Lister } from "#shared/client/informer.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import type { WrittenVersions } from "#shared/client/written-versions.ts";
 import { canonicalText } from "../canonical-text.ts";
 import type { SlicePlan } from "./slice-plan.ts";
@@ -84,11 +84,7 @@ export async function writeSlices(
     written.wrote(key, endpointSlices, await client.create(endpointSlices, wanted, { namespace }));
   }
   for (const slice of plan.delete) {
-    try {
-      await client.delete(endpointSlices, { namespace, name: slice.metadata.name ?? "" });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await unlessGone(client.delete(endpointSlices, { namespace, name: slice.metadata.name ?? "" }));
     written.deleted(key, endpointSlices, keyOf(slice));
   }
 }

@@ -4,6 +4,7 @@ import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import {
   foregroundFinalizer,
@@ -134,14 +135,10 @@ export class Collector {
       return "solid";
     }
     const namespace = resource.ref.namespaced ? node.namespace : undefined;
-    try {
-      const owner = await this.#client.get(resource.ref, { namespace, name });
-      if (owner.metadata.uid === reference.uid) {
-        const awaits = owner.metadata.deletionTimestamp && owner.metadata.finalizers?.includes(foregroundFinalizer);
-        return awaits ? "awaits dependents" : "solid";
-      }
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
+    const owner = await unlessGone(this.#client.get(resource.ref, { namespace, name }));
+    if (owner?.metadata.uid === reference.uid) {
+      const awaits = owner.metadata.deletionTimestamp && owner.metadata.finalizers?.includes(foregroundFinalizer);
+      return awaits ? "awaits dependents" : "solid";
     }
     this.#absent.set(absentKey, true);
     return "dangling";
@@ -166,22 +163,13 @@ export class Collector {
 
   /** The object as it stands; undefined when it is gone or another bears its name. */
   async #latest({ ref, namespace, name, uid }: GraphNode): Promise<KubeObject | undefined> {
-    try {
-      const object = await this.#client.get(ref, { namespace, name });
-      return object.metadata.uid === uid ? object : undefined;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const object = await unlessGone(this.#client.get(ref, { namespace, name }));
+    return object?.metadata.uid === uid ? object : undefined;
   }
 
   async #delete({ ref, namespace, name, uid }: GraphNode, latest: KubeObject, policy: string): Promise<void> {
     const preconditions = { uid, resourceVersion: latest.metadata.resourceVersion };
-    try {
-      await this.#client.delete(ref, { namespace, name }, { preconditions, propagationPolicy: policy });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await unlessGone(this.#client.delete(ref, { namespace, name }, { preconditions, propagationPolicy: policy }));
   }
 
   #patch({ ref, namespace, name, uid }: GraphNode, latest: KubeObject, metadata: object): Promise<KubeObject> {

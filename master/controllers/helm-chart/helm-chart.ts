@@ -1,4 +1,4 @@
-import { isAlreadyExists, isNotFound, StatusError } from "#shared/api/errors.ts";
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import {
   type HelmChart,
   type HelmChartCondition,
@@ -16,6 +16,7 @@ import {
   defineController,
   watching,
 } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { canonicalText } from "../canonical-text.ts";
 import { keepFinalizer } from "../protection-finalizer.ts";
 import {
@@ -103,7 +104,7 @@ async function uninstall(work: Work): Promise<void> {
       if (!has(present, "Complete")) return;
     }
   }
-  await ignoringAbsence(() => client.delete(clusterRoleBindings, { name: bindingName(chart) }));
+  await unlessGone(client.delete(clusterRoleBindings, { name: bindingName(chart) }));
   const latest = await client.get(helmCharts, splitKey(keyOf(chart)));
   await keepFinalizer(client, helmCharts, latest, finalizer, () => false);
 }
@@ -154,12 +155,7 @@ async function referencedValues({ chart, config, context }: Work): Promise<unkno
 
 /** A pod waits for one that is yet to come. */
 async function readSecret(client: Client, key: { namespace: string | undefined; name: string }) {
-  try {
-    return await client.get(secrets, key);
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  return unlessGone(client.get(secrets, key));
 }
 
 /** A chart may hold anything, so that its Job may do anything: who may make HelmCharts is a cluster's administrator. */
@@ -194,17 +190,7 @@ async function apply<T extends Parameters<typeof keyOf>[0]>(
 async function removeJob(client: Client, job: Job | undefined): Promise<void> {
   if (!job || job.metadata.deletionTimestamp !== undefined) return;
   const preconditions = { uid: job.metadata.uid };
-  await ignoringAbsence(() =>
-    client.delete(jobs, splitKey(keyOf(job)), { propagationPolicy: "Foreground", preconditions }),
-  );
-}
-
-async function ignoringAbsence(act: () => Promise<unknown>): Promise<void> {
-  try {
-    await act();
-  } catch (error) {
-    if (!(error instanceof StatusError) || !isNotFound(error)) throw error;
-  }
+  await unlessGone(client.delete(jobs, splitKey(keyOf(job)), { propagationPolicy: "Foreground", preconditions }));
 }
 
 async function writeStatus({ chart, context }: Work, job: Job | undefined): Promise<void> {

@@ -1,9 +1,9 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { jobs, pods as podResource } from "#shared/api/resources.ts";
 import type { Job, JobCondition, JobStatus } from "#shared/api/types/batch-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import type { ControllerContext, ReconcileResult } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { jobPodsFinished, jobsFinished } from "../controller-counts.ts";
 import { equalStatus } from "../equal-status.ts";
 import { isPodReady } from "../pod-condition.ts";
@@ -151,11 +151,7 @@ export class JobSync {
   async #delete(pods: readonly Pod[], run: (pod: Pod) => Promise<void>): Promise<unknown> {
     try {
       await forAll(pods, async (pod) => {
-        try {
-          await run(pod);
-        } catch (error) {
-          if (!isNotFound(error)) throw error;
-        }
+        await unlessGone(run(pod));
         this.#tally.active--;
         this.#tally.terminating++;
         if (isPodReady(pod)) this.#tally.ready--;

@@ -1,8 +1,8 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { pods as podResource } from "#shared/api/resources.ts";
 import type { Job, JobStatus } from "#shared/api/types/batch-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import type { Ending, IndexFacts, JobFacts } from "./facts.ts";
 import { Indexes } from "./indexes.ts";
 import { hasBackOffPerIndex, indexOf, isIndexed, isPodFailed, trackingFinalizer, validIndexOf } from "./pod-facts.ts";
@@ -94,9 +94,5 @@ export function settled(status: JobStatus, held: ReadonlySet<string>): JobStatus
 export async function releasePod(client: Client, { metadata }: Pod): Promise<void> {
   const key = { namespace: metadata.namespace, name: metadata.name ?? "" };
   const body = { metadata: { uid: metadata.uid, "$deleteFromPrimitiveList/finalizers": [trackingFinalizer] } };
-  try {
-    await client.patch(podResource, key, { type: "strategic", body });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  await unlessGone(client.patch(podResource, key, { type: "strategic", body }));
 }

@@ -4,6 +4,7 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { DiscoveredResource, Discovery } from "#shared/client/discovery.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import type { DeletionReport } from "./conditions.ts";
 
@@ -84,11 +85,7 @@ async function emptyOne(
     await client.deleteCollection(ref, { namespace }, options);
   } else {
     for (const { metadata } of left) {
-      try {
-        await client.delete(ref, { namespace, name: metadata.name ?? "" }, options);
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+      await unlessGone(client.delete(ref, { namespace, name: metadata.name ?? "" }, options));
     }
   }
   if (!listable) return;

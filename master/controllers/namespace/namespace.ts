@@ -1,4 +1,3 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { namespaces } from "#shared/api/resources.ts";
 import type { Namespace } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -6,6 +5,7 @@ import { timestamp } from "#shared/client/clock.ts";
 import { type ControllerDefinition, defineController, watching } from "#shared/client/controller.ts";
 import type { ResourceMapper } from "#shared/client/discovery.ts";
 import { exponentialDelay_ms } from "#shared/client/exponential-delay.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { conditionsAfter } from "./conditions.ts";
 import { deleteContent } from "./content.ts";
 
@@ -58,25 +58,14 @@ export function namespaceController(mapper: ResourceMapper): ControllerDefinitio
 
 /** The namespace as it stands in the API, if it is being deleted and still ours to finish. */
 async function getDeleting(client: Client, name: string): Promise<Namespace | undefined> {
-  try {
-    const namespace = await client.get(namespaces, { name });
-    const isOurs = namespace.metadata.deletionTimestamp && namespace.spec?.finalizers?.includes(finalizer);
-    return isOurs ? namespace : undefined;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  const namespace = await unlessGone(client.get(namespaces, { name }));
+  const isOurs = namespace?.metadata.deletionTimestamp && namespace.spec?.finalizers?.includes(finalizer);
+  return isOurs ? namespace : undefined;
 }
 
 async function finalize(client: Client, namespace: Namespace): Promise<void> {
   const finalizers = (namespace.spec?.finalizers ?? []).filter((one) => one !== finalizer);
-  try {
-    await client.update(
-      namespaces,
-      { ...namespace, spec: { ...namespace.spec, finalizers } },
-      { subresource: "finalize" },
-    );
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  await unlessGone(
+    client.update(namespaces, { ...namespace, spec: { ...namespace.spec, finalizers } }, { subresource: "finalize" }),
+  );
 }

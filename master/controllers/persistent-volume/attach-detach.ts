@@ -1,4 +1,4 @@
-import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import {
   csiDrivers,
@@ -19,6 +19,7 @@ import {
   nothing,
   watching,
 } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { forcedDetaches } from "../controller-counts.ts";
 import { podsByNode } from "../node/pods-by-node.ts";
@@ -145,11 +146,7 @@ async function attach(
 
 async function detach({ metadata }: VolumeAttachment, { client }: ControllerContext): Promise<void> {
   const { name = "", uid } = metadata;
-  try {
-    await client.delete(volumeAttachments, { name }, { preconditions: { uid } });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  await unlessGone(client.delete(volumeAttachments, { name }, { preconditions: { uid } }));
 }
 
 /** Writes what is attached into the node's status, where its kubelet looks before it mounts. Gives the names that are new

@@ -1,4 +1,3 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { defaultStorageClassAnnotations, newestDefault } from "#shared/api/newest-default.ts";
 import { keyOf, splitKey } from "#shared/api/object.ts";
 import { persistentVolumeClaims, persistentVolumes, pods, storageClasses } from "#shared/api/resources.ts";
@@ -12,6 +11,7 @@ import {
 import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ControllerContext, defineController, watching } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { claimKeysOf } from "./protection.ts";
 
@@ -316,13 +316,8 @@ async function liveClaim(
 ): Promise<PersistentVolumeClaim | undefined> {
   const known = lister(persistentVolumeClaims).get(key);
   if (known?.metadata.uid === uid) return known;
-  try {
-    const claim = await client.get(persistentVolumeClaims, splitKey(key));
-    return claim.metadata.uid === uid ? claim : undefined;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  const claim = await unlessGone(client.get(persistentVolumeClaims, splitKey(key)));
+  return claim?.metadata.uid === uid ? claim : undefined;
 }
 
 /** The claim is gone. What becomes of the data is the volume's policy; deleting it is the provisioner's. */

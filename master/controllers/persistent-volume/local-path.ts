@@ -1,4 +1,4 @@
-import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import { localPathFinalizer, localPathNodeLabel, localPathProvisionerName } from "#shared/api/local-path.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { nodes, persistentVolumeClaims, persistentVolumes, storageClasses } from "#shared/api/resources.ts";
@@ -11,6 +11,7 @@ import {
   defineController,
   watching,
 } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { grownSize, localPathVolume, refuseClaim, volumeNameFor } from "./local-path-plan.ts";
 
 export interface LocalPathOptions {
@@ -109,14 +110,7 @@ async function chooseAgain(
   { client, events }: ControllerContext,
 ): Promise<void> {
   // The cache may not know the node yet.
-  const isGone = await client.get(nodes, { name: chosen }).then(
-    () => false,
-    (error: unknown) => {
-      if (isNotFound(error)) return true;
-      throw error;
-    },
-  );
-  if (!isGone) throw new Error(`node ${chosen} is not known here yet`);
+  if (await unlessGone(client.get(nodes, { name: chosen }))) throw new Error(`node ${chosen} is not known here yet`);
   const { namespace, name = "", resourceVersion } = claim.metadata;
   const body = { metadata: { resourceVersion, annotations: { [volumeAnnotations.selectedNode]: null } } };
   await client.patch(persistentVolumeClaims, { namespace, name }, { type: "merge", body });

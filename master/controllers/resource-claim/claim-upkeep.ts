@@ -1,9 +1,9 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { pods, resourceClaims } from "#shared/api/resources.ts";
 import { claimProtectionFinalizer } from "#shared/api/scheduling/pod-resource-claims.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim, ResourceClaimConsumerReference } from "#shared/api/types/resource-v1.generated.ts";
 import { type ControllerContext, TerminalError } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 
 /** None of its containers runs, and none ever will. */
@@ -63,12 +63,8 @@ async function stillUses(
   const { namespace = "" } = claim.metadata;
   const cached = lister(pods).get(`${namespace}/${name}`);
   if (cached) return cached.metadata.uid === uid && !isDone(cached);
-  try {
-    return (await client.get(pods, { namespace, name })).metadata.uid === uid;
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
+  const present = await unlessGone(client.get(pods, { namespace, name }));
+  return present?.metadata.uid === uid;
 }
 
 async function unprotect(claim: ResourceClaim, { client }: ControllerContext): Promise<void> {
@@ -82,9 +78,5 @@ async function removeIfItsPodIsDone(claim: ResourceClaim, { lister, client }: Co
   const owner = owningPod(claim);
   const pod = owner ? lister(pods).get(`${namespace}/${owner.name}`) : undefined;
   if (!owner || !pod || deletionTimestamp || (pod.metadata.uid === owner.uid && !isDone(pod))) return;
-  try {
-    await client.delete(resourceClaims, { namespace, name }, { preconditions: { uid } });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  await unlessGone(client.delete(resourceClaims, { namespace, name }, { preconditions: { uid } }));
 }

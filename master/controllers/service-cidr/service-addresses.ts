@@ -1,4 +1,3 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { ipAddresses, services } from "#shared/api/resources.ts";
 import {
@@ -11,6 +10,7 @@ import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { IPAddress } from "#shared/api/types/networking-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { familyOf } from "#shared/net/ip-family.ts";
 import { formatAddress, parseAddress } from "../../apiserver/resources/validation/addresses.ts";
 
@@ -78,20 +78,11 @@ const first = (found: readonly Service[]): Service | undefined =>
 /** Asked anew: another master may have given the address to a Service that has not come by yet. */
 async function isForsaken(client: Client, { metadata, spec }: IPAddress): Promise<boolean> {
   const { namespace, name } = spec.parentRef;
-  try {
-    const service = await client.get(services, { namespace, name });
-    return !addressesOf(service).includes(metadata.name ?? "");
-  } catch (error) {
-    if (isNotFound(error)) return true;
-    throw error;
-  }
+  const service = await unlessGone(client.get(services, { namespace, name }));
+  return !service || !addressesOf(service).includes(metadata.name ?? "");
 }
 
 async function remove(client: Client, { metadata }: IPAddress): Promise<void> {
   const { name = "", uid } = metadata;
-  try {
-    await client.delete(ipAddresses, { name }, { preconditions: { uid } });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  await unlessGone(client.delete(ipAddresses, { name }, { preconditions: { uid } }));
 }

@@ -1,7 +1,7 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import type { ControllerRevision, StatefulSet, StatefulSetStatus } from "#shared/api/types/apps-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ControllerContext } from "#shared/client/controller.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { templateOf } from "../history/controller-revision.ts";
 import { scaledValue } from "../pod-control/int-or-percent.ts";
 import { isPodAvailable } from "../pod-control/pod-availability.ts";
@@ -173,11 +173,7 @@ export class StatefulSetSync {
   }
 
   async #take(pod: Pod): Promise<void> {
-    try {
-      await this.#writer.delete(pod);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await unlessGone(this.#writer.delete(pod));
     if (podRevision(pod) === this.#names.current) this.#taken++;
   }
 }

@@ -1,4 +1,3 @@
-import { isNotFound } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { deviceClasses, resourceClaims, resourceSlices } from "#shared/api/resources.ts";
 import { matchesNodeSelector } from "#shared/api/scheduling/node-affinity.ts";
@@ -10,6 +9,7 @@ import {
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { AllocationResult, ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
 import { type Allocation, AllocationError, allocate } from "../dynamic-resources/allocator.ts";
 import { byState, claimsFor } from "../dynamic-resources/claims-of-pod.ts";
 import { DevicePromises } from "../dynamic-resources/device-promises.ts";
@@ -202,9 +202,5 @@ async function freeClaim(client: Client, { metadata }: ResourceClaim, { metadata
   const { namespace, name = "" } = metadata;
   const body = { metadata: { uid: metadata.uid }, status: { reservedFor: [{ $patch: "delete", uid }] } };
   const patch = { type: "strategic", body } as const;
-  try {
-    await client.patch(resourceClaims, { namespace, name }, patch, { subresource: "status" });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  await unlessGone(client.patch(resourceClaims, { namespace, name }, patch, { subresource: "status" }));
 }
