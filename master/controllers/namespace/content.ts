@@ -1,9 +1,10 @@
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import type { Client } from "#shared/client/client.ts";
+import { pods } from "#shared/api/resources.ts";
+import type { Client, ListOptions, Page } from "#shared/client/client.ts";
 import type { DiscoveredResource, Discovery } from "#shared/client/discovery.ts";
+import { listUrl } from "#shared/client/request-url.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
 import type { DeletionReport } from "./conditions.ts";
@@ -76,45 +77,75 @@ async function emptyOne(
   { ref, verbs }: DiscoveredResource,
   tally: Tally,
 ): Promise<void> {
-  const listable = verbs.has("list");
-  let left = listable ? await listAll(client, namespace, ref) : [];
-  const isInGrace = isPods(ref) && since_ms < longestGrace_ms(left as unknown as readonly Pod[]);
   const options = { propagationPolicy: "Background" };
+  // Asked for before they are deleted: then each has the time that was left to it by whoever did.
+  const isInGrace = isPods(ref) && since_ms < (await longestGrace_ms(client, namespace));
   if (verbs.has("deletecollection")) {
-    // Also where the list shows nothing: what cannot be read is in no list, and keeps the namespace.
+    // Also where a list would show nothing: what cannot be read is in no list, and keeps the namespace.
     await client.deleteCollection(ref, { namespace }, options);
-  } else {
-    for (const { metadata } of left) {
+  } else if (verbs.has("list")) {
+    for await (const { metadata } of remaining(client, namespace, ref))
       await unlessGone(client.delete(ref, { namespace, name: metadata.name ?? "" }, options));
+  }
+  if (verbs.has("list")) await countRemaining(client, namespace, ref, tally, isInGrace);
+}
+
+async function countRemaining(
+  client: Client,
+  namespace: string,
+  ref: ResourceRef<KubeObject>,
+  tally: Tally,
+  isInGrace: boolean,
+): Promise<void> {
+  let count = 0;
+  let isHeld = false;
+  for await (const { metadata } of remaining(client, namespace, ref)) {
+    count++;
+    for (const finalizer of metadata.finalizers ?? []) {
+      isHeld = true;
+      tally.finalizers.set(finalizer, (tally.finalizers.get(finalizer) ?? 0) + 1);
     }
   }
-  if (!listable) return;
-  left = await listAll(client, namespace, ref);
-  if (left.length === 0) return;
-  tally.remaining.set(`${ref.plural}.${ref.group}`, left.length);
-  for (const { metadata } of left)
-    for (const finalizer of metadata.finalizers ?? [])
-      tally.finalizers.set(finalizer, (tally.finalizers.get(finalizer) ?? 0) + 1);
-  if (isInGrace || left.some(({ metadata }) => metadata.finalizers?.length)) return;
+  if (count === 0) return;
+  tally.remaining.set(`${ref.plural}.${ref.group}`, count);
+  if (isInGrace || isHeld) return;
   // Nothing explains why they are still there.
   const kind = `${ref.group}/${ref.version}, Resource=${ref.plural}`;
   tally.deletionErrors.push(new Error(`unexpected items still remain in namespace: ${namespace} for gvr: ${kind}`));
 }
 
 /** How long the pods may take to end. */
-const longestGrace_ms = (pods: readonly Pod[]): number =>
-  Math.max(
-    0,
-    ...pods.filter((pod) => !isTerminal(pod)).map(({ spec }) => (spec?.terminationGracePeriodSeconds ?? 0) * 1000),
-  );
+async function longestGrace_ms(client: Client, namespace: string): Promise<number> {
+  let longest_s = 0;
+  for await (const page of pages((options) => client.list(pods, options), namespace))
+    for (const pod of page)
+      if (!isTerminal(pod)) longest_s = Math.max(longest_s, pod.spec?.terminationGracePeriodSeconds ?? 0);
+  return longest_s * 1000;
+}
 
-async function listAll(client: Client, namespace: string, ref: ResourceRef<KubeObject>): Promise<KubeObject[]> {
-  const items: KubeObject[] = [];
+/** What else is taken from a server that knows no such form. */
+const metadataAlone = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
+/** What there is of a resource, as far as its metadata: a namespace may hold very many objects, and big ones. */
+async function* remaining(
+  client: Client,
+  namespace: string,
+  ref: ResourceRef<KubeObject>,
+): AsyncIterable<Pick<KubeObject, "metadata">> {
+  const list = async (options: ListOptions): Promise<Page<KubeObject>> =>
+    (await client.raw({ method: "GET", path: listUrl(ref, options), accept: metadataAlone })) as Page<KubeObject>;
+  for await (const page of pages(list, namespace)) yield* page;
+}
+
+/** Of all pages one after the other, so that no more than one is held. */
+async function* pages<T>(
+  list: (options: ListOptions) => Promise<Page<T>>,
+  namespace: string,
+): AsyncIterable<readonly T[]> {
   let continueToken: string | undefined;
   do {
-    const page = await client.list(ref, { namespace, limit: pageSize, continue: continueToken });
-    items.push(...page.items);
-    continueToken = page.metadata.continue || undefined;
+    const { items, metadata } = await list({ namespace, limit: pageSize, continue: continueToken });
+    yield items;
+    continueToken = metadata.continue || undefined;
   } while (continueToken);
-  return items;
 }
