@@ -1,4 +1,5 @@
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -63,7 +64,7 @@ export class BindingCycle {
       if (isConflict(cause) || this.parts.isStopping())
         return log.debug("a binding was refused", { pod: info.key, error: cause });
       log.warn("a binding failed", { pod: info.key, error: cause });
-      await this.tellTrouble(told, profile, failure instanceof Error ? failure.message : String(failure));
+      await this.tellTrouble(told, profile, messageOf(failure));
     } finally {
       for (const plugin of profile.plugins) plugin.release?.(info);
     }
@@ -172,7 +173,7 @@ export class BindingCycle {
 class BindingError extends Error {
   override readonly name = "BindingError";
   constructor(step: string, cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     super(step === "" ? why : `${step}: ${why}`, { cause });
   }
 }

@@ -1,4 +1,5 @@
-import { hasReason, isNotFound } from "#shared/api/errors.ts";
+import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { podDisruptionBudgets, pods } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
@@ -58,7 +59,7 @@ export class Preemptor {
       return preemptionPlan({ kind: "candidates", candidates });
     } catch (error) {
       this.options.log.warn("an extender failed at a preemption", { pod: info.key, error });
-      const message = `preemption: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `preemption: ${messageOf(error)}`;
       return { kind: "none", message, clearNomination: false };
     }
   }
@@ -92,7 +93,7 @@ export class Preemptor {
           message: `Preempted by pod ${info.uid} on node ${node}`,
         });
       } catch (error) {
-        if (!isNotFound(error) && !hasReason(error, "Conflict")) throw error;
+        if (!isNotFound(error) && !isConflict(error)) throw error;
       }
     }
   }

@@ -1,4 +1,5 @@
 import { isNotFound } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { namespaces, pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -366,5 +367,3 @@ function whyStillUnfit({ postFilter, postFilterFailure }: Unfit, plan: Preemptio
   if (plan?.kind === "preempt") return "";
   return [...postFilter.map(({ reason }) => reason), ...(plan ? [plan.message] : [])].join(", ");
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

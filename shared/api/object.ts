@@ -44,6 +44,13 @@ export function keyOf(object: {
   return namespace ? `${namespace}/${name}` : name;
 }
 
+/** For sorting, the oldest first; of those made within one second, by name. */
+export function byAge({ metadata: a }: KubeObject, { metadata: b }: KubeObject): number {
+  const [aCreated = "", bCreated = ""] = [a.creationTimestamp, b.creationTimestamp];
+  if (aCreated !== bCreated) return aCreated < bCreated ? -1 : 1;
+  return (a.name ?? "") < (b.name ?? "") ? -1 : 1;
+}
+
 export function splitKey(key: string): ObjectKey {
   const slash = key.indexOf("/");
   return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };

@@ -3,9 +3,11 @@
  * second HTTP/2 layer: measured under Bun against etcd 3.4, this took 14 MB less than @grpc/grpc-js and served 2.4 times
  * the calls. It also knows what that library hides: whether a request can have reached the server.
  */
+
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import { checkServerIdentity } from "node:tls";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { outOfUrl } from "#shared/http/host-port.ts";
 import { afterReading } from "#shared/net/after-reading.ts";
 import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
@@ -326,5 +328,3 @@ function decodeURIComponentSafely(text: string): string {
 /** The protocol takes eight digits. */
 const timeoutText = (timeout_ms: number): string =>
   timeout_ms < 1e8 ? `${Math.ceil(timeout_ms)}m` : `${Math.ceil(timeout_ms / 1000)}S`;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -3,6 +3,7 @@
 import { rmSync } from "node:fs";
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { framed, longestTimer_ms, messagesIn } from "./frames.ts";
 import { GrpcCode, GrpcError } from "./grpc-error.ts";
 
@@ -142,7 +143,7 @@ export class GrpcServer {
       return;
     }
     this.#options.onError?.(path, error);
-    reply.end(GrpcCode.Unknown, error instanceof Error ? error.message : String(error));
+    reply.end(GrpcCode.Unknown, messageOf(error));
   }
 }
 

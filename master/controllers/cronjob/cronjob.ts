@@ -1,4 +1,5 @@
 import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { cronJobs, jobs } from "#shared/api/resources.ts";
@@ -344,8 +345,6 @@ class CronJobSync {
     }
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Started first, then by name; those that never started last. */
 function byStart(a: Job, b: Job): number {

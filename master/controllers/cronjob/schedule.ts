@@ -1,5 +1,6 @@
 import { Cron } from "croner";
 import { parseGoDuration_ms } from "#shared/api/go-duration.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { CronJob } from "#shared/api/types/batch-v1.generated.ts";
 
 export interface Schedule {
@@ -27,7 +28,7 @@ export function parseSchedule(text: string, timeZone: string | undefined): Sched
     const cron = new Cron(withRanges(pattern), { timezone: ownZone || timeZone || "UTC", paused: true });
     return { next: (after_ms) => cron.nextRun(new Date(after_ms))?.getTime() };
   } catch (error) {
-    throw new ScheduleError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new ScheduleError(messageOf(error), { cause: error });
   }
 }
 

@@ -1,3 +1,4 @@
+import { byAge } from "#shared/api/object.ts";
 import type { DaemonSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isTerminal } from "../../scheduler/pod-phase.ts";
@@ -94,9 +95,7 @@ function planSurplus({ hash, daemonSet, now_ms }: DaemonView, running: readonly 
 /** On a node first, then older, then by name. */
 function oldestFirst(a: Pod, b: Pod): number {
   if (!a.spec?.nodeName !== !b.spec?.nodeName) return a.spec?.nodeName ? -1 : 1;
-  const [at = "", bt = ""] = [a.metadata.creationTimestamp, b.metadata.creationTimestamp];
-  if (at !== bt) return at < bt ? -1 : 1;
-  return (a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1;
+  return byAge(a, b);
 }
 
 const isRolling = ({ spec }: DaemonSet): boolean => (spec.updateStrategy?.type ?? "RollingUpdate") === "RollingUpdate";

@@ -1,5 +1,6 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
-import { keyOf } from "#shared/api/object.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
+import { byAge, keyOf } from "#shared/api/object.ts";
 import { deployments, replicaSets } from "#shared/api/resources.ts";
 import type { Deployment, DeploymentStatus, ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
@@ -11,7 +12,7 @@ import { canonicalText } from "../canonical-text.ts";
 import { equalStatus } from "../equal-status.ts";
 import { shortHash } from "../pod-control/template-hash.ts";
 import { byRevision, currentAnnotations, maxRevision, revisionAnnotation, sizeAnnotations } from "./annotations.ts";
-import { byAge, maxSurgeOf, newReplicaSetSize, type Resize, replicasOf } from "./sizes.ts";
+import { maxSurgeOf, newReplicaSetSize, type Resize, replicasOf } from "./sizes.ts";
 import { conditionOf, hasHistoryLimit, hasProgressDeadline, type WantedCondition, withCondition } from "./status.ts";
 
 /** Label that keeps the pods of a Deployment's ReplicaSets apart. */
@@ -180,7 +181,7 @@ export class Rollout {
 
   async #tellFailure(name: string, error: unknown): Promise<void> {
     const reason = "ReplicaSetCreateError";
-    const message = `Failed to create new replica set "${name}": ${error instanceof Error ? error.message : error}`;
+    const message = `Failed to create new replica set "${name}": ${messageOf(error)}`;
     this.event("Warning", reason, message);
     if (hasProgressDeadline(this.deployment))
       await this.#note(undefined, { type: "Progressing", status: "False", reason, message });

@@ -1,3 +1,4 @@
+import { byAge } from "#shared/api/object.ts";
 import type { Deployment, ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import { scaledValue } from "../pod-control/int-or-percent.ts";
 import { desiredReplicasOf, maxReplicasOf } from "./annotations.ts";
@@ -27,12 +28,6 @@ export function maxUnavailableOf(deployment: Deployment): number {
 
 export const sum = (replicaSets: readonly ReplicaSet[], of: (one: ReplicaSet) => number | undefined): number =>
   replicaSets.reduce((total, one) => total + (of(one) ?? 0), 0);
-
-export const byAge = (a: ReplicaSet, b: ReplicaSet): number => {
-  const [at = "", bt = ""] = [a.metadata.creationTimestamp, b.metadata.creationTimestamp];
-  if (at !== bt) return at < bt ? -1 : 1;
-  return (a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1;
-};
 
 export const isActive = (replicaSet: ReplicaSet): boolean => replicasOf(replicaSet) > 0;
 

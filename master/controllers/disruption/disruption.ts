@@ -1,4 +1,5 @@
 import { isConflict, isNotFound } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import {
   deployments,
@@ -94,7 +95,7 @@ async function reconcileBudget(
     return await updateBudget(budget, context, mapper);
   } catch (error) {
     if (isConflict(error) || isNotFound(error)) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     await writeStatus(budget, failedStatus(budget, message, timestamp(context.clock)), context);
     throw error;
   }
@@ -139,7 +140,7 @@ async function askScale(
     return replicas;
   } catch (error) {
     const reason = "CalculateExpectedPodCountFailed";
-    const message = `Failed to calculate the number of expected pods: ${error instanceof Error ? error.message : error}`;
+    const message = `Failed to calculate the number of expected pods: ${messageOf(error)}`;
     events.record(budget, { type: "Warning", reason, message });
     throw error;
   }

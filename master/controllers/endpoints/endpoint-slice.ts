@@ -1,5 +1,5 @@
 import { isNotFound } from "#shared/api/errors.ts";
-import { joinErrors } from "#shared/api/joined-errors.ts";
+import { joinErrors, messageOf } from "#shared/api/joined-errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { endpointSlices, nodes, pods, services } from "#shared/api/resources.ts";
 import type { Node, Pod, Service } from "#shared/api/types/core-v1.generated.ts";
@@ -79,7 +79,7 @@ export function endpointSliceController(): ControllerDefinition {
       } catch (error) {
         if (isNamespaceTerminating(error)) return undefined;
         if (!isNotFound(error)) {
-          const message = `Error updating Endpoint Slices for Service ${key}: ${(error as Error).message}`;
+          const message = `Error updating Endpoint Slices for Service ${key}: ${messageOf(error)}`;
           events.record(service, { type: "Warning", reason: "FailedToUpdateEndpointSlices", message });
         }
         throw error;

@@ -1,4 +1,5 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { endpoints, pods, services } from "#shared/api/resources.ts";
 import type {
@@ -101,7 +102,7 @@ async function write(
     return await client[verb](endpoints, wanted);
   } catch (error) {
     if (isNamespaceTerminating(error) || isAlreadyExists(error)) return undefined;
-    const why = (error as Error).message;
+    const why = messageOf(error);
     const [reason, message] =
       verb === "create"
         ? ["FailedToCreateEndpoint", `Failed to create endpoint for service ${namespace}/${name}: ${why}`]

@@ -1,5 +1,5 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
-import type { KubeObject } from "#shared/api/object.ts";
+import { byAge, type KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { controllerRevisions } from "#shared/api/resources.ts";
 import type { LabelSelector } from "#shared/api/selector/label-selector.ts";
@@ -33,12 +33,7 @@ export const sameData = (a: object | undefined, b: object | undefined): boolean 
   canonicalText(a) === canonicalText(b);
 
 /** Oldest first. */
-function compareRevisions(a: ControllerRevision, b: ControllerRevision): number {
-  if (a.revision !== b.revision) return a.revision - b.revision;
-  const [at = "", bt = ""] = [a.metadata.creationTimestamp, b.metadata.creationTimestamp];
-  if (at !== bt) return at < bt ? -1 : 1;
-  return (a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1;
-}
+const byRevision = (a: ControllerRevision, b: ControllerRevision): number => a.revision - b.revision || byAge(a, b);
 
 /** The owner's revisions, oldest first, after adopting and releasing. An owner on its way out adopts none, but still goes
  *  by those that are nobody's: they were its own, and it must not make them anew. */
@@ -58,7 +53,7 @@ export async function claimRevisions<O extends KubeObject>(
     matches: ({ metadata }) => selector.matches(metadata.labels),
   });
   const left = owner.metadata.deletionTimestamp ? children.filter((one) => !controllerReferenceOf(one)) : [];
-  return [...claimed, ...left].sort(compareRevisions);
+  return [...claimed, ...left].sort(byRevision);
 }
 
 export interface NewRevision<O extends KubeObject> {
@@ -96,7 +91,7 @@ export async function createRevision<O extends KubeObject>(
             namespace,
             labels: { ...template.metadata?.labels, [hashLabel]: hash },
             ...(annotations ? { annotations: { ...annotations } } : {}),
-            ownerReferences: [controllerReference(ref as ResourceRef<never>, owner)],
+            ownerReferences: [controllerReference(ref, owner)],
           },
           data,
           revision,

@@ -1,4 +1,5 @@
 import { isConflict } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { resourcePath } from "#shared/api/resource-ref.ts";
 import { horizontalPodAutoscalers, pods as podResource } from "#shared/api/resources.ts";
@@ -366,5 +367,3 @@ class MetricsFailed extends Error {
     super(message);
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { formatQuantity, milliValue, parseQuantity, quantityOf } from "#shared/api/quantity.ts";
 import { structText } from "#shared/api/selector/struct-text.ts";
 import type {
@@ -107,8 +108,6 @@ class ReadFailure extends Error {
     super(message, { cause });
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Prefixes what a step fails with. */
 async function during<T>(prefix: string, run: () => Promise<T>): Promise<T> {

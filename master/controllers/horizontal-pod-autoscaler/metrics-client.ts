@@ -1,5 +1,6 @@
 import { isNotFound, StatusError } from "#shared/api/errors.ts";
 import { parseGoDuration_ms } from "#shared/api/go-duration.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { parseApiVersion } from "#shared/api/object.ts";
 import { milliValue } from "#shared/api/quantity.ts";
 import { genericWords, textInPlaceOfStatus } from "#shared/api/refused-answer.ts";
@@ -169,7 +170,7 @@ async function fetching<T>(api: MetricsApi, fetch: () => Promise<T>): Promise<T>
   try {
     return await fetch();
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     throw new Error(`unable to fetch metrics from ${api} metrics API: ${text}`, { cause: error });
   }
 }

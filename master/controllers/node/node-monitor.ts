@@ -127,12 +127,11 @@ export class NodeMonitor {
   }
 
   async #setUnknown(node: Node): Promise<Node> {
-    const { client, clock, lister } = this.#context;
+    const { client, clock } = this.#context;
     const conditions = unknownConditions(node, timestamp(clock));
     if (!conditions) return node;
     // The resourceVersion makes sure that a kubelet that has just come back is not overruled.
-    const present = lister(nodes).get(node.metadata.name ?? "") ?? node;
-    return client.update(nodes, { ...present, status: { ...present.status, conditions } }, { subresource: "status" });
+    return client.update(nodes, { ...node, status: { ...node.status, conditions } }, { subresource: "status" });
   }
 
   /** Taints follow conditions; those that evict pods, one node of a zone after the other. Gives how long the node has to

@@ -1,4 +1,5 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { persistentVolumeClaims, pods } from "#shared/api/resources.ts";
 import { defineController, TerminalError, watching } from "#shared/client/controller.ts";
 
@@ -58,7 +59,7 @@ export const ephemeralVolumeController = defineController({
         });
       } catch (error) {
         // The cache was behind: whose it is shows at the next look.
-        if (!isAlreadyExists(error)) tell(`create PVC ${name}: ${(error as Error).message}`);
+        if (!isAlreadyExists(error)) tell(`create PVC ${name}: ${messageOf(error)}`);
         throw error;
       }
     }

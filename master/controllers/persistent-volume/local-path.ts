@@ -1,4 +1,5 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { localPathFinalizer, localPathNodeLabel, localPathProvisionerName } from "#shared/api/local-path.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { nodes, persistentVolumeClaims, persistentVolumes, storageClasses } from "#shared/api/resources.ts";
@@ -98,7 +99,7 @@ async function provision(
     events.record(claim, { type: "Normal", reason: "ProvisioningSucceeded", message });
   } catch (error) {
     if (isAlreadyExists(error)) return;
-    fail(`failed to provision volume with StorageClass "${storageClass.metadata.name}": ${(error as Error).message}`);
+    fail(`failed to provision volume with StorageClass "${storageClass.metadata.name}": ${messageOf(error)}`);
     throw error;
   }
 }

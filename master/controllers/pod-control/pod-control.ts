@@ -1,4 +1,5 @@
 import { isNotFound } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
@@ -101,13 +102,11 @@ export function podFromTemplate<O extends KubeObject>(template: PodTemplateSpec,
       labels: { ...labels },
       ...(annotations ? { annotations: { ...annotations } } : {}),
       ...(finalizers ? { finalizers: [...finalizers] } : {}),
-      ownerReferences: [controllerReference(ref as ResourceRef<never>, owner)],
+      ownerReferences: [controllerReference(ref, owner)],
     },
     spec: cloneJson(template.spec ?? { containers: [] }),
   };
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Creates one pod and says so in an event about the owner; a refusal is told too, unless the namespace is going. */
 async function createPod({ client, events }: ControllerContext, owner: KubeObject, pod: Pod): Promise<Pod> {

@@ -5,6 +5,7 @@ import type { ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { Pod, PodTemplateSpec, ReplicationController } from "#shared/api/types/core-v1.generated.ts";
 import { timestamp } from "#shared/client/clock.ts";
 import {
+  byControllerUid,
   type ControllerContext,
   type ControllerDefinition,
   defineController,
@@ -12,7 +13,6 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { controllerReferenceOf } from "#shared/client/controller-ref.ts";
-import type { IndexFunction } from "#shared/client/informer.ts";
 import { podsToDelete } from "../pod-control/deletion-order.ts";
 import { isPodActive, isPodTerminating, nextAvailability_ms } from "../pod-control/pod-availability.ts";
 import {
@@ -40,12 +40,6 @@ export interface ReplicaKind<O extends ReplicaOwner> extends PodOwnerKind<O> {
   readonly tellsTerminating: boolean;
 }
 
-/** Owners by the UID of their own controller: the ReplicaSets of one Deployment. */
-const byControllerUid: IndexFunction<ReplicaOwner> = (owner) => {
-  const reference = controllerReferenceOf(owner);
-  return reference ? [reference.uid] : [];
-};
-
 /** Keeps as many pods of one template as the owner asks for: the controller of ReplicaSets and of
  *  ReplicationControllers. */
 export function replicaController<O extends ReplicaOwner>(kind: ReplicaKind<O>): ControllerDefinition {
@@ -56,6 +50,7 @@ export function replicaController<O extends ReplicaOwner>(kind: ReplicaKind<O>):
         observe({ type, object: { metadata } }, { expectations }) {
           if (type === "delete") expectations.forget(`${metadata.namespace}/${metadata.name}`);
         },
+        // The ReplicaSets of one Deployment.
         indexes: { controllerUid: byControllerUid },
       }),
       watchingPods(kind),
@@ -76,11 +71,11 @@ async function reconcileReplicas<O extends ReplicaOwner>(
 ): Promise<ReconcileResult> {
   const { clock, expectations } = context;
   const mayManage = expectations.satisfied(key) && !owner.metadata.deletionTimestamp;
-  const all = candidates(context, podResource, owner, kind.selectorOf(owner));
+  const selector = kind.selectorOf(owner);
+  const all = candidates(context, podResource, owner, selector);
   const active = await claimPods(context, kind, owner, all.filter(isPodActive));
   const failure = mayManage ? await manage(kind, key, owner, active, context) : undefined;
 
-  const selector = kind.selectorOf(owner);
   const minReadySeconds = owner.spec?.minReadySeconds;
   const now_ms = clock.wall_ms();
   const status = replicaStatusOf(owner.status, {

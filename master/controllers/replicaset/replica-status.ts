@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
 import type { Pod, PodTemplateSpec } from "#shared/api/types/core-v1.generated.ts";
 import { isPodReady } from "../pod-condition.ts";
@@ -59,7 +60,7 @@ function conditionsAfter(
   const failed = present.some(({ type }) => type === "ReplicaFailure");
   if (failure === undefined) return present.filter(({ type }) => type !== "ReplicaFailure");
   if (failed) return [...present];
-  const message = failure instanceof Error ? failure.message : String(failure);
+  const message = messageOf(failure);
   const reason = active.length < wanted ? "FailedCreate" : active.length > wanted ? "FailedDelete" : "";
   return [...present, { type: "ReplicaFailure", status: "True", lastTransitionTime: now, reason, message }];
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { pods, resourceClaims, resourceClaimTemplates } from "#shared/api/resources.ts";
 import {
@@ -55,7 +56,7 @@ export async function furnishPod(key: string, context: ControllerContext): Promi
       const name = await ensureClaim(pod, entry, context);
       if (name !== undefined) made.push({ name: entry.name, resourceClaimName: name });
     } catch (error) {
-      const message = `PodResourceClaim ${entry.name}: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `PodResourceClaim ${entry.name}: ${messageOf(error)}`;
       events.record(pod, { type: "Warning", reason: "FailedResourceClaimCreation", message });
       throw error;
     }

@@ -25,9 +25,10 @@ const asSet = (set: StatefulSet): Owner => ({ ...set, apiVersion: "apps/v1", kin
 const asPod = (pod: Pod): Owner => ({ ...pod, apiVersion: "v1", kind: "Pod" });
 
 /** The claim still belongs to a former object of the owner's name, and will go with it. */
-const belongsToFormer = ({ metadata }: PersistentVolumeClaim, owner: Owner): boolean =>
-  metadata.ownerReferences?.find((reference) => names(reference, owner))?.uid !== undefined &&
-  metadata.ownerReferences?.find((reference) => names(reference, owner))?.uid !== owner.metadata.uid;
+function belongsToFormer({ metadata }: PersistentVolumeClaim, owner: Owner): boolean {
+  const named = metadata.ownerReferences?.find((reference) => names(reference, owner));
+  return named !== undefined && named.uid !== owner.metadata.uid;
+}
 
 export const belongsToFormerPod = (claim: PersistentVolumeClaim, set: StatefulSet, pod: Pod): boolean =>
   policyOf(set).scaled && belongsToFormer(claim, asPod(pod));
@@ -62,7 +63,7 @@ export function ownersToWrite(claim: PersistentVolumeClaim, set: StatefulSet, po
 }
 
 function referenceTo(owner: Owner): OwnerReference {
-  if (owner.kind === "StatefulSet") return controllerReference(statefulSets as never, owner);
+  if (owner.kind === "StatefulSet") return controllerReference(statefulSets, owner);
   const { name = "", uid = "" } = owner.metadata;
   return { apiVersion: "v1", kind: "Pod", name, uid, controller: true, blockOwnerDeletion: true };
 }

@@ -1,5 +1,5 @@
 import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
-import { joinErrors } from "#shared/api/joined-errors.ts";
+import { joinErrors, messageOf } from "#shared/api/joined-errors.ts";
 import { persistentVolumeClaims, pods } from "#shared/api/resources.ts";
 import type { StatefulSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -145,5 +145,3 @@ export class PodWriter {
 /** Only the cache was behind: it is tried again, and there is nothing to tell of. */
 const isBehind = (verb: Verb, error: unknown): boolean =>
   verb === "Create" ? isAlreadyExists(error) : isConflict(error) || isNotFound(error);
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -6,7 +6,6 @@ import {
 } from "#shared/api/resources.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { ControllerRevision, StatefulSet } from "#shared/api/types/apps-v1.generated.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import {
   type ControllerContext,
   controllerOf,
@@ -15,7 +14,6 @@ import {
   type ReconcileResult,
   watching,
 } from "#shared/client/controller.ts";
-import { claimChildren } from "#shared/client/controller-ref.ts";
 import { equalStatus } from "../equal-status.ts";
 import {
   claimRevisions,
@@ -26,7 +24,7 @@ import {
   truncateHistory,
 } from "../history/controller-revision.ts";
 import { nextAvailability_ms } from "../pod-control/pod-availability.ts";
-import { candidates, childIndexes, type PodOwnerKind, watchingPods } from "../pod-control/pod-control.ts";
+import { candidates, childIndexes, claimPods, type PodOwnerKind, watchingPods } from "../pod-control/pod-control.ts";
 import { identityOf, podRevision } from "./ordinals.ts";
 import { completed } from "./pod-state.ts";
 import { type Revisions, StatefulSetSync } from "./sync.ts";
@@ -55,16 +53,10 @@ export const statefulSetController = defineController({
 async function reconcileStatefulSet(set: StatefulSet, context: ControllerContext): Promise<ReconcileResult> {
   const selector = kind.selectorOf(set);
   const history = await claimRevisions(context, statefulSets, set, selector);
-  const pods = await claimChildren<Pod, StatefulSet>({
-    client: context.client,
-    ownerRef: statefulSets,
-    owner: set,
-    childRef: podResource,
-    children: candidates(context, podResource, set, selector).filter(
-      (pod) => identityOf(pod)?.parent === set.metadata.name,
-    ),
-    matches: ({ metadata }) => selector.matches(metadata.labels),
-  });
+  const named = candidates(context, podResource, set, selector).filter(
+    (pod) => identityOf(pod)?.parent === set.metadata.name,
+  );
+  const pods = await claimPods(context, kind, set, named);
   const revisions = await syncRevisions(set, history, context);
   const sync = new StatefulSetSync(set, pods, revisions, context);
   const failure = set.metadata.deletionTimestamp ? undefined : await sync.run();

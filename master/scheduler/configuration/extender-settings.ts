@@ -1,5 +1,7 @@
 /** `extenders` of a KubeSchedulerConfiguration: services that have a say in where pods go. */
+
 import { readFileSync } from "node:fs";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Field } from "#shared/config/field.ts";
 import { parseDuration_ms } from "#shared/config/option.ts";
 import { isQualifiedName } from "../../apiserver/resources/validation/names.ts";
@@ -139,7 +141,7 @@ function pem(file: Field, data: Field): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    file.complain((error as Error).message);
+    file.complain(messageOf(error));
     return "";
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ExtenderSettings, ExtenderVerb } from "../configuration/extender-settings.ts";
 
@@ -132,7 +133,7 @@ export class HttpExtender {
         throw new Error(`failed ${verbs[verb]} with extender at URL ${url}, code ${response.status}`);
       return await response.json();
     } catch (error) {
-      const said = error instanceof Error ? error.message : String(error);
+      const said = messageOf(error);
       if (signal.aborted)
         throw new Error(`Post ${JSON.stringify(url)}: no answer within ${timeout_ms} ms`, { cause: error });
       throw said.startsWith("failed ") ? error : new Error(`Post ${JSON.stringify(url)}: ${said}`, { cause: error });
