@@ -4,7 +4,7 @@ import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 
 /** Those that run unless they are disabled. */
-const usual = [
+export const usual = [
   "NamespaceLifecycle",
   "LimitRanger",
   "ServiceAccount",
