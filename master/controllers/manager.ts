@@ -27,6 +27,7 @@ export interface ControllerManagerOptions {
   readonly client: Client;
   /** Each controller writes as the service account of kube-system that bears its name. */
   clientFor(serviceAccount: string): Client;
+  /** Made for this run: what a controller remembers from one look to the next stands in its definition. */
   readonly controllers: readonly ControllerDefinition[];
   readonly services?: readonly Service[] | undefined;
   /** Shared with other components of the process; the manager makes and starts its own when absent. */

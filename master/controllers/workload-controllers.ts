@@ -18,7 +18,7 @@ export const workloadControllers = (autoscaling?: AutoscalingSettings): Controll
   daemonSetController(),
   statefulSetController,
   jobController(),
-  cronJobController,
+  cronJobController(),
   disruptionController(),
   horizontalPodAutoscalerController(autoscaling),
 ];

@@ -86,7 +86,7 @@ describe("a CronJob", () => {
   const start = async (given: CronJob) => {
     const lastScheduleTime = new Date(begin_ms).toISOString();
     await harness.client.create(cronJobs, { ...given, status: { lastScheduleTime } });
-    await harness.run(cronJobController, clock);
+    await harness.run(cronJobController(), clock);
     await clock.advance(100);
   };
   const until = (names: string[]) =>

@@ -31,9 +31,7 @@ const late_ms = 100;
 const longestSleep_ms = 5 * 60_000;
 
 /** Makes Jobs at the times of their schedules. */
-export const cronJobController = makeController();
-
-function makeController(): ControllerDefinition {
+export function cronJobController(): ControllerDefinition {
   /** By key, of CronJobs whose schedule was changed: the first time of the new one. Before it nothing is made up for that
    *  the new schedule would have started earlier, unless something else brings the CronJob to attention. */
   const rescheduled = new Map<string, number>();
@@ -59,9 +57,6 @@ function makeController(): ControllerDefinition {
       }),
     ],
     concurrency: 5,
-    start() {
-      rescheduled.clear();
-    },
     async reconcile(key, context) {
       const cronJob = context.lister(cronJobs).get(key);
       if (!cronJob) return context.written.forget(key);

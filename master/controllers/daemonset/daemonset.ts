@@ -45,7 +45,7 @@ const kind: PodOwnerKind<DaemonSet> = { ref: daemonSets, selectorOf: ({ spec }) 
 
 /** Keeps one pod of a DaemonSet on every node that it selects. */
 export function daemonSetController(): ControllerDefinition {
-  let backOff: FailureBackOff | undefined;
+  const backOff = new FailureBackOff();
   return defineController({
     name: "daemonset-controller",
     serviceAccount: "daemon-set-controller",
@@ -60,14 +60,10 @@ export function daemonSetController(): ControllerDefinition {
       watching(controllerRevisions, { enqueue: controllerOf("DaemonSet"), indexes: childIndexes }),
     ],
     concurrency: 2,
-    start({ clock }) {
-      backOff = new FailureBackOff(clock);
-    },
     async reconcile(key, context) {
       const daemonSet = context.lister(daemonSets).get(key);
       if (!daemonSet) return context.expectations.forget(key);
       if (daemonSet.metadata.deletionTimestamp) return undefined;
-      backOff ??= new FailureBackOff(context.clock);
       return reconcileDaemonSet(key, daemonSet, context, backOff);
     },
   });
@@ -132,9 +128,11 @@ async function manage(
   const { daemonSet } = view;
   const plan = planDaemons(view);
   const remove = [...plan.remove];
+  const now_ms = context.clock.now_ms();
   let wait_ms: number | undefined;
   for (const { node, pod } of plan.failed) {
-    const left_ms = backOff.attempt(`${daemonSet.metadata.uid}/${daemonSet.status?.observedGeneration ?? 0}/${node}`);
+    const place = `${daemonSet.metadata.uid}/${daemonSet.status?.observedGeneration ?? 0}/${node}`;
+    const left_ms = backOff.attempt(place, now_ms);
     if (left_ms > 0) {
       wait_ms = Math.min(wait_ms ?? left_ms, left_ms);
       continue;

@@ -1,4 +1,3 @@
-import type { Clock } from "#shared/client/clock.ts";
 import { BoundedMap } from "#shared/compact/bounded-map.ts";
 
 const first_ms = 1000;
@@ -9,15 +8,9 @@ const mostEntries = 4096;
  *  anew after a long time without. Kept in memory alone; bounded. */
 export class FailureBackOff {
   readonly #entries = new BoundedMap<{ readonly wait_ms: number; readonly since_ms: number }>(mostEntries);
-  readonly #clock: Clock;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
 
   /** 0 when the next attempt may be made, which this counts as; else what is left to wait. */
-  attempt(key: string): number {
-    const now_ms = this.#clock.now_ms();
+  attempt(key: string, now_ms: number): number {
     const known = this.#entries.get(key);
     const passed_ms = now_ms - (known?.since_ms ?? 0);
     if (known && passed_ms < known.wait_ms) return known.wait_ms - passed_ms;

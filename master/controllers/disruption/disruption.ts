@@ -47,9 +47,6 @@ export function disruptionController(): ControllerDefinition {
       watching(statefulSets, { enqueue: nothing }),
     ],
     concurrency: 1,
-    start({ client }) {
-      mapper = new ResourceMapper(client);
-    },
     async reconcile(key, context) {
       if (key.startsWith(podPrefix)) return clearStaleMark(key.slice(podPrefix.length), context);
       const budget = context.lister(podDisruptionBudgets).get(key);

@@ -43,7 +43,7 @@ interface Memories {
 export function horizontalPodAutoscalerController(
   settings: AutoscalingSettings = usualAutoscaling,
 ): ControllerDefinition {
-  let memories: Memories = { scaling: new Map(), selectors: new Map() };
+  const memories: Memories = { scaling: new Map(), selectors: new Map() };
   let metrics: MetricsClient | undefined;
   return defineController({
     name: "horizontal-pod-autoscaler",
@@ -55,10 +55,6 @@ export function horizontalPodAutoscalerController(
       watching(podResource, { enqueue: nothing }),
     ],
     concurrency: 5,
-    start({ client }) {
-      memories = { scaling: new Map(), selectors: new Map() };
-      metrics = new MetricsClient(client, new ResourceMapper(client));
-    },
     async reconcile(key, context) {
       const autoscaler = context.lister(horizontalPodAutoscalers).get(key);
       if (!autoscaler) {

@@ -37,7 +37,7 @@ export interface JobControllerOptions {
 
 /** Runs pods to their end, as often as a Job asks for. */
 export function jobController({ gather_ms = 1000 }: JobControllerOptions = {}): ControllerDefinition {
-  let memory = new JobMemory();
+  const memory = new JobMemory();
   return defineController({
     name: "job-controller",
     watches: [
@@ -65,9 +65,6 @@ export function jobController({ gather_ms = 1000 }: JobControllerOptions = {}): 
     concurrency: 5,
     // Upstream's: what refuses pods, a quota for instance, goes on refusing them for a while.
     backOff: { first_ms: 1_000, longest_ms: 60_000 },
-    start() {
-      memory = new JobMemory();
-    },
     async reconcile(key, context) {
       if (key.startsWith(orphanPrefix)) return releaseOrphan(key.slice(orphanPrefix.length), context);
       const job = context.lister(jobs).get(key);

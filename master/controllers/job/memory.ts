@@ -3,8 +3,8 @@ import type { Lister } from "#shared/client/informer.ts";
 import { type BackOffRecord, noFailures } from "./back-off.ts";
 import { isTracked } from "./pod-facts.ts";
 
-/** What the Job controller remembers between reconciles. After a restart it begins empty, which only makes it quicker to
- *  try again. */
+/** What the Job controller remembers between reconciles. Each run begins with none, which only makes it quicker to try
+ *  again. */
 export class JobMemory {
   readonly #backOff = new Map<string, BackOffRecord>();
   readonly #released = new Map<string, Map<string, string>>();
