@@ -1,5 +1,6 @@
 import { isNotFound } from "#shared/api/errors.ts";
 import { splitKey } from "#shared/api/object.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { nodes, pods } from "#shared/api/resources.ts";
 import { wellKnownTaints } from "#shared/api/scheduling/taints.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
@@ -11,7 +12,6 @@ import {
 } from "#shared/client/controller.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
 import { Turn } from "#shared/process/turn.ts";
-import { isTerminal } from "../scheduler/pod-phase.ts";
 import { podCollectionErrors, podCollections } from "./controller-counts.ts";
 import { readyCondition } from "./node/health.ts";
 import { podsByNode } from "./node/pods-by-node.ts";

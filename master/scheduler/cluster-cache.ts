@@ -1,8 +1,8 @@
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { CompactMap } from "#shared/compact/compact-map.ts";
 import { NodeInfo } from "./node-info.ts";
 import { PodInfo } from "./pod-info.ts";
-import { isTerminal } from "./pod-phase.ts";
 
 /**
  * Nodes with the pods on them, as last seen, plus those assumed: chosen here and not yet seen as bound. An assumed pod

@@ -1,4 +1,5 @@
 import type { KubeObject } from "#shared/api/object.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
   deviceClasses,
@@ -15,7 +16,6 @@ import type { ClusterCache } from "./cluster-cache.ts";
 import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
 import type { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
-import { isTerminal } from "./pod-phase.ts";
 import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 

@@ -2,6 +2,7 @@ import { Interned } from "#shared/api/interned.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
 import { type LabelSelector, labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
+import { sidecarsOf } from "#shared/api/sidecars.ts";
 import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from "#shared/api/types/core-v1.generated.ts";
 import { isExclusiveDisk } from "./exclusive-disks.ts";
 
@@ -126,8 +127,7 @@ export function termMatches(term: AffinityTerm, pod: Pod, namespaceLabels: Reado
 }
 
 function hostPortsOf({ spec }: Pod): HostPort[] {
-  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
-  return [...(spec?.containers ?? []), ...sidecars].flatMap(({ ports = [] }) =>
+  return [...(spec?.containers ?? []), ...sidecarsOf(spec)].flatMap(({ ports = [] }) =>
     ports
       .filter(({ hostPort }) => (hostPort ?? 0) > 0)
       .map(({ hostIP, protocol, hostPort = 0 }) => ({

@@ -1,8 +1,9 @@
 /** What pods ask for and are held to, as the scheduler counts it, under upstream's names: /metrics/resources. */
+
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { podLimits, podRequests, type ResourceAmounts } from "#shared/api/scheduling/pod-resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Family, Sample } from "#shared/metrics/prometheus-text.ts";
-import { isTerminal } from "./pod-phase.ts";
 
 /** Pods that have ended hold nothing any more. */
 export function podResourceFamilies(pods: readonly Pod[]): Family[] {

@@ -1,8 +1,10 @@
 /** What the scheduler tells of its attempts, under upstream's names. */
+
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable, exponential, HistogramTable } from "#shared/metrics/tables.ts";
 import { ExtensionTimes } from "./extension-times.ts";
 import type { PodInfo } from "./pod-info.ts";
+import { schedulerNameOf } from "./scheduler-name.ts";
 
 export type AttemptResult = "scheduled" | "unschedulable" | "error";
 
@@ -96,7 +98,7 @@ export class SchedulerMetrics {
   }
 
   ended(pod: PodInfo, result: AttemptResult): void {
-    const labels = [result, pod.pod.spec?.schedulerName ?? "default-scheduler"];
+    const labels = [result, schedulerNameOf(pod.pod)];
     this.#attempts.add(labels);
     const began_ms = this.#began.get(pod);
     if (began_ms !== undefined) this.#durations.observe((performance.now() - began_ms) / 1000, labels);

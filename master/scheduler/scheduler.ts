@@ -28,6 +28,7 @@ import type { PreemptionCandidate, PreemptionPlan } from "./preemption.ts";
 import { Preemptor } from "./preemptor.ts";
 import { type RunningProfile, timerOf } from "./running-profile.ts";
 import { SchedulerMetrics } from "./scheduler-metrics.ts";
+import { schedulerNameOf } from "./scheduler-name.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
 
 export interface SchedulerOptions {
@@ -335,8 +336,8 @@ export class Scheduler {
     this.#inFlight.add(tracked);
   }
 
-  #profileOf({ spec }: Pod): RunningProfile | undefined {
-    return this.#profiles.get(spec?.schedulerName ?? "default-scheduler");
+  #profileOf(pod: Pod): RunningProfile | undefined {
+    return this.#profiles.get(schedulerNameOf(pod));
   }
 
   #keptOutBy(info: PodInfo): string | undefined {

@@ -4,6 +4,7 @@ import type { ClusterChange, ClusterEvent } from "./framework.ts";
 import type { PodInfo } from "./pod-info.ts";
 import { QueueCounts, type QueuePart, type QueueReason } from "./queue-counts.ts";
 import type { PendingPods, SchedulingEffort } from "./scheduler-metrics.ts";
+import { schedulerNameOf } from "./scheduler-name.ts";
 
 const gatesPlugin = "SchedulingGates";
 
@@ -128,8 +129,7 @@ export class SchedulingQueue {
   /** For each pod that waits because of plugins, their names and who is to schedule it. */
   *rejections(): Generator<{ readonly plugins: ReadonlySet<string>; readonly profile: string }> {
     for (const { state, rejectedBy: plugins, info } of this.#entries.values())
-      if (state !== "inFlight" && plugins.size > 0)
-        yield { plugins, profile: info.pod.spec?.schedulerName ?? "default-scheduler" };
+      if (state !== "inFlight" && plugins.size > 0) yield { plugins, profile: schedulerNameOf(info.pod) };
   }
 
   /** What it has taken until now to schedule the pod. */

@@ -1,7 +1,7 @@
 import { byAge } from "#shared/api/object.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import type { DaemonSet } from "#shared/api/types/apps-v1.generated.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { podRevisionLabel } from "../history/controller-revision.ts";
 import { isPodReady } from "../pod-condition.ts";
 import { scaledValue } from "../pod-control/int-or-percent.ts";

@@ -1,3 +1,4 @@
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { deployments, pods, replicaSets } from "#shared/api/resources.ts";
 import { labelSelectorOf } from "#shared/api/selector/label-selector.ts";
 import type { Deployment, ReplicaSet } from "#shared/api/types/apps-v1.generated.ts";
@@ -9,7 +10,6 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { claimChildren } from "#shared/client/controller-ref.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { candidates, childIndexes, keysOfOwners, type PodOwnerKind } from "../pod-control/pod-control.ts";
 import { desiredReplicasOf } from "./annotations.ts";
 import { rollBack, rollbackRevision } from "./rollback.ts";

@@ -1,8 +1,9 @@
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Condition } from "#shared/api/types/meta-v1.generated.ts";
 import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from "#shared/api/types/policy-v1.generated.ts";
-import { isPodReady } from "../pod-condition.ts";
+import { isPodReady, podConditionOf } from "../pod-condition.ts";
 import { scaledValue } from "../pod-control/int-or-percent.ts";
+import { isPodActive } from "../pod-control/pod-availability.ts";
 
 /* What a PodDisruptionBudget allows, from what is seen; all of it pure. */
 
@@ -128,9 +129,8 @@ function withCondition(
 
 /** Milliseconds until the mark that a pod is about to be disrupted is stale: nothing has come of it. Undefined when the
  *  pod bears no such mark. */
-export function staleMark_ms({ metadata, status }: Pod, now_ms: number): number | undefined {
-  const mark = status?.conditions?.find(({ type }) => type === "DisruptionTarget");
-  const isOver = metadata.deletionTimestamp || status?.phase === "Succeeded" || status?.phase === "Failed";
-  if (isOver || mark?.status !== "True" || mark.reason === "TerminationByKubelet") return undefined;
+export function staleMark_ms(pod: Pod, now_ms: number): number | undefined {
+  const mark = podConditionOf(pod, "DisruptionTarget");
+  if (!isPodActive(pod) || mark?.status !== "True" || mark.reason === "TerminationByKubelet") return undefined;
   return Math.max(0, Date.parse(mark.lastTransitionTime ?? "") + evictionPatience_ms - now_ms);
 }

@@ -1,10 +1,11 @@
 import { keyOf } from "#shared/api/object.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { services } from "#shared/api/resources.ts";
 import { labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
+import { sidecarsOf } from "#shared/api/sidecars.ts";
 import type { Container, Pod, Service, ServicePort } from "#shared/api/types/core-v1.generated.ts";
 import type { EnqueueMapper } from "#shared/client/controller.ts";
 import type { InformerEvent, Lister } from "#shared/client/informer.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { isPodReady } from "../pod-condition.ts";
 
 /** Services that select the pod. */
@@ -75,6 +76,6 @@ export function portOnPod({ spec }: Pod, { targetPort, port, protocol = "TCP" }:
     containers
       .flatMap(({ ports = [] }) => ports)
       .find((one) => one.name === targetPort && (one.protocol ?? "TCP") === protocol)?.containerPort;
-  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  const sidecars = sidecarsOf(spec);
   return named(spec?.containers ?? []) ?? named(sidecars);
 }

@@ -1,5 +1,6 @@
 import { milliValue } from "#shared/api/quantity.ts";
 import { podRequests } from "#shared/api/scheduling/pod-resources.ts";
+import { sidecarsOf } from "#shared/api/sidecars.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isPodReady, podConditionOf } from "../pod-condition.ts";
 import type { AutoscalingSettings } from "./autoscaling-settings.ts";
@@ -169,7 +170,7 @@ function requestOf(pod: Pod, resource: string, container: string | undefined): n
     if (request === undefined) throw new Error(`missing pod-level request for ${resource} in Pod ${metadata.name}`);
     return resource === "cpu" ? request : request * 1000;
   }
-  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  const sidecars = sidecarsOf(spec);
   const counted = [...(spec?.containers ?? []), ...sidecars].filter(
     ({ name }) => container === undefined || name === container,
   );

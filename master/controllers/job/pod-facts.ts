@@ -1,3 +1,4 @@
+import { sidecarsOf } from "#shared/api/sidecars.ts";
 import type { Job } from "#shared/api/types/batch-v1.generated.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { podConditionOf } from "../pod-condition.ts";
@@ -56,9 +57,7 @@ export const indexFailures = (pod: Pod): { counted: number; ignored: number } =>
 /** When the pod ended, in milliseconds since 1970, from the best that is known. */
 export function finishedAt_ms(pod: Pod): number {
   const { metadata, status, spec } = pod;
-  const sidecars = new Set(
-    spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name),
-  );
+  const sidecars = new Set(sidecarsOf(spec).map(({ name }) => name));
   const ends = [
     ...(status?.containerStatuses ?? []),
     ...(status?.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name)),

@@ -1,12 +1,12 @@
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { pods } from "#shared/api/resources.ts";
 import type { Client, ListOptions, Page } from "#shared/client/client.ts";
 import type { DiscoveredResource, Discovery } from "#shared/client/discovery.ts";
 import { listUrl } from "#shared/client/request-url.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import type { DeletionReport } from "./conditions.ts";
 
 interface Tally {

@@ -1,5 +1,6 @@
 import { isAlreadyExists } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import {
   csiDrivers,
   nodes,
@@ -20,7 +21,6 @@ import {
   watching,
 } from "#shared/client/controller.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { forcedDetaches } from "../controller-counts.ts";
 import { podsByNode } from "../node/pods-by-node.ts";
 import { attachmentFacts, attachmentIndexes, podIndexes, podsOfClaim, podsOfVolume } from "./attachment-facts.ts";

@@ -1,3 +1,4 @@
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import {
   csiDrivers,
   nodes,
@@ -10,7 +11,6 @@ import { isBound } from "#shared/api/scheduling/volume-match.ts";
 import type { PersistentVolume, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
 import type { ControllerContext } from "#shared/client/controller.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { podsByNode } from "../node/pods-by-node.ts";
 import { type AttachmentFacts, attachmentOf, type WantedVolume } from "./attachment-plan.ts";
 import { claimKeysOf } from "./protection.ts";

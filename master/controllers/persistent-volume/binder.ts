@@ -1,5 +1,6 @@
 import { defaultStorageClassAnnotations, newestDefault } from "#shared/api/newest-default.ts";
 import { keyOf, splitKey } from "#shared/api/object.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { persistentVolumeClaims, persistentVolumes, pods, storageClasses } from "#shared/api/resources.ts";
 import {
   findVolume,
@@ -12,7 +13,6 @@ import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ControllerContext, defineController, watching } from "#shared/client/controller.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { claimKeysOf } from "./protection.ts";
 
 /*

@@ -1,3 +1,4 @@
+import { sidecarsOf } from "#shared/api/sidecars.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { isPodReady } from "../pod-condition.ts";
 import { isPodActive, readySince_ms } from "./pod-availability.ts";
@@ -39,9 +40,7 @@ export function podsToDelete(pods: readonly Pod[], related: readonly Pod[], coun
 }
 
 function rankOf(pod: Pod, onNode: ReadonlyMap<string, number>): Rank {
-  const sidecars = new Set(
-    pod.spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name),
-  );
+  const sidecars = new Set(sidecarsOf(pod.spec).map(({ name }) => name));
   const most = (counts: readonly number[] | undefined): number => Math.max(0, ...(counts ?? []));
   return {
     pod,

@@ -1,6 +1,6 @@
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { earliest } from "#shared/api/time.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 import { isPodReady, podConditionOf } from "../pod-condition.ts";
 
 /** Neither ended nor on its way out. */

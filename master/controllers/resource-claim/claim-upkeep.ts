@@ -1,10 +1,10 @@
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { pods, resourceClaims } from "#shared/api/resources.ts";
 import { claimProtectionFinalizer } from "#shared/api/scheduling/pod-resource-claims.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim, ResourceClaimConsumerReference } from "#shared/api/types/resource-v1.generated.ts";
 import { type ControllerContext, TerminalError } from "#shared/client/controller.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
-import { isTerminal } from "../../scheduler/pod-phase.ts";
 
 /** None of its containers runs, and none ever will. */
 export const isDone = (pod: Pod): boolean =>

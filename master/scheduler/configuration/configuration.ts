@@ -1,7 +1,9 @@
 /** KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles with their plugins, arguments and back-off. */
+
 import { configurationText, readDocument } from "#shared/config/document.ts";
 import { Field } from "#shared/config/field.ts";
 import { defaultChoices } from "../plugins/registry.ts";
+import { defaultSchedulerName } from "../scheduler-name.ts";
 import { decodeExtenders, type ExtenderSettings } from "./extender-settings.ts";
 import { type PluginArgs, readArgs } from "./plugin-args.ts";
 import {
@@ -158,7 +160,7 @@ function decodeProfile(item: Field, percentage: number, uncounted: readonly stri
   if (!serves("queueSort", "PrioritySort")) fields.plugins.complain("no queue sort plugin is enabled: PrioritySort");
   if (!serves("bind", "DefaultBinder")) fields.plugins.complain("at least one bind plugin is needed: DefaultBinder");
   return {
-    schedulerName: fields.schedulerName.text("default-scheduler"),
+    schedulerName: fields.schedulerName.text(defaultSchedulerName),
     plugins: schedulerPlugins(sets, args),
     percentageOfNodesToScore: fields.percentageOfNodesToScore.integer(percentage, { min: 0, max: 100 }),
     preemption: serves("postFilter", "DefaultPreemption") ? args.DefaultPreemption : undefined,
@@ -208,4 +210,4 @@ function decodeArgs(list: Field): PluginArgs {
 
 /** Who tells that a scheduler leads: its first profile, as all its other events. */
 export const leaderEventSource = ({ profiles }: SchedulerConfiguration): string =>
-  profiles[0]?.schedulerName ?? "default-scheduler";
+  profiles[0]?.schedulerName ?? defaultSchedulerName;

@@ -1,6 +1,7 @@
 import { Field } from "#shared/config/field.ts";
 import type { SchedulerPlugin } from "../framework.ts";
 import { defaultChoices, type PluginChoice, pluginFactories } from "../plugins/registry.ts";
+import { defaultSchedulerName } from "../scheduler-name.ts";
 import type { PluginArgs } from "./plugin-args.ts";
 import { readArgs } from "./plugin-args.ts";
 
@@ -124,7 +125,7 @@ export function defaultArgs(): PluginArgs {
 }
 
 /** Upstream's default profile under a name. */
-export function defaultProfile(schedulerName = "default-scheduler"): Profile {
+export function defaultProfile(schedulerName = defaultSchedulerName): Profile {
   const args = defaultArgs();
   return {
     schedulerName,

@@ -1,4 +1,5 @@
 /** `pods/eviction`: a delete that PodDisruptionBudgets may refuse with 429 (upstream's EvictionREST). */
+
 import {
   badRequest,
   forbidden,
@@ -11,6 +12,7 @@ import {
 import type { KubeObject } from "#shared/api/object.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
+import { isTerminal } from "#shared/api/pod-phase.ts";
 import { podDisruptionBudgets, pods } from "#shared/api/resources.ts";
 import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import { rfc3339 } from "#shared/api/time.ts";
@@ -127,13 +129,8 @@ const readErrorsCount = (name: string): StatusError =>
   ]);
 
 /** A pod that does not run any more, or not yet, or is going already, costs no budget. */
-function ignoresBudgets({ status, metadata }: Pod): boolean {
-  return (
-    status?.phase === "Succeeded" ||
-    status?.phase === "Failed" ||
-    status?.phase === "Pending" ||
-    metadata.deletionTimestamp !== undefined
-  );
+function ignoresBudgets(pod: Pod): boolean {
+  return isTerminal(pod) || pod.status?.phase === "Pending" || pod.metadata.deletionTimestamp !== undefined;
 }
 
 const isReady = ({ status }: Pod): boolean =>

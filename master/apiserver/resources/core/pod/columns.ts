@@ -1,3 +1,5 @@
+import { isTerminal } from "#shared/api/pod-phase.ts";
+import { sidecarsOf } from "#shared/api/sidecars.ts";
 import type { ContainerStatus, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { TableRowCondition } from "#shared/api/types/meta-v1.generated.ts";
 import type { TableColumn } from "../../../registry/declaration.ts";
@@ -98,18 +100,16 @@ function summarizeRun(pod: Pod, before: string, restarts: Restarts): RunSummary 
   return { reason: ready > 0 ? "NotReady" : reason, ready };
 }
 
-function deletionReason({ metadata, status }: Pod): string | undefined {
-  if (metadata.deletionTimestamp === undefined) return undefined;
-  if (status?.reason === "NodeLost") return "Unknown";
-  return status?.phase === "Succeeded" || status?.phase === "Failed" ? undefined : "Terminating";
+function deletionReason(pod: Pod): string | undefined {
+  if (pod.metadata.deletionTimestamp === undefined) return undefined;
+  if (pod.status?.reason === "NodeLost") return "Unknown";
+  return isTerminal(pod) ? undefined : "Terminating";
 }
 
 function summarize(pod: Pod): PodSummary {
   const { status } = pod;
   const gated = status?.conditions?.some(({ type, reason }) => type === "PodScheduled" && reason === "SchedulingGated");
-  const sidecars = new Set(
-    (pod.spec.initContainers ?? []).filter((c) => c.restartPolicy === "Always").map(({ name }) => name),
-  );
+  const sidecars = new Set(sidecarsOf(pod.spec).map(({ name }) => name));
   const total = pod.spec.containers.length + sidecars.size;
   const init = summarizeInit(pod, sidecars);
   let reason = init.reason ?? (gated ? "SchedulingGated" : status?.reason || (status?.phase ?? ""));

@@ -7,5 +7,3 @@ export function eachContainer(spec: PodSpec, field: Field, visit: (container: Co
     for (const [index, container] of (spec[list] ?? []).entries()) visit(container, field.at(list).index(index));
   }
 }
-
-export const isSidecar = ({ restartPolicy }: Container): boolean => restartPolicy === "Always";

@@ -1,5 +1,6 @@
 /** What may change in a pod once it exists (ValidatePodUpdate and its kin in pkg/apis/core/validation). */
 import type { FieldError } from "#shared/api/errors.ts";
+import { isSidecar } from "#shared/api/sidecars.ts";
 import type {
   Container,
   EphemeralContainer,
@@ -15,7 +16,6 @@ import { collect, difference, type Field, semanticEqual } from "../../validation
 import { inclusiveRange } from "../../validation/names.ts";
 import type { Amounts } from "../../validation/quantities.ts";
 import { qosClass, qosClassOf } from "./aggregate.ts";
-import { isSidecar } from "./containers.ts";
 import { mirrorAnnotation, validatePodMetadataAndSpec } from "./validate.ts";
 import { validateTolerations } from "./validate-scheduling.ts";
 import { appArmorAnnotation } from "./validate-security.ts";

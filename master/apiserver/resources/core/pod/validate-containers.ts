@@ -1,4 +1,6 @@
 /** Containers of a pod: ordinary, init and ephemeral ones. */
+
+import { isSidecar } from "#shared/api/sidecars.ts";
 import type {
   Container,
   ContainerPort,
@@ -10,7 +12,6 @@ import { type Field, oneOf, requiredOneOf } from "../../validation/field.ts";
 import { isDns1123Label, isPortName, isPortNumber } from "../../validation/names.ts";
 import { protocols } from "../../validation/ports.ts";
 import { validateLocalDescendingPath } from "../volume-sources.ts";
-import { isSidecar } from "./containers.ts";
 import { validateEnv, validateEnvFrom } from "./validate-env.ts";
 import { validateLifecycle, validateProbes } from "./validate-probes.ts";
 import { validateContainerResources } from "./validate-resources.ts";
