@@ -306,3 +306,11 @@ describe("owner references that stand there twice", () => {
     expect(patched.headers.get("warning")).toBe(words(" after mutating admission happens", "one"));
   });
 });
+
+test("a version of the core group may stand with a slash before it, as client libraries write it from an empty group", async () => {
+  const slashed = { ...configMap("slashed"), apiVersion: "/v1" };
+  const made = await send("POST", base, slashed);
+  expect([made.code, made.body.apiVersion]).toEqual([201, "v1"]);
+  const type = { "content-type": "application/apply-patch+yaml" };
+  expect((await send("PATCH", `${base}/slashed?fieldManager=a`, slashed, type)).code).toBe(200);
+});

@@ -201,7 +201,7 @@ function checkKind(value: JsonObject, { gvk, custom }: Expected): void {
   if (apiVersion.split("/").length > 2)
     throw new UnrecognizedBodyError(`unexpected GroupVersion string: ${apiVersion}`);
   const expected = apiVersionOf(gvk);
-  const given = apiVersion === "" ? expected : apiVersion;
+  const given = apiVersion === "" ? expected : apiVersionOf(parseApiVersion(apiVersion));
   const givenKind = kind === "" ? gvk.kind : kind;
   if (given === expected && givenKind === gvk.kind) return;
   // Kinds of custom resources are not known before their objects are validated.

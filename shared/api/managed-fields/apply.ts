@@ -4,7 +4,7 @@
  * merge.Updater and apimachinery's managedfields.
  */
 import { badRequest } from "../errors.ts";
-import { type KubeObject, parseApiVersion } from "../object.ts";
+import { apiVersionOf, type KubeObject, parseApiVersion } from "../object.ts";
 import { equalJson, isJsonObject, type JsonObject } from "../patch/json-value.ts";
 import { unclassifiedError } from "../patch/patch-error.ts";
 import type { ManagedFieldsEntry } from "../types/meta-v1.generated.ts";
@@ -110,7 +110,9 @@ function applyTo(request: ApplyRequest, liveFields: JsonObject, atom: Atom): App
 }
 
 function checkConfiguration({ config, apiVersion, kind }: ApplyRequest): void {
-  if (config["apiVersion"] !== apiVersion || config["kind"] !== kind) {
+  // Of the core group, `/v1` is as good as `v1`.
+  const given = apiVersionOf(parseApiVersion(String(config["apiVersion"] ?? "")));
+  if (given !== apiVersion || config["kind"] !== kind) {
     throw badRequest(`invalid object type: ${describeKind(config["apiVersion"], config["kind"])}`);
   }
   const { metadata } = config;

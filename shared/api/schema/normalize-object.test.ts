@@ -175,3 +175,14 @@ describe("what is given away is copied only where it changes", () => {
     );
   });
 });
+
+test("the metadata of an embedded object are kept, also where the schema says no more of them than that they are there", () => {
+  const properties = new Map([["metadata", leaf("object")]]);
+  const schema = leaf("object", {
+    properties: new Map([["pod", leaf("object", { embeddedResource: true, properties })]]),
+  });
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "n", labels: { a: "b" } } };
+  expect(normalizeObject(schema, { pod })).toMatchObject({ object: { pod }, unknown: [] });
+  const odd = normalizeObject(schema, { pod: { ...pod, metadata: { name: "n", odd: "x" } } });
+  expect(odd.object).toEqual({ pod: { ...pod, metadata: { name: "n" } } });
+});

@@ -189,7 +189,8 @@ class Normalizer {
 
   /** undefined where it is pruned. */
   private structuralField(schema: Schema, key: string, value: unknown): unknown {
-    const property = schema.properties?.get(key) ?? embedded(schema, key) ?? schema.additionalProperties;
+    // What an object has of its own is not for the schema around it, which may say no more of it than that it is there.
+    const property = embedded(schema, key) ?? schema.properties?.get(key) ?? schema.additionalProperties;
     if (property && schema.embeddedResource && key === "metadata") return this.embeddedMetadata(property, value);
     if (property) return this.value(property, value);
     if (schema.preserveUnknownFields) return plainValue(value, this.isOwned);
