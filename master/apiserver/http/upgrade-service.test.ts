@@ -3,9 +3,11 @@ import type { IncomingMessage } from "node:http";
 import { PassThrough } from "node:stream";
 import { UpgradeService, type UpgradeServiceOptions } from "./upgrade-service.ts";
 
-test("who leaves while it is found out who asks is known to have left", async () => {
+test("who leaves while it is found out who asks is known to have left, and its request is recorded as over", async () => {
   const admitting = Promise.withResolvers<void>();
   const isGone = Promise.withResolvers<boolean>();
+  const stages: string[] = [];
+  const audit = { started: () => stages.push("started"), complete: () => stages.push("complete") };
   const parts = {
     log: () => undefined,
     connections: { requestBegan: () => undefined, requestEnded: () => undefined },
@@ -13,7 +15,7 @@ test("who leaves while it is found out who asks is known to have left", async ()
       namesOf: () => ({ headers: {}, auditId: "" }),
       async admit() {
         await admitting.promise;
-        return { user: { name: "somebody", groups: [] } };
+        return { user: { name: "somebody", groups: [] }, audit };
       },
       statusOf: (error: unknown) => error,
     },
@@ -36,4 +38,5 @@ test("who leaves while it is found out who asks is known to have left", async ()
   admitting.resolve();
   expect(await isGone.promise).toBe(true);
   await served;
+  expect(stages).toEqual(["started", "complete"]);
 });

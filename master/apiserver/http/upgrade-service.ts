@@ -80,7 +80,9 @@ export class UpgradeService {
         });
       }
       audit?.started(SWITCHED);
-      socket.on("close", () => audit?.complete(SWITCHED));
+      const completed = (): void => audit?.complete(SWITCHED);
+      if (signal.aborted) completed();
+      else signal.addEventListener("abort", completed);
     } catch (error) {
       const status = entrance.statusOf(error, { method, url });
       audit?.failed(status);
