@@ -13,7 +13,7 @@ import {
 import { unlessGone } from "#shared/client/unless-gone.ts";
 import { Turn } from "#shared/process/turn.ts";
 import { podCollectionErrors, podCollections } from "./controller-counts.ts";
-import { readyCondition } from "./node/health.ts";
+import { isNodeReady, readyCondition } from "./node/health.ts";
 import { podsByNode } from "./node/pods-by-node.ts";
 import { writePodCondition } from "./pod-condition.ts";
 
@@ -47,7 +47,7 @@ export function fateOf(pod: Pod, node: Node | undefined): Fate {
   const deleted = pod.metadata.deletionTimestamp !== undefined;
   if (!pod.spec?.nodeName) return deleted ? "never ran" : "stays";
   if (!node) return "node is gone";
-  const ready = readyCondition(node)?.status === "True";
+  const ready = isNodeReady(node);
   return deleted && isOutOfService(node) && !ready ? "node is out of service" : "stays";
 }
 

@@ -5,6 +5,7 @@ import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts"
 import { type Cidr, contains, parseCidr } from "#shared/board/cidr.ts";
 import type { NamedSubject } from "#shared/pki/certificate-facts.ts";
 import { controlPlaneRole } from "../../own-board.ts";
+import { isNodeReady } from "../node/health.ts";
 
 /** Who else there is: a board writes its own Node, so what stands there is only its word. */
 export interface Neighbours {
@@ -51,7 +52,8 @@ const isApiName = (name: string, { apiNames }: Neighbours): boolean =>
 
 /** What the board may not call its own. */
 function takenBy(name: string, { nodes, apiService, apiEndpoints, apiNames }: Neighbours, isMasters: boolean): Cidr[] {
-  const others = nodes.filter((other) => other.metadata.name !== name && isReady(other)).flatMap(addressesOf);
+  // Of a board that is away, the address may be another's by now.
+  const others = nodes.filter((other) => other.metadata.name !== name && isNodeReady(other)).flatMap(addressesOf);
   const masters = [...(apiEndpoints?.endpoints ?? []).flatMap(({ addresses }) => addresses), ...apiNames];
   const { clusterIP = "", clusterIPs = [] } = apiService?.spec ?? {};
   const taken = [...others, ...(isMasters ? [] : masters), clusterIP, ...clusterIPs];
@@ -65,10 +67,6 @@ function isFree(ip: string, taken: readonly Cidr[]): boolean {
 
 /** All that a Node says of itself that counts for anybody's certificate. */
 export const servingFacts = (node: Node): string =>
-  JSON.stringify([node.metadata.labels?.[controlPlaneRole] !== undefined, addressesOf(node), isReady(node)]);
+  JSON.stringify([node.metadata.labels?.[controlPlaneRole] !== undefined, addressesOf(node), isNodeReady(node)]);
 
 const addressesOf = ({ status }: Node): string[] => (status?.addresses ?? []).map(({ address }) => address);
-
-/** Of a board that is away, the address may be another's by now. */
-const isReady = ({ status }: Node): boolean =>
-  (status?.conditions ?? []).some(({ type, status: state }) => type === "Ready" && state === "True");

@@ -87,7 +87,7 @@ async function install(work: Work): Promise<void> {
 
 /** A chart is gone once its release is; where the namespace goes too, nothing can run there, and nothing is waited for. */
 async function uninstall(work: Work): Promise<void> {
-  const { chart, config, context } = work;
+  const { chart, context } = work;
   const { client, events } = context;
   if (!chart.metadata.finalizers?.includes(finalizer)) return;
   if (!isEmpty(chart)) {
@@ -99,7 +99,7 @@ async function uninstall(work: Work): Promise<void> {
       const message = "the namespace is being deleted: the release is not uninstalled";
       events.record(chart, { type: "Warning", reason: "NotUninstalled", message });
     } else {
-      const present = await ensureJob({ ...work, config }, "delete");
+      const present = await ensureJob(work, "delete");
       await writeStatus(work, present);
       if (!has(present, "Complete")) return;
     }
@@ -147,15 +147,11 @@ async function referencedValues({ chart, config, context }: Work): Promise<unkno
   const data = [];
   for (const { name, keys, ignoreUpdates } of all) {
     if (ignoreUpdates) continue;
-    const secret = await readSecret(context.client, { namespace: chart.metadata.namespace, name });
+    // A pod waits for one that is yet to come.
+    const secret = await unlessGone(context.client.get(secrets, { namespace: chart.metadata.namespace, name }));
     data.push(keys.map((key) => secret?.data?.[key] ?? null));
   }
   return data;
-}
-
-/** A pod waits for one that is yet to come. */
-async function readSecret(client: Client, key: { namespace: string | undefined; name: string }) {
-  return unlessGone(client.get(secrets, key));
 }
 
 /** A chart may hold anything, so that its Job may do anything: who may make HelmCharts is a cluster's administrator. */

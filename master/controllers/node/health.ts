@@ -129,6 +129,8 @@ const reachableFor = (left_ms: number, isDoubtful: boolean): Reachability =>
 export const readyCondition = ({ status }: Node): NodeCondition | undefined =>
   status?.conditions?.find(({ type }) => type === "Ready");
 
+export const isNodeReady = (node: Node): boolean => readyCondition(node)?.status === "True";
+
 /** Conditions that a kubelet keeps and that nobody knows without it. */
 const kubeletConditions = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
 

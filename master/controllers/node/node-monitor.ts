@@ -8,7 +8,14 @@ import { nodeLeaseNamespace } from "#shared/heartbeat/messages.ts";
 import { type EvictionRates, EvictionTurns, type ZoneCount } from "./eviction-pace.ts";
 import { judgeEviction } from "./eviction-verdict.ts";
 import { FleetCensus } from "./fleet-census.ts";
-import { type HealthSettings, judge, type Reachability, readyCondition, unknownConditions } from "./health.ts";
+import {
+  type HealthSettings,
+  isNodeReady,
+  judge,
+  type Reachability,
+  readyCondition,
+  unknownConditions,
+} from "./health.ts";
 import { heardAgain, type NodeHealthRecord } from "./node-health-record.ts";
 import { nodeReference } from "./node-reference.ts";
 import { isBeingEmptied, type StrainPolicy, taintsAfter, zoneOf } from "./taints.ts";
@@ -57,7 +64,7 @@ export class NodeMonitor {
   /** Counts the node as it is. How many are well decides on the taints of all, so a new pace is for all to look at. */
   count(name: string, node: Node | undefined = this.#context.lister(nodes).get(name)): void {
     const { lister, queue } = this.#context;
-    const isWell = node && readyCondition(node)?.status === "True" && !this.#records.get(name)?.isDoubtful;
+    const isWell = node && isNodeReady(node) && !this.#records.get(name)?.isDoubtful;
     const isNewPace = node ? this.#census.set(name, zoneOf(node), isWell === true) : this.#census.delete(name);
     if (isNewPace) for (const one of lister(nodes).keys()) queue.add(one);
   }

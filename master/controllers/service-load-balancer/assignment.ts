@@ -1,6 +1,7 @@
 import type { Node, Service } from "#shared/api/types/core-v1.generated.ts";
 import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts";
 import { familyOf } from "#shared/net/ip-family.ts";
+import { isNodeReady } from "../node/health.ts";
 
 /** `spec.loadBalancerClass` of Services that ask for the boards by name; those without a class get them too. */
 const boardLoadBalancerClass = "bramble.dev/board";
@@ -49,9 +50,9 @@ export function isOurs(service: Service): boolean {
 }
 
 /** May clients from outside be sent to this board? */
-export function isUsable({ metadata, status }: Node): boolean {
-  const isReady = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
-  return isReady === true && !metadata.deletionTimestamp && metadata.labels?.[excludingLabel] === undefined;
+export function isUsable(node: Node): boolean {
+  const { deletionTimestamp, labels } = node.metadata;
+  return isNodeReady(node) && !deletionTimestamp && labels?.[excludingLabel] === undefined;
 }
 
 function bySeniority(a: Service, b: Service): number {
