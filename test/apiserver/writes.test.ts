@@ -314,3 +314,18 @@ test("a version of the core group may stand with a slash before it, as client li
   const type = { "content-type": "application/apply-patch+yaml" };
   expect((await send("PATCH", `${base}/slashed?fieldManager=a`, slashed, type)).code).toBe(200);
 });
+
+test("a Service that is a mere name keeps no policy for traffic within the cluster, though it is taken", async () => {
+  const path = "/api/v1/namespaces/test/services";
+  const named = (internalTrafficPolicy: string): object => ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "mere-name" },
+    spec: { type: "ExternalName", externalName: "a.example", internalTrafficPolicy },
+  });
+  const made = await send("POST", path, named("Cluster"));
+  expect([made.code, made.body.spec.internalTrafficPolicy]).toEqual([201, undefined]);
+  const put = await send("PUT", `${path}/mere-name`, named("Local"));
+  expect([put.code, put.body.spec.internalTrafficPolicy]).toEqual([200, undefined]);
+  expect((await send("PUT", `${path}/mere-name`, named("Everywhere"))).code).toBe(422);
+});

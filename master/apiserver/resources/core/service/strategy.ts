@@ -11,7 +11,7 @@ import {
   sameClusterIPs,
   sameFamilies,
 } from "./families.ts";
-import { validateService, validateServiceStatus, validateServiceUpdate } from "./validate.ts";
+import { internalTrafficPolicies, validateService, validateServiceStatus, validateServiceUpdate } from "./validate.ts";
 
 const clientIPTimeout_s = 10_800;
 
@@ -54,6 +54,14 @@ function dropFieldsOfOldType(draft: Service, old: Readonly<Service>): void {
     if (spec.externalTrafficPolicy === old.spec.externalTrafficPolicy) delete spec.externalTrafficPolicy;
   }
   if (spec.type !== "LoadBalancer" && draft.status) draft.status = { ...draft.status, loadBalancer: {} };
+}
+
+/** A mere name has no traffic of its own: upstream takes the field, and leaves it out of what is read. */
+function dropUnusedPolicy({ spec }: Service): void {
+  const { type, internalTrafficPolicy = "" } = spec;
+  // What no policy is called is for validation to refuse.
+  if (type === "ExternalName" && internalTrafficPolicies.includes(internalTrafficPolicy))
+    delete spec.internalTrafficPolicy;
 }
 
 function dropAddresses(draft: Service, old: Readonly<Service>): void {
@@ -113,8 +121,12 @@ export const serviceStrategy: Strategy<Service> = {
   applyDefaults,
   prepareForCreate(draft) {
     draft.status = { loadBalancer: {} };
+    dropUnusedPolicy(draft);
   },
-  prepareForUpdate: dropFieldsOfOldType,
+  prepareForUpdate(draft, old) {
+    dropFieldsOfOldType(draft, old);
+    dropUnusedPolicy(draft);
+  },
   warnings: serviceWarnings,
   validate: (service) => validateService(service),
   validateUpdate: validateServiceUpdate,

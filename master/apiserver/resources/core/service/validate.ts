@@ -20,6 +20,8 @@ const hintsAnnotation = "service.kubernetes.io/topology-aware-hints";
 const modeAnnotation = "service.kubernetes.io/topology-mode";
 const rangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
+export const internalTrafficPolicies: readonly string[] = ["Cluster", "Local"];
+
 export function validateService(service: Service, old?: Readonly<Service>): FieldError[] {
   return collect((root) => validateAll(service, old, root));
 }
@@ -258,7 +260,7 @@ function validateTrafficPolicies(service: Service, field: Field): void {
   } else if (healthCheckNodePort === 0) health.required();
   else health.invalidEach(healthCheckNodePort, isPortNumber(healthCheckNodePort));
   const internal = field.at("internalTrafficPolicy");
-  if (internalTrafficPolicy !== undefined) oneOf(internalTrafficPolicy, ["Cluster", "Local"], internal);
+  if (internalTrafficPolicy !== undefined) oneOf(internalTrafficPolicy, internalTrafficPolicies, internal);
   else if (type === "NodePort" || type === "LoadBalancer" || type === "ClusterIP") internal.required();
   if (trafficDistribution !== undefined) {
     oneOf(trafficDistribution, ["PreferClose", "PreferSameZone", "PreferSameNode"], field.at("trafficDistribution"));
