@@ -111,7 +111,9 @@ function askByUdp({ address, port }: Upstream, query: Buffer): Promise<Buffer | 
       if (answers(message, query)) finish(message);
     });
     // Connected, it hears nobody else. Not by a callback, which would be called too where there is no way to the server.
-    socket.once("connect", () => socket.send(query));
+    socket.once("connect", () => {
+      if (!isOver) socket.send(query);
+    });
     socket.connect(port, address);
   });
 }

@@ -1,8 +1,9 @@
 import { earliest } from "#shared/api/time.ts";
 import { ContainerStartError } from "./container/container-error.ts";
+import type { PlanRun } from "./plan-run.ts";
 import { isOrdinaryInit } from "./planner/plan-pod.ts";
 import type { PodPlan, PodStep } from "./planner/pod-step.ts";
-import { executeStep, type PlanRun } from "./pod-executors.ts";
+import { executeStep } from "./pod-executors.ts";
 import { ResizeError } from "./pod-resizer.ts";
 import type { WaitingReason } from "./status/container-statuses.ts";
 

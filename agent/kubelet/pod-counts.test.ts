@@ -2,8 +2,9 @@ import { expect, test } from "bun:test";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import { ContainerStartError } from "./container/container-error.ts";
+import type { PlanRun } from "./plan-run.ts";
 import { PodCounts } from "./pod-counts.ts";
-import { executeStep, type PlanRun } from "./pod-executors.ts";
+import { executeStep } from "./pod-executors.ts";
 
 const pod: Pod = {
   apiVersion: "v1",

@@ -2,12 +2,13 @@
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { ignoreMissing, withinGrace } from "./kill.ts";
 import { orAborted } from "./limiter.ts";
+import { newPlanRun } from "./plan-run.ts";
 import type { ObservedPod } from "./planner/observed-pod.ts";
 import { isStopped, planPod } from "./planner/plan-pod.ts";
 import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import { PodEvents } from "./pod-events.ts";
-import { executeStep, newPlanRun } from "./pod-executors.ts";
+import { executeStep } from "./pod-executors.ts";
 
 /** Why the board itself ends a pod: its phase is Failed then. */
 export interface PodFailure {

@@ -1,55 +1,19 @@
-import { join } from "node:path";
-import { HostError } from "#agent/host/host.ts";
-import type { ContainerResources, ImageStatus } from "#agent/runtime/runtime.ts";
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
-import type { Container, Pod, ResourceRequirements, Secret } from "#shared/api/types/core-v1.generated.ts";
-import { containerConfig, sandboxConfig, targetContainerId } from "./container/container-config.ts";
-import { ContainerStartError, configError } from "./container/container-error.ts";
-import { containerResources } from "./container/container-resources.ts";
-import { EnvFileError, envFileValue } from "./container/env-file.ts";
-import type { PodFacts } from "./container/field-ref.ts";
+import { sandboxConfig } from "./container/container-config.ts";
+import { ContainerStartError } from "./container/container-error.ts";
 import { missingClusterDns, podDns } from "./container/pod-dns.ts";
+import { createContainer, resourcesOf } from "./container-creation.ts";
 import { backOffKey } from "./container-identity.ts";
-import { withDevices } from "./devices/container-devices.ts";
+import { ensureImageVolumes, pullSecrets } from "./container-images.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, longestHook_ms, runHook } from "./lifecycle-hooks.ts";
 import { orAborted } from "./limiter.ts";
-import { inOrderOfHost, type ObservedPod, podIPs, readySandbox } from "./planner/observed-pod.ts";
+import { containerOf, factsOf, type PlanRun } from "./plan-run.ts";
+import { inOrderOfHost } from "./planner/observed-pod.ts";
 import type { PodStep } from "./planner/pod-step.ts";
-import { type ContainerType, findContainer, formatPod, isStaticPod, podUid } from "./pod-containers.ts";
-import type { KubeletParts } from "./pod-context.ts";
-import type { PodEvents } from "./pod-events.ts";
+import { type ContainerType, findContainer, formatPod, podUid } from "./pod-containers.ts";
 import { ResizeError } from "./pod-resizer.ts";
-import type { MountedVolume } from "./volumes/mounted-volume.ts";
 import { VolumesError } from "./volumes/volume-error.ts";
-
-/** One run of a plan: what its steps learn from each other. */
-export interface PlanRun {
-  readonly parts: KubeletParts;
-  readonly pod: Pod;
-  readonly observed: ObservedPod;
-  readonly events: PodEvents;
-  /** Aborts when the pod is told to end. */
-  readonly signal: AbortSignal;
-  sandboxId: string | undefined;
-  podIPs: readonly string[];
-  volumes: ReadonlyMap<string, MountedVolume> | undefined;
-  pullSecrets?: Promise<readonly Secret[]> | undefined;
-  readonly images: Map<string, ImageStatus>;
-  /** Containers started in this run, by name. */
-  readonly started: Map<string, string>;
-  /** Resources given to running containers, by container id. */
-  readonly resized: Map<string, ResourceRequirements>;
-}
-
-/** A run that begins with what was observed; its steps add what they make. */
-export function newPlanRun(
-  given: Pick<PlanRun, "parts" | "pod" | "observed" | "events" | "signal" | "resized">,
-): PlanRun {
-  const sandbox = readySandbox(given.observed);
-  const ips = given.pod.spec.hostNetwork ? given.parts.hostIPs() : podIPs(given.observed);
-  return { ...given, sandboxId: sandbox?.id, podIPs: ips, volumes: undefined, images: new Map(), started: new Map() };
-}
 
 type Executors = { [K in PodStep["kind"]]: (step: Extract<PodStep, { kind: K }>, run: PlanRun) => Promise<void> };
 
@@ -233,8 +197,6 @@ const executors: Executors = {
   },
 };
 
-const largestEnvFile_bytes = 1 << 20;
-
 /** Rejects with what the step's executor rejects with; starts and failures of containers are counted. */
 export async function executeStep(step: PodStep, run: PlanRun): Promise<void> {
   // The table's key is the step's kind, so the executor found is the step's.
@@ -257,19 +219,8 @@ function startedBy(step: PodStep, { pod }: PlanRun): ContainerType | undefined {
   return findContainer(pod.spec, step.container)?.type;
 }
 
-/** What volumes and environments may show of the pod and its board. */
-export function factsOf({ pod, parts, podIPs }: Pick<PlanRun, "pod" | "parts" | "podIPs">): PodFacts {
-  return { pod, podIPs, hostIPs: parts.hostIPs(), allocatable: parts.allocatable() };
-}
-
 function killContext({ parts, pod, observed, events }: PlanRun): KillContext {
   return { runtime: parts.runtime, pod, observed, events };
-}
-
-function containerOf({ pod }: PlanRun, name: string): Container {
-  const found = findContainer(pod.spec, name);
-  if (!found) throw new Error(`the plan names container ${name}, which the pod does not have`);
-  return found.container;
 }
 
 async function podCgroup({ parts, pod, events }: PlanRun): Promise<string | undefined> {
@@ -279,132 +230,4 @@ async function podCgroup({ parts, pod, events }: PlanRun): Promise<string | unde
     events.warning("FailedCreatePodContainer", `unable to ensure pod container exists: ${(error as Error).message}`);
     throw error;
   }
-}
-
-async function createContainer(run: PlanRun, container: Container, attempt: number): Promise<string> {
-  const { parts, pod, volumes = new Map(), sandboxId } = run;
-  if (!sandboxId) throw new Error("there is no sandbox to start a container in");
-  const config = await containerConfig({
-    pod,
-    container,
-    attempt,
-    volumes,
-    podIPs: run.podIPs,
-    clusterDomain: parts.clusterDns.domain,
-    host: parts.host,
-    podFolder: parts.volumes.volatilePodFolder(podUid(pod)),
-    log: parts.log,
-    sources: {
-      facts: factsOf(run),
-      objects: parts.objects,
-      // Static pods do not wait for the API.
-      services: parts.services() ?? (isStaticPod(pod) ? [] : undefined),
-      envFile: (volume, path, key) => readEnvFile(run, volume, path, key),
-    },
-    image: run.images.get(container.name),
-    seccompRoot: parts.seccompRoot,
-    seccompDefault: parts.seccompDefault,
-    resources: resourcesOf(run, container),
-    recursiveReadOnly: await canBeRecursive(run, container),
-    targetContainerId: targetContainerId(container, run.observed),
-  });
-  try {
-    const own = (await parts.devices?.forStart(podUid(pod), container.name)) ?? [];
-    const claims = container.resources?.claims?.length ? await parts.claims?.loadClaims() : undefined;
-    const complete = withDevices(config, own, claims?.cdiDevices(pod, container));
-    const id = await parts.creations.run(() => parts.runtime.createContainer(sandboxId, complete));
-    parts.cpus?.created(id, complete.resources);
-    return id;
-  } catch (error) {
-    throw new ContainerStartError("CreateContainerError", (error as Error).message, { cause: error });
-  }
-}
-
-/** What the container is held to, and on which CPUs. */
-function resourcesOf({ parts, pod }: PlanRun, container: Container): ContainerResources {
-  const resources = containerResources(pod, container, parts.resourceRules);
-  return parts.cpus?.held(resources, podUid(pod), container.name) ?? resources;
-}
-
-/** The images whose files the container mounts (KEP-4639): pulled by their own policy, mounted once for the whole pod. */
-async function ensureImageVolumes(run: PlanRun, container: Container): Promise<void> {
-  const { parts, pod, events } = run;
-  const mounted = new Set((container.volumeMounts ?? []).map(({ name }) => name));
-  for (const { name, image } of pod.spec.volumes ?? []) {
-    const volume = run.volumes?.get(name);
-    if (!image || !volume || !mounted.has(name)) continue;
-    parts.counts.imageVolumeAsked();
-    if (parts.host.isMountPoint(volume.path)) {
-      parts.counts.imageVolumeMounted();
-      continue;
-    }
-    const reference = image.reference ?? "";
-    // Told at the pod: the volume is of no container alone.
-    const wanted = { name: "", image: reference, imagePullPolicy: image.pullPolicy };
-    await orAborted(
-      run.signal,
-      parts.images.ensure(pod, wanted, () => pullSecrets(run), events),
-    );
-    const identity = { uid: podUid(pod), namespace: pod.metadata.namespace ?? "", name: pod.metadata.name ?? "" };
-    try {
-      await parts.runtime.mountImage(reference, volume.path, identity);
-      parts.counts.imageVolumeMounted();
-    } catch (error) {
-      parts.counts.imageVolumeFailed();
-      const message = `ImageVolumeMountFailed: volume "${name}": ${(error as Error).message}`;
-      throw new ContainerStartError("CreateContainerError", message, { cause: error });
-    }
-  }
-}
-
-/** Asked only where it matters: a class is looked up at the API. */
-async function canBeRecursive({ parts, pod }: PlanRun, { volumeMounts = [] }: Container): Promise<boolean> {
-  if (!volumeMounts.some(({ recursiveReadOnly }) => recursiveReadOnly)) return false;
-  return (await parts.runtimeHandler(pod)).recursiveReadOnlyMounts;
-}
-
-/** The file is the pod's own, so nothing in it or about it is believed. */
-async function readEnvFile(
-  run: PlanRun,
-  volumeName: string,
-  path: string,
-  key: string,
-): Promise<{ value: string | undefined; file: string }> {
-  const volume = run.volumes?.get(volumeName);
-  if (!volume) throw configError(`cannot find the volume "${volumeName}" referenced by FileKeyRef`);
-  try {
-    const content = run.parts.host.readFileBeneath(volume.path, path, largestEnvFile_bytes);
-    return { value: envFileValue(content.toString("utf8"), key), file: join(volume.path, path) };
-  } catch (error) {
-    if (!(error instanceof EnvFileError || error instanceof HostError)) throw error;
-    run.parts.log.warn("an environment file cannot be read", { pod: formatPod(run.pod), volume: volumeName, error });
-    throw configError("couldn't parse env file");
-  }
-}
-
-/** Read once a run. */
-function pullSecrets(run: PlanRun): Promise<readonly Secret[]> {
-  run.pullSecrets ??= readPullSecrets(run);
-  return run.pullSecrets;
-}
-
-/** The pod's pull secrets that can be read; the pull may do without the others. Never rejects. */
-async function readPullSecrets({ parts, pod, events }: PlanRun): Promise<readonly Secret[]> {
-  const found: Secret[] = [];
-  const failed: string[] = [];
-  for (const { name } of pod.spec.imagePullSecrets ?? []) {
-    if (!name) continue;
-    try {
-      found.push(await parts.objects.secret(pod.metadata.namespace ?? "", name));
-    } catch {
-      failed.push(name);
-    }
-  }
-  if (failed.length > 0) {
-    events.warning(
-      "FailedToRetrieveImagePullSecret",
-      `Unable to retrieve some image pull secrets (${failed.join(", ")}); attempting to pull the image may not succeed.`,
-    );
-  }
-  return found;
 }

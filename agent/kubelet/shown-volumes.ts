@@ -1,9 +1,9 @@
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { factsOf } from "./plan-run.ts";
 import { type ObservedPod, podIPs } from "./planner/observed-pod.ts";
 import { podUid } from "./pod-containers.ts";
 import type { KubeletParts } from "./pod-context.ts";
 import type { PodEvents } from "./pod-events.ts";
-import { factsOf } from "./pod-executors.ts";
 import { VolumesError } from "./volumes/volume-error.ts";
 import type { VolumeRefresh } from "./volumes/volume-refresh.ts";
 
