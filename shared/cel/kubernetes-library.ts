@@ -8,11 +8,13 @@ import {
   quantityOf,
   subtractQuantities,
 } from "../api/quantity.ts";
+import { goQuote } from "../api/selector/go-quote.ts";
 import { labelKeyProblems, labelValueProblems } from "../api/selector/label-syntax.ts";
 import { equal } from "./equality.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
 import { ipLibrary } from "./ip-library.ts";
 import { listLibrary } from "./list-library.ts";
+import { parseRequestUrl, type RequestUrl, splitHostPort, UrlFault } from "./request-url.ts";
 import { patternOf } from "./string-library.ts";
 import {
   ArrayList,
@@ -114,50 +116,41 @@ class Url implements Opaque {
   readonly opaqueType = "kubernetes.URL";
   constructor(
     readonly text: string,
-    readonly scheme: string,
-    readonly host: string,
-    readonly path: string,
-    readonly query: URLSearchParams,
+    readonly parts: RequestUrl,
   ) {}
   equals(other: Opaque): boolean {
     return other instanceof Url && other.text === this.text;
   }
 }
 
-/** An absolute URI or an absolute path (Go's ParseRequestURI). */
-function urlOf(text: string): Url | undefined {
-  const match = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?]*))?(\/[^?]*)?(?:\?(.*))?$/.exec(text);
-  if (!match || /[\s\p{Cc}]/u.test(text) || text === "") return undefined;
-  const [, scheme = "", host = "", path = "", query = ""] = match;
-  if (scheme === "" && path === "") return undefined;
-  return new Url(text, scheme.toLowerCase(), host.replace(/^.*@/, ""), path, new URLSearchParams(query));
-}
-
 function url(text: string): Url {
-  const parsed = urlOf(text);
-  if (!parsed)
-    throw new CelError(
-      `URL parse error during conversion from string: parse ${JSON.stringify(text)}: invalid URI for request`,
-    );
-  return parsed;
+  const read = readUrl(text);
+  if (read instanceof Url) return read;
+  throw new CelError(`URL parse error during conversion from string: ${read.fault}`);
 }
 
-const port = ({ host }: Url): string => /:(\d*)$/.exec(host)?.[1] ?? "";
-const hostname = ({ host }: Url): string => host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1");
+function readUrl(text: string): Url | { readonly fault: string } {
+  try {
+    return new Url(text, parseRequestUrl(text));
+  } catch (error) {
+    if (!(error instanceof UrlFault)) throw error;
+    return { fault: `parse ${goQuote(text)}: ${error.message}` };
+  }
+}
 
 const urls: readonly Overload[] = [
   overload("url(string) -> kubernetes.URL", url as Implementation),
-  overload("isURL(string) -> bool", (text: string) => urlOf(text) !== undefined),
-  overload("kubernetes.URL.getScheme() -> string", ({ scheme }: Url) => scheme),
-  overload("kubernetes.URL.getHost() -> string", ({ host }: Url) => host),
-  overload("kubernetes.URL.getHostname() -> string", hostname as Implementation),
-  overload("kubernetes.URL.getPort() -> string", port as Implementation),
-  overload("kubernetes.URL.getEscapedPath() -> string", ({ path }: Url) => path),
-  overload("kubernetes.URL.getQuery() -> map(string, list(string))", ({ query }: Url) => queryMap(query)),
+  overload("isURL(string) -> bool", (text: string) => readUrl(text) instanceof Url),
+  overload("kubernetes.URL.getScheme() -> string", ({ parts }: Url) => parts.scheme),
+  overload("kubernetes.URL.getHost() -> string", ({ parts }: Url) => parts.host),
+  overload("kubernetes.URL.getHostname() -> string", ({ parts }: Url) => splitHostPort(parts.host).hostname),
+  overload("kubernetes.URL.getPort() -> string", ({ parts }: Url) => splitHostPort(parts.host).port),
+  overload("kubernetes.URL.getEscapedPath() -> string", ({ parts }: Url) => parts.escapedPath),
+  overload("kubernetes.URL.getQuery() -> map(string, list(string))", ({ parts }: Url) => queryMap(parts.query)),
 ];
 
-function queryMap(query: URLSearchParams): Value {
-  return new NativeMap([...new Set(query.keys())].map((key) => [key, new ArrayList(query.getAll(key))] as const));
+function queryMap(query: RequestUrl["query"]): Value {
+  return new NativeMap([...query].map(([key, values]) => [key, new ArrayList(values)] as const));
 }
 
 class QuantityValue implements Opaque {
@@ -310,11 +303,10 @@ const namedFormats: readonly Format[] = [
   ),
   new Format("qualifiedName", 60, (text) => labelKeyProblems(text)),
   new Format("labelValue", 40, (text) => labelValueProblems(text)),
-  new Format(
-    "uri",
-    1103,
-    unless((text) => urlOf(text) !== undefined, "invalid URL"),
-  ),
+  new Format("uri", 1103, (text) => {
+    const read = readUrl(text);
+    return read instanceof Url ? [] : [read.fault];
+  }),
   new Format(
     "uuid",
     70,
