@@ -141,3 +141,22 @@ describe("eviction", () => {
     expect([body.status.disruptionsAllowed, Object.keys(body.status.disruptedPods)]).toEqual([0, ["guarded"]]);
   });
 });
+
+test("an Eviction of the version before is taken, since clients that drain nodes may not know the newer one", async () => {
+  const path = "/api/v1/namespaces/test/pods";
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "evicted-as-before" },
+    spec: { containers: [{ name: "c", image: "i" }] },
+  };
+  await send("POST", path, pod);
+  const eviction = (apiVersion: string): object => ({
+    apiVersion,
+    kind: "Eviction",
+    metadata: { name: "evicted-as-before" },
+  });
+  expect((await send("POST", `${path}/evicted-as-before/eviction`, eviction("policy/v2"))).code).toBe(400);
+  expect((await send("POST", `${path}/evicted-as-before/eviction`, eviction("policy/v1beta1"))).code).toBe(201);
+  expect((await send("GET", `${path}/evicted-as-before`)).code).toBe(404);
+});

@@ -125,6 +125,8 @@ export interface SubresourceDeclaration {
   readonly verbs: readonly string[];
   /** The kind of its body where that is not the resource's own. */
   readonly body?: { readonly group: string; readonly version: string; readonly kind: string } | undefined;
+  /** Versions of this kind that are not served any more and are taken all the same. */
+  readonly formerBodyVersions?: readonly string[] | undefined;
   /** For a body of its own kind: what upstream's decoding puts where nothing stands. */
   readonly applyBodyDefaults?: ((body: KubeObject) => void) | undefined;
   /** Whether it is never shown as a table, as upstream has it. */

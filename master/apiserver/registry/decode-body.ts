@@ -134,6 +134,8 @@ export interface Expected {
   readonly schema: Schema | undefined;
   /** Words duplicates and unknown fields as for custom resources. */
   readonly custom: boolean;
+  /** Versions that are not served any more, whose objects read like those of the expected one. */
+  readonly formerVersions?: readonly string[] | undefined;
 }
 
 /**
@@ -193,7 +195,7 @@ const notDecodedAs = (value: unknown, target: string): UnrecognizedBodyError =>
     `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(value)} into ${target}`,
   );
 
-function checkKind(value: JsonObject, { gvk, custom }: Expected): void {
+function checkKind(value: JsonObject, { gvk, custom, formerVersions = [] }: Expected): void {
   const apiVersion = value["apiVersion"] ?? "";
   const kind = value["kind"] ?? "";
   if (typeof apiVersion !== "string") throw notDecodedAs(apiVersion, "Go struct field .apiVersion of type string");
@@ -203,7 +205,8 @@ function checkKind(value: JsonObject, { gvk, custom }: Expected): void {
   const expected = apiVersionOf(gvk);
   const given = apiVersion === "" ? expected : apiVersionOf(parseApiVersion(apiVersion));
   const givenKind = kind === "" ? gvk.kind : kind;
-  if (given === expected && givenKind === gvk.kind) return;
+  const versions = [expected, ...formerVersions.map((version) => apiVersionOf({ ...gvk, version }))];
+  if (versions.includes(given) && givenKind === gvk.kind) return;
   // Kinds of custom resources are not known before their objects are validated.
   if (custom && given === expected) {
     const message = `Invalid value: ${JSON.stringify(kind)}: must be ${gvk.kind}`;

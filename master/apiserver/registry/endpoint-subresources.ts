@@ -23,16 +23,16 @@ import type { WriteParts } from "./write-scope.ts";
 export async function subresourceBody(
   context: RequestContext,
   gvk: GroupVersionKind,
-  applyDefaults: SubresourceDeclaration["applyBodyDefaults"],
+  { applyBodyDefaults, formerBodyVersions: formerVersions }: SubresourceDeclaration,
 ): Promise<KubeObject> {
   const { headers, warnings } = context;
   requireDecodable(headers["content-type"]);
   const body = await context.body.read();
   const { fieldValidation } = writeOptions(context.query, "CreateOptions");
-  const expected = { gvk, schema: schemaFor(gvk), custom: false };
+  const expected = { gvk, schema: schemaFor(gvk), custom: false, formerVersions };
   const object = decodeObject(body, headers["content-type"], expected, fieldValidation, warnings);
   checkNamespace(object, context.info.namespace);
-  applyDefaults?.(object);
+  applyBodyDefaults?.(object);
   context.audit?.requestObject(object);
   return object;
 }

@@ -308,7 +308,7 @@ export class ResourceEndpoint {
     const namespace = namespaceOf(context, resource);
     if ("prepare" in handler) {
       if (!declared?.body) throw internalError(`no kind of body is declared for ${subresource}`);
-      const body = await subresourceBody(context, declared.body, declared.applyBodyDefaults);
+      const body = await subresourceBody(context, declared.body, declared);
       requireNamespace(context.info);
       const answer = await serveBody(this.#parts, resource, handler, { ...call, namespace }, body);
       return inForm(answer, context, resource, accepted);

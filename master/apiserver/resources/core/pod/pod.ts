@@ -14,7 +14,12 @@ export const pod: ResourceDeclaration<Pod> = {
     attach: { ...connect("PodAttachOptions", ["create", "get"]), neededVerb: "create" },
     binding: { verbs: ["create"], body: { group: "", version: "v1", kind: "Binding" } },
     ephemeralcontainers: { ...status, unprinted: true, update: ephemeralContainersUpdate },
-    eviction: { verbs: ["create"], body: { group: "policy", version: "v1", kind: "Eviction" } },
+    eviction: {
+      verbs: ["create"],
+      body: { group: "policy", version: "v1", kind: "Eviction" },
+      // As upstream's EvictionREST takes it.
+      formerBodyVersions: ["v1beta1"],
+    },
     exec: { ...connect("PodExecOptions", ["create", "get"]), neededVerb: "create" },
     log: { verbs: ["get"] },
     portforward: { ...connect("PodPortForwardOptions", ["create", "get"]), neededVerb: "create" },
