@@ -1,3 +1,4 @@
+import { longestTimer_ms } from "#shared/client/clock.ts";
 import { toRuntimeError } from "./docker-errors.ts";
 import { type ExecProcess, exitCodeOf, killExec } from "./docker-exec.ts";
 import { FrameParser, type OutputFrame } from "./docker-frames.ts";
@@ -24,6 +25,9 @@ class Kept {
   }
 }
 
+/** What Docker itself may take beside the command (upstream's runtimeRequestTimeout): a probe that waited for ever would be the last. */
+const usualPatience_ms = 120_000;
+
 /**
  * Runs a command to its end; see ContainerRuntime.execSync. Probes do this all day on a board that is idle otherwise, so it
  * asks Docker by `fetch`, which takes a quarter of the processor time that dockerode takes for the same three requests.
@@ -34,17 +38,23 @@ export async function execSync(
   command: readonly string[],
   timeout_ms: number,
   maxOutput_bytes: number,
+  patience_ms = usualPatience_ms,
 ): Promise<ExecResult> {
   const [stdout, stderr] = [new Kept(maxOutput_bytes), new Kept(maxOutput_bytes)];
   const reading = new AbortController();
   const timeUp = Promise.withResolvers<"time is up">();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  if (timeout_ms > 0) {
+    const giveUp = (): void => reading.abort(new Error(`Docker has not answered for ${patience_ms / 1000} s`));
+    patience = setTimeout(giveUp, Math.min(timeout_ms + patience_ms, longestTimer_ms));
+  }
   try {
     const create = { Cmd: command, AttachStdout: true, AttachStderr: true };
-    const created = await ask(socketPath, "POST", `/containers/${encodeURIComponent(id)}/exec`, create);
+    const created = await ask(socketPath, "POST", `/containers/${encodeURIComponent(id)}/exec`, create, reading.signal);
     const { Id: execId } = (await created.json()) as { readonly Id: string };
     const inspect = async (): Promise<ExecProcess> =>
-      (await (await ask(socketPath, "GET", `/exec/${execId}/json`)).json()) as ExecProcess;
+      (await (await ask(socketPath, "GET", `/exec/${execId}/json`, undefined, reading.signal)).json()) as ExecProcess;
     const start = { Detach: false, Tty: false };
     const output = await ask(socketPath, "POST", `/exec/${execId}/start`, start, reading.signal);
     if (timeout_ms > 0) timer = setTimeout(() => timeUp.resolve("time is up"), timeout_ms);
@@ -57,6 +67,7 @@ export async function execSync(
     throw toRuntimeError(`exec in container ${id}`, error);
   } finally {
     clearTimeout(timer);
+    clearTimeout(patience);
     reading.abort();
   }
 }
