@@ -28,7 +28,6 @@ import {
   etcdFiles,
   etcdFilesOf,
   isOwnEtcd,
-  isPlainEtcd,
   parseStoreChoice,
   type StoreSettings,
 } from "../store/store-choice.ts";
@@ -72,19 +71,11 @@ export function controlPlanePaths(settings: StoreSettings & ClusterSettings): Re
 }
 
 async function sharedControlPlane(settings: StoreSettings & ClusterSettings): Promise<ControlPlane> {
-  const choice = parseStoreChoice(settings.store);
-  if (choice.kind === "sqlite") {
+  if (parseStoreChoice(settings.store).kind === "sqlite") {
     throw conflict(
       { group: "", plural: "masters" },
       "",
       "this cluster's state rests on its one master: `bramble store move` brings it to etcd, where several masters can share it",
-    );
-  }
-  if (isPlainEtcd(choice)) {
-    throw conflict(
-      { group: "", plural: "masters" },
-      "",
-      "this cluster's etcd is reached on its one master alone: several masters share one that they reach by https",
     );
   }
   const { dataDir } = settings;

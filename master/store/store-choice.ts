@@ -23,10 +23,7 @@ export type StoreChoice =
   /** Endpoints undefined: the etcd that Bramble runs itself, whose members are known from its files. */
   | { readonly kind: "etcd"; readonly endpoints: readonly string[] | undefined };
 
-/** Between boards etcd is spoken to by TLS alone; what stays on this board nobody reads on the way. */
-const isOnThisBoard = ({ hostname }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-
-/** Reads `sqlite`, `etcd`, `etcd=https://a:2379,https://b:2379` or `etcd=http://127.0.0.1:2379`. Throws ConfigError. */
+/** Reads `sqlite`, `etcd` or `etcd=https://a:2379,https://b:2379`. Throws ConfigError. */
 export function parseStoreChoice(text: string): StoreChoice {
   if (text === "sqlite") return { kind: "sqlite" };
   if (text === "etcd") return { kind: "etcd", endpoints: undefined };
@@ -36,19 +33,12 @@ export function parseStoreChoice(text: string): StoreChoice {
   const endpoints = list.split(",").map((part) => part.trim());
   for (const endpoint of endpoints) {
     const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-    const isFit = url?.protocol === "https:" || (url?.protocol === "http:" && isOnThisBoard(url));
-    if (!isFit || url.pathname !== "/") {
-      throw new ConfigError(
-        `store: expected https://HOST:2379 for each member of etcd, or http://127.0.0.1:2379 for one on this board, got ${endpoint}`,
-      );
+    if (url?.protocol !== "https:" || url.pathname !== "/") {
+      throw new ConfigError(`store: expected https://HOST:2379 for each member of etcd, got ${endpoint}`);
     }
   }
   return { kind: "etcd", endpoints };
 }
-
-/** Does the etcd that this names serve without certificates, on this board and for it alone? */
-export const isPlainEtcd = (choice: StoreChoice): boolean =>
-  choice.kind === "etcd" && (choice.endpoints?.every((endpoint) => new URL(endpoint).protocol === "http:") ?? false);
 
 /** What opening a store takes of a master's settings. */
 export interface StoreSettings {
@@ -130,7 +120,7 @@ async function openEngine(
   const credentials = () => ({ ca: read(files.ca), cert: read(files.cert), key: read(files.key) });
   const { endpoints = () => knownMembers(settings.dataDir) } = choice;
   // A missing file is told before anything waits for etcd.
-  if (!isPlainEtcd(choice)) credentials();
+  credentials();
   const { openEtcdStore } = await import("./etcd/etcd-store.ts");
   const transformer = encryption ? restingTransformer(encryption) : plainText;
   // Boards that got power together come up in any order: etcd needs a majority of its members before it answers.

@@ -60,7 +60,7 @@ const storeOptions = under("The cluster's state:", {
   store: text(
     "store",
     "STORE",
-    "where the cluster's state rests: sqlite; etcd, run by Bramble with a member on each master (`bramble etcd`); or etcd=https://HOST:2379,… with every member of one that you run, on this board also http://127.0.0.1:2379",
+    "where the cluster's state rests: sqlite; etcd, run by Bramble with a member on each master (`bramble etcd`); or etcd=https://HOST:2379,… with every member of one that you run",
     "sqlite",
   ),
   etcdQuota: text("etcd-quota", "QUANTITY", "largest database of the etcd that Bramble runs", "512Mi"),
