@@ -274,3 +274,11 @@ test("what clients before v1.18 could ask for, an object without what a cluster 
   expect((await send("GET", `${base}?export=false`)).code).toBe(200);
   expect((await send("GET", "/api/v1/namespaces?export=true")).code).toBe(200);
 });
+
+test("what is only posted has no paths of single objects", async () => {
+  const bindings = "/api/v1/namespaces/test/bindings";
+  const message = "the server could not find the requested resource";
+  for (const method of ["GET", "PUT", "DELETE", "POST"])
+    expect(await send(method, `${bindings}/one`)).toMatchObject({ code: 404, body: { message } });
+  expect((await send("GET", bindings)).code).toBe(405);
+});

@@ -56,6 +56,8 @@ export interface EndpointParts extends WriteParts {
   mayAlso(context: RequestContext, verb: string): Promise<void>;
 }
 
+const verbsOfOne: readonly string[] = ["get", "update", "patch", "delete"];
+
 export class ResourceEndpoint {
   readonly #parts: EndpointParts;
   readonly #ticker = new BookmarkTicker();
@@ -87,8 +89,12 @@ export class ResourceEndpoint {
 
   /** Upstream's router knows HEAD for what it passes on, and for nothing else, and watches by GET alone. */
   #checkMethod({ method, info }: RequestContext, { declaration }: ServedResource): void {
-    const { verb, subresource } = info;
+    const { verb, name, subresource } = info;
     if (declaration.custom) return;
+    // What is only posted has no paths of single objects.
+    const verbs = declaration.virtual ? ["create"] : declaration.verbs;
+    const isOnlyPosted = verbs && !verbs.some((each) => verbsOfOne.includes(each));
+    if (isOnlyPosted && name !== undefined && subresource === undefined) throw pathNotFound();
     if (verb === "watch" && method !== "GET") throw notServed();
     if (method !== "HEAD" || subresource === "proxy") return;
     const { group, plural } = declaration.ref;
