@@ -244,4 +244,27 @@ describe("a ValidatingAdmissionPolicy", () => {
     expect(warnings[0]?.fieldRef).toBe("spec.validations[0].expression");
     expect(warnings[0]?.warning).toStartWith("/v1, Kind=ConfigMap: ERROR: <input>:1:7: undefined field 'dta'");
   });
+
+  test("says who may bring webhooks, and not who may bring policies", async () => {
+    const matchConstraints = {
+      resourceRules: [
+        { apiGroups: ["admissionregistration.k8s.io"], apiVersions: ["*"], operations: ["CREATE"], resources: ["*"] },
+      ],
+    };
+    const metadata = { name: "no-webhooks" };
+    const validations = [{ expression: "false", message: "no webhooks here" }];
+    expect((await apply({ ...policy({ validations, matchConstraints }), metadata })).stderr).toBe("");
+    expect((await apply({ ...binding({ policyName: "no-webhooks" }), metadata })).stderr).toBe("");
+    const webhooks = (name: string): object => ({
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingWebhookConfiguration",
+      metadata: { name },
+    });
+    await eventually(async () => {
+      const { stderr } = await apply(webhooks(`hooks-${crypto.randomUUID()}`));
+      return stderr.includes("no webhooks here") || undefined;
+    });
+    expect((await apply({ ...policy({ validations, matchConstraints }), metadata: { name: "more" } })).stderr).toBe("");
+    await server.client.delete(validatingAdmissionPolicies, { name: "no-webhooks" });
+  });
 });

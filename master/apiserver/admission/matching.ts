@@ -2,6 +2,7 @@
 import { notFound } from "#shared/api/errors.ts";
 import { apiVersionOf, fieldsOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
+import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import { namespaces } from "#shared/api/resources.ts";
 import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import { type Schema, schemaFor } from "#shared/api/schema/schema.ts";
@@ -34,19 +35,19 @@ export interface Match {
   readonly plural: string;
 }
 
-const configurationKinds = new Set([
-  "ValidatingWebhookConfiguration",
-  "MutatingWebhookConfiguration",
+const policyKinds = new Set([
   "ValidatingAdmissionPolicy",
   "ValidatingAdmissionPolicyBinding",
   "MutatingAdmissionPolicy",
   "MutatingAdmissionPolicyBinding",
 ]);
+const webhookKinds = new Set(["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"]);
 
-/** What configures admission is not subject to it: nobody locks themselves out. */
-export function isExempt({ declaration }: AdmissionAttributes): boolean {
-  const { group, kind } = declaration.ref;
-  return group === "admissionregistration.k8s.io" && configurationKinds.has(kind);
+const isOfAdmission = ({ group }: ResourceRef): boolean => group === "admissionregistration.k8s.io";
+
+/** Webhooks are not asked about what configures admission: nobody locks themselves out. */
+export function isExemptFromWebhooks({ declaration: { ref } }: AdmissionAttributes): boolean {
+  return isOfAdmission(ref) && (policyKinds.has(ref.kind) || webhookKinds.has(ref.kind));
 }
 
 const reviews: Readonly<Record<string, readonly string[]>> = {
@@ -59,10 +60,12 @@ const reviews: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Questions about users and what they may do: policies are not about them, since a cluster would stand still without. */
-export function isReview({ declaration }: AdmissionAttributes): boolean {
-  const { group, plural } = declaration.ref;
-  return reviews[group]?.includes(plural) ?? false;
+/**
+ * Policies are not about policies, so that one that refuses all can be taken back, nor about questions of users and what they
+ * may do, without which a cluster stands still. Who may bring webhooks they do say.
+ */
+export function isExemptFromPolicies({ declaration: { ref } }: AdmissionAttributes): boolean {
+  return (isOfAdmission(ref) && policyKinds.has(ref.kind)) || (reviews[ref.group]?.includes(ref.plural) ?? false);
 }
 
 /** The namespace as admission names it: a Namespace is in itself. */

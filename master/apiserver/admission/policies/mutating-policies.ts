@@ -8,7 +8,7 @@ import type {
 } from "#shared/api/types/admissionregistration-v1beta1.generated.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { refusal } from "../attributes.ts";
-import { isExempt, isReview, type Match, putBack, schemaOfShown } from "../matching.ts";
+import { isExemptFromPolicies, type Match, putBack, schemaOfShown } from "../matching.ts";
 import { CustomKindError } from "../patched-kind.ts";
 import { ReinvocationMemory } from "../reinvocation.ts";
 import { ConditionError, policyApplies } from "./conditions.ts";
@@ -56,7 +56,7 @@ export class MutatingPolicies implements AdmissionPlugin {
   /** Where the kinds are not served there are none. */
   mutate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const policies = this.#parts.reader.list(mutatingAdmissionPolicies);
-    if (policies.length === 0 || isExempt(attributes) || isReview(attributes)) return undefined;
+    if (policies.length === 0 || isExemptFromPolicies(attributes)) return undefined;
     return this.#mutate(policies, attributes);
   }
 

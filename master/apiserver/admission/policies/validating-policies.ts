@@ -9,7 +9,7 @@ import type {
 } from "#shared/api/types/admissionregistration-v1.generated.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { annotate, refusal } from "../attributes.ts";
-import { isExempt, isReview } from "../matching.ts";
+import { isExemptFromPolicies } from "../matching.ts";
 import { type Decision, type Decisions, decisionsOf } from "./decisions.ts";
 import { type RequestView, viewOf } from "./evaluation.ts";
 import { CompiledPolicies, compilePolicy } from "./policy.ts";
@@ -37,7 +37,7 @@ export class ValidatingPolicies implements AdmissionPlugin {
 
   validate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const policies = this.#parts.reader.list(validatingAdmissionPolicies);
-    if (policies.length === 0 || isExempt(attributes) || isReview(attributes)) return undefined;
+    if (policies.length === 0 || isExemptFromPolicies(attributes)) return undefined;
     return this.#validate(policies, attributes);
   }
 

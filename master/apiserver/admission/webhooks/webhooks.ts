@@ -10,7 +10,7 @@ import { patchAnnotations } from "../../audit/record.ts";
 import type { ResourceReader } from "../../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { annotate } from "../attributes.ts";
-import { isExempt, putBack } from "../matching.ts";
+import { isExemptFromWebhooks, putBack } from "../matching.ts";
 import { CustomKindError, checkCustomKind, sameKind } from "../patched-kind.ts";
 import { ReinvocationMemory } from "../reinvocation.ts";
 import {
@@ -54,7 +54,9 @@ export class MutatingWebhooks implements AdmissionPlugin {
 
   mutate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const configurations = this.reader.list(mutatingWebhookConfigurations);
-    return configurations.length === 0 || isExempt(attributes) ? undefined : this.#mutate(configurations, attributes);
+    return configurations.length === 0 || isExemptFromWebhooks(attributes)
+      ? undefined
+      : this.#mutate(configurations, attributes);
   }
 
   async #mutate(configurations: readonly Configuration[], attributes: AdmissionAttributes): Promise<void> {
@@ -151,7 +153,9 @@ export class ValidatingWebhooks implements AdmissionPlugin {
   /** All at once; the first refusal in order is the answer. */
   validate(attributes: AdmissionAttributes): Promise<void> | undefined {
     const configurations = this.reader.list(validatingWebhookConfigurations);
-    return configurations.length === 0 || isExempt(attributes) ? undefined : this.#validate(configurations, attributes);
+    return configurations.length === 0 || isExemptFromWebhooks(attributes)
+      ? undefined
+      : this.#validate(configurations, attributes);
   }
 
   async #validate(configurations: readonly Configuration[], attributes: AdmissionAttributes): Promise<void> {
