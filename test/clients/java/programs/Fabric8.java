@@ -29,6 +29,7 @@ import io.fabric8.kubernetes.client.informers.ResourceEventHandler;
 import io.fabric8.kubernetes.client.informers.SharedIndexInformer;
 import io.fabric8.kubernetes.client.utils.Serialization;
 import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -39,6 +40,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -293,8 +295,17 @@ public final class Fabric8 {
 
   private static String executed(PodResource pod, String... command) throws Exception {
     ByteArrayOutputStream out = new ByteArrayOutputStream(), errors = new ByteArrayOutputStream();
-    try (ExecWatch watch = pod.writingOutput(out).writingError(errors).exec(command)) {
+    // The client tells the exit code while it still writes out what came before; its channel of errors is written last.
+    var written = new CompletableFuture<Void>();
+    var last = new OutputStream() {
+      @Override
+      public void write(int each) {
+        written.complete(null);
+      }
+    };
+    try (ExecWatch watch = pod.writingOutput(out).writingError(errors).writingErrorChannel(last).exec(command)) {
       int code = watch.exitCode().get(30, TimeUnit.SECONDS);
+      written.get(30, TimeUnit.SECONDS);
       return out + "|" + errors + "|" + code;
     }
   }
