@@ -29,10 +29,6 @@ const ownWay: Readonly<Record<string, (answer: WireAnswer) => void>> = {
     expect([code, (body as { spec?: object }).spec]).toEqual([200, { replicas: 4 }]),
   // An entry of a version that is not there any more is forgotten when the object is written next. Upstream fails every apply
   // then, until an update forgets all owners.
-  "widgets seven: managed fields of no version": owners(["foreign", "gone"]),
-  "widgets seven: merge beside them": owners(["y"]),
-  "widgets seven: apply v2 beside them": owners(["z"]),
-  "widgets seven: get v1": owners(["z"]),
   "widgets one: apply v1 without v3": owners(["a", "c"]),
   "widgets one: merge v2 without v3": owners(["a", "e"]),
   "widgets two: merge v1 without v3": owners(["e", "editor", "maker"]),
