@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { version } from "#shared/version.ts";
 import { ownKeyOf } from "../store/encryption/sealed-text.ts";
 import type { StateItem } from "../store/transfer.ts";
-import { writeBackup } from "./archive.ts";
+import { BackupError, writeBackup } from "./archive.ts";
 import { readKeyFiles } from "./key-files.ts";
 
 /** A cluster's state with values as they rest. */
@@ -18,9 +18,14 @@ export interface MadeBackup {
   readonly ownKeys: readonly string[];
 }
 
-/** The cluster's keys were changed meanwhile: what was read last may rest under one that was not read. */
-class KeysChangedError extends Error {
-  override readonly name = "KeysChangedError";
+/** Enough for keys that are changed by hand. */
+const ATTEMPTS = 5;
+
+/** What was read last may rest under a key that was not read. */
+class KeysChangedError extends BackupError {
+  constructor() {
+    super("the cluster's keys were changed while the backup was made: make it once they stay");
+  }
 }
 
 /**
@@ -33,7 +38,7 @@ export async function makeBackup(
   dataDir: string,
   read: () => Promise<RestingState>,
 ): Promise<MadeBackup> {
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
     const files = await readKeyFiles(dataDir);
     const { revision, items } = await read();
     const ownKeys = new Set<string>();
@@ -49,7 +54,7 @@ export async function makeBackup(
       const objects = await writeBackup(path, { revision, madeAt: new Date().toISOString(), version, files }, state());
       return { objects, ownKeys: [...ownKeys].sort() };
     } catch (error) {
-      if (!(error instanceof KeysChangedError)) throw error;
+      if (!(error instanceof KeysChangedError) || attempt === ATTEMPTS) throw error;
     }
   }
 }

@@ -122,12 +122,10 @@ function checkEscapes(text: string): void {
 function escapedPathOf(text: string): string {
   checkEscapes(text);
   if (/^[A-Za-z0-9\-_.~!$&'()*+,;=:@[\]%/]*$/.test(text)) return text;
-  return Buffer.from(unescapedBytes(text), "latin1")
-    .toString("latin1")
-    .replace(
-      /[^A-Za-z0-9\-_.~$&+,/:;=@]/g,
-      (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
-    );
+  return unescapedBytes(text).replace(
+    /[^A-Za-z0-9\-_.~$&+,/:;=@]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
 }
 
 /** Parameters that cannot be read are left out. */

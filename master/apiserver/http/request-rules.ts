@@ -1,5 +1,4 @@
 /** How requests are served and what browsers are told, as the settings have it. */
-
 import { RE2JS } from "re2js";
 import { longestTimer_ms } from "#shared/client/clock.ts";
 import { ConfigError } from "#shared/config/option.ts";
