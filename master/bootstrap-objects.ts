@@ -2,6 +2,7 @@ import { isAlreadyExists, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { ingressClassName, ingressControllerName } from "#shared/api/ingress.ts";
 import { localPathClassName, localPathProvisionerName } from "#shared/api/local-path.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import { equalJson } from "#shared/api/patch/json-value.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import {
   configMaps,
@@ -46,20 +47,27 @@ export interface BootstrapOptions {
   readonly helm: boolean;
 }
 
-/** Objects that every cluster has from the start; brought back at each start, also after somebody deleted them. */
+/** Objects that every cluster has from the start; brought back at each start, also after somebody deleted them. What is as
+ *  it should be is not written. One that is refused keeps no other from its place; rejects with the first refusal then. */
 export async function ensureBootstrapObjects(options: BootstrapOptions): Promise<void> {
-  const { client } = options;
+  const failures: unknown[] = [];
+  for (const step of steps(options)) await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+function* steps(options: BootstrapOptions): Generator<() => Promise<void>> {
+  const { client, masters, dnsIp } = options;
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
-    await ensure(client, namespaces, namespace(name));
-  for (const priorityClass of systemPriorityClasses) await ensure(client, priorityClasses, priorityClass);
-  await ensureServiceCIDR(client, options.serviceCidrs);
-  await ensure(client, services, kubernetesService(options));
-  await ensure(client, configMaps, legacyTokenTracking(new Date()));
-  if (options.masters) await ensureMasterEndpoints({ ...options, masters: options.masters });
-  if (options.dnsIp !== undefined) await ensure(client, services, dnsService(options.dnsIp));
-  if (options.helm) for (const definition of helmDefinitions) await applyDefinition(client, definition);
-  if (options.ingress) await ensureIngressClass(client);
-  if (options.localStorage) await ensureLocalPathClass(client);
+    yield () => ensure(client, namespaces, namespace(name));
+  for (const priorityClass of systemPriorityClasses) yield () => ensure(client, priorityClasses, priorityClass);
+  yield () => ensureServiceCIDR(client, options.serviceCidrs);
+  yield () => ensure(client, services, kubernetesService(options));
+  yield () => ensure(client, configMaps, legacyTokenTracking(new Date()));
+  if (masters) yield () => ensureMasterEndpoints({ ...options, masters });
+  if (dnsIp !== undefined) yield () => ensure(client, services, dnsService(dnsIp));
+  if (options.helm) for (const definition of helmDefinitions) yield () => applyDefinition(client, definition);
+  if (options.ingress) yield () => ensureIngressClass(client);
+  if (options.localStorage) yield () => ensureLocalPathClass(client);
 }
 
 /** Where the `kubernetes` Service leads: called again when a master's address changes. */
@@ -108,19 +116,29 @@ async function ensureLocalPathClass(client: Client): Promise<void> {
 /** Another version may have other fields. */
 async function applyDefinition(client: Client, definition: CustomResourceDefinition): Promise<void> {
   const { name = "" } = definition.metadata;
+  const present = await getIfPresent(client, customResourceDefinitions, { name });
+  if (present && equalJson(present.spec, definition.spec)) return;
   const how = { type: "apply", body: definition, force: true } as const;
   await client.patch(customResourceDefinitions, { name }, how, { fieldManager: "bramble" });
 }
 
+async function getIfPresent<T extends KubeObject>(
+  client: Client,
+  ref: ResourceRef<T>,
+  key: { readonly namespace?: string | undefined; readonly name: string },
+): Promise<T | undefined> {
+  try {
+    return await client.get(ref, key);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
 async function ensure<T extends KubeObject>(client: Client, ref: ResourceRef<T>, object: T): Promise<void> {
   const { namespace: inNamespace, name = "" } = object.metadata;
-  try {
-    // Looked for first: a second Service would be refused for its address, not for its name.
-    await client.get(ref, { namespace: inNamespace, name });
-    return;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  // Looked for first: a second Service would be refused for its address, not for its name.
+  if (await getIfPresent(client, ref, { namespace: inNamespace, name })) return;
   try {
     await client.create(ref, object, { namespace: inNamespace });
   } catch (error) {
@@ -131,16 +149,15 @@ async function ensure<T extends KubeObject>(client: Client, ref: ResourceRef<T>,
 async function replace<T extends KubeObject>(client: Client, ref: ResourceRef<T>, object: T): Promise<void> {
   const { namespace: inNamespace, name = "" } = object.metadata;
   for (let attempt = 0; attempt < 5; attempt++) {
+    const present = await getIfPresent(client, ref, { namespace: inNamespace, name });
+    if (!present) return ensure(client, ref, object);
+    const next = { ...object, metadata: { ...present.metadata, labels: object.metadata.labels } };
+    if (equalJson(present, next)) return;
     try {
-      const present = await client.get(ref, { namespace: inNamespace, name });
-      await client.update(ref, { ...object, metadata: { ...present.metadata, labels: object.metadata.labels } });
+      await client.update(ref, next);
       return;
     } catch (error) {
-      if (isNotFound(error)) {
-        await ensure(client, ref, object);
-        return;
-      }
-      if (!isConflict(error)) throw error;
+      if (!isConflict(error) && !isNotFound(error)) throw error;
     }
   }
 }

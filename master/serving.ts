@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { hasReason } from "#shared/api/errors.ts";
 import { wholeValue } from "#shared/api/quantity.ts";
 import { boardAddresses } from "#shared/board/addresses.ts";
 import type { Client } from "#shared/client/client.ts";
@@ -40,6 +39,7 @@ import { ensureBootstrapObjects, ensureMasterEndpoints } from "./bootstrap-objec
 import { Broker } from "./broker/broker.ts";
 import { NodeLeases } from "./broker/node-leases.ts";
 import { reviewReaders } from "./broker/readers.ts";
+import { ensureUntilDone } from "./ensured.ts";
 import { apiServerUser, brokerUser } from "./identities.ts";
 import { ensureBootstrapSecret } from "./join/bootstrap-secret.ts";
 import { joinedSettings } from "./join/control-plane.ts";
@@ -54,8 +54,6 @@ import { serveStoreAdmin } from "./store/admin.ts";
 import type { Store } from "./store/store.ts";
 import { isOwnEtcd } from "./store/store-choice.ts";
 import { stateRoot } from "./store/transfer.ts";
-
-const ensureAgain_ms = 10_000;
 
 /** Of a master, or of an API server alone, which may have its certificates and keys from elsewhere. */
 export type ServingSettings = MasterSettings &
@@ -105,9 +103,9 @@ export async function startServing(
   const own = server.client(apiServerUser);
   // Before anybody is served: what the masters agreed on while this one was away.
   await keys.takeShared(own, address.current);
-  await ensureClusterObjects(own, settings, store.isShared ? undefined : [address.current]);
+  await ensureClusterObjects(own, settings, store.isShared ? undefined : [address.current], log, parts);
   parts.add("join token", await keepJoinToken(own, keys, log));
-  await tellExtensions(own, keys, api.frontProxies, log);
+  parts.add("extension authentication", await tellExtensions(own, keys, api.frontProxies, log));
   // First the certificate, for it is what boards ask of a master that they find at another address.
   address.onChange(async (now, before) => {
     await keys.renew();
@@ -153,23 +151,12 @@ async function openMastersStore(settings: MasterSettings, address: OwnAddress, l
 }
 
 /** Sees to the Secret of the join token: now, and where Secrets cannot be written yet, since their key service is away, once they can. */
-async function keepJoinToken(client: Client, keys: MasterKeys, log: Log): Promise<Part> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+function keepJoinToken(client: Client, keys: MasterKeys, log: Log): Promise<Part> {
   const trouble = new StandingTrouble(log, { wrong: "the join token is not good yet", over: "the join token is good" });
-  const ensure = async (): Promise<void> => {
-    try {
-      await ensureBootstrapSecret(client, keys.current.joinToken, { description: "made with the cluster" });
-      trouble.end();
-    } catch (error) {
-      if (!hasReason(error, "InternalError")) throw error;
-      trouble.tell(error);
-      timer = setTimeout(() => {
-        ensure().catch((failure: unknown) => trouble.tell(failure));
-      }, ensureAgain_ms);
-    }
-  };
-  await ensure();
-  return { stop: () => clearTimeout(timer) };
+  return ensureUntilDone(
+    () => ensureBootstrapSecret(client, keys.current.joinToken, { description: "made with the cluster" }),
+    trouble,
+  );
 }
 
 function backUpBySchedule(settings: MasterSettings, store: Store, log: Log): Part {
@@ -189,15 +176,17 @@ async function tellExtensions(
   keys: MasterKeys,
   frontProxies: FollowedFrontProxyTrust,
   log: Log,
-): Promise<void> {
+): Promise<Part> {
   const publish = (pki: MasterPki) => publishExtensionAuthentication(client, pki, frontProxies);
-  await publish(keys.current);
+  const wrong = "aggregated API servers are not told by which authorities clients are known";
+  const published = await ensureUntilDone(() => publish(keys.current), new StandingTrouble(log, { wrong }));
   keys.onChange(publish);
   frontProxies.onChange(() => {
     publish(keys.current).catch((error: unknown) => {
       log.error("aggregated API servers are not told of other front proxies", { error });
     });
   });
+  return published;
 }
 
 /** The upkeep of this master's member of the etcd that Bramble runs. */
@@ -214,20 +203,29 @@ async function ensureClusterObjects(
   client: Client,
   settings: MasterSettings,
   masters: readonly string[] | undefined,
+  log: Log,
+  parts: Parts,
 ): Promise<void> {
   const { httpsPort, disable } = settings;
-  await ensureBootstrapObjects({
-    client,
-    masters,
-    httpsPort,
-    serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
-    serviceIp: nthAddress(primaryServiceCidr(settings), 1),
-    dnsIp: disable.includes("dns") ? undefined : dnsAddress(settings),
-    ingress: !disable.includes("ingress"),
-    helm: !disable.includes("helm-controller"),
-    localStorage: !disable.includes("local-storage"),
-  });
-  await reconcilePolicy(client, bootstrapPolicy());
+  const objects = () =>
+    ensureBootstrapObjects({
+      client,
+      masters,
+      httpsPort,
+      serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
+      serviceIp: nthAddress(primaryServiceCidr(settings), 1),
+      dnsIp: disable.includes("dns") ? undefined : dnsAddress(settings),
+      ingress: !disable.includes("ingress"),
+      helm: !disable.includes("helm-controller"),
+      localStorage: !disable.includes("local-storage"),
+    });
+  const ensured = (what: string, ensure: () => Promise<void>): Promise<Part> =>
+    ensureUntilDone(
+      ensure,
+      new StandingTrouble(log, { wrong: `the cluster refuses ${what}`, over: `${what} are there` }),
+    );
+  parts.add("objects of every cluster", await ensured("objects that every cluster has", objects));
+  parts.add("roles", await ensured("roles that every cluster has", () => reconcilePolicy(client, bootstrapPolicy())));
 }
 
 /** Tells the network by mDNS that there is a master here. */

@@ -1,4 +1,4 @@
-import { isAlreadyExists } from "#shared/api/errors.ts";
+import { isAlreadyExists, isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
 import { rfc3339 } from "#shared/api/time.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -52,6 +52,12 @@ function groupsOf({ purpose, board }: TokenTerms): string[] {
 
 /** Sees to it that the token in the master's file is good, also after a restore or a lost store. */
 export async function ensureBootstrapSecret(client: Client, token: JoinToken, terms: TokenTerms = {}): Promise<void> {
+  try {
+    await client.get(secrets, { namespace, name: `${prefix}${token.id}` });
+    return;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
   try {
     await client.create(secrets, bootstrapSecret(token, terms), { namespace });
   } catch (error) {

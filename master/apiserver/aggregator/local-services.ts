@@ -23,6 +23,12 @@ function service(group: string, version: string, priority: Priority, managed: "o
     apiVersion: "apiregistration.k8s.io/v1",
     kind: "APIService",
     metadata: { name: `${version}.${group}`, labels: { [managedLabel]: managed } },
-    spec: { group, version, groupPriorityMinimum: priority.group, versionPriority: priority.version },
+    // As it is stored, where the core group has no name: one that is compared equal is not written again.
+    spec: {
+      ...(group === "" ? {} : { group }),
+      version,
+      groupPriorityMinimum: priority.group,
+      versionPriority: priority.version,
+    },
   } as APIService;
 }

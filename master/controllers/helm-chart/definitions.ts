@@ -72,7 +72,9 @@ function definition(
     spec: {
       group,
       scope: "Namespaced",
-      names: { kind, plural, singular: kind.toLowerCase() },
+      // With what the API server would add, so that one that is stored compares equal.
+      names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase() },
+      conversion: { strategy: "None" },
       versions: [
         {
           name: version,
