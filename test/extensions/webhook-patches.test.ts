@@ -68,3 +68,26 @@ test("why a patch does not fit is said", async () => {
   steps = [{ op: "odd", path: "/data" }];
   await expect(create("c", true)).rejects.toThrow("Internal error occurred: Unexpected kind: odd");
 });
+
+test("managed fields that a patch spoils stay as they were, and the client is told", async () => {
+  steps = [];
+  const filled = (name: string) => ({ ...configMap(name), data: { a: "1" } });
+  const made = await server.client.create(configMaps, filled("d"), { namespace: "work" });
+  steps = [
+    { op: "remove", path: "/metadata/managedFields/0/apiVersion" },
+    { op: "remove", path: "/metadata/managedFields/0/fieldsV1" },
+    { op: "remove", path: "/metadata/managedFields/0/fieldsType" },
+  ];
+  const answer = await server.fetch("/api/v1/namespaces/work/configmaps/d", {
+    method: "PATCH",
+    headers: { "content-type": "application/json-patch+json" },
+    body: "[]",
+  });
+  expect(await answer.json()).toMatchObject({ metadata: { managedFields: made.metadata.managedFields } });
+  expect(answer.headers.get("warning")).toBe(
+    '299 - ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated ' +
+      'mutating admission controller; please fix your requests: apiVersion must not be empty"',
+  );
+  const another = await server.client.create(configMaps, filled("e"), { namespace: "work" });
+  expect(another.metadata.managedFields).toMatchObject([{ apiVersion: "v1", fieldsType: "FieldsV1" }]);
+});

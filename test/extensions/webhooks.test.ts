@@ -263,6 +263,16 @@ describe("admission webhooks", () => {
           body: JSON.stringify(configMap("given-up")),
         });
         expect(response.status).toBe(504);
+        // No kind, as upstream: its clients say what a gateway's timeout means.
+        expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+        expect(await response.json()).toEqual({
+          metadata: {},
+          status: "Failure",
+          message: "Timeout: request did not complete within the allotted timeout",
+          reason: "Timeout",
+          details: {},
+          code: 504,
+        });
       }
       await given;
       await create(configMap("after"));

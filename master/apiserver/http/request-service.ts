@@ -190,8 +190,13 @@ export class RequestService {
   /** An answer that has begun may take as long as the client reads; one that has not is given up, which is true then. */
   #answerLate(response: HttpResponse): boolean {
     if (response.headersSent) return false;
-    const message = "request did not complete within the allotted timeout";
-    sendStatus(response, new StatusError("Timeout", `Timeout: ${message}`));
+    const message = "Timeout: request did not complete within the allotted timeout";
+    const error = new StatusError("Timeout", message, { hasDetails: true });
+    // As upstream's filter writes it: a Status without its kind, which clients take for text. What they say then is that the
+    // request may still be worked on, which is the truth.
+    const { kind: _, apiVersion: __, ...nameless } = error.toStatus();
+    const plainText = `${JSON.stringify(nameless)}\n`;
+    sendStatus(response, new StatusError("Timeout", message, { plainText }));
     return true;
   }
 

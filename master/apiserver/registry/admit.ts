@@ -1,4 +1,5 @@
 /** The way of a write through the admission plugins: mutating ones change it, validating ones judge what has become of it. */
+import { MalformedManagedFields, readEntries } from "#shared/api/managed-fields/index.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { type AdmissionAttributes, type Operation, pluginsFor } from "../admission/admission.ts";
 import { stepEnded } from "../admission/admission-steps.ts";
@@ -34,9 +35,11 @@ function attributesOf(scope: AdmissionScope, admitted: Admitted): AdmissionAttri
 export async function mutate(parts: WriteParts, scope: AdmissionScope, admitted: Admitted): Promise<void> {
   const began_ms = performance.now();
   let rejected = true;
+  const managers = admitted.object?.metadata.managedFields;
   try {
     await runMutating(parts, scope, admitted);
     stayIn(scope, admitted);
+    if (admitted.object) keepManagers(scope, admitted.object, managers);
     rejected = false;
   } finally {
     stepEnded("admit", admitted.operation, rejected, began_ms);
@@ -55,6 +58,25 @@ function stayIn({ namespace }: AdmissionScope, { operation, object }: Admitted):
   checkNamespace(object, namespace);
   object.metadata.namespace = namespace;
 }
+
+/** Managed fields that a plugin has spoilt are as they were before, and the client is told: a webhook that does not know of them
+ *  must not lose them for everyone. */
+function keepManagers({ warnings }: AdmissionScope, { metadata }: KubeObject, before: Managers): void {
+  if (metadata.managedFields === undefined || metadata.managedFields === before) return;
+  try {
+    readEntries(metadata.managedFields);
+  } catch (error) {
+    if (!(error instanceof MalformedManagedFields)) throw error;
+    warnings.push(
+      ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating " +
+        `admission controller; please fix your requests: ${error.message}`,
+    );
+    if (before) metadata.managedFields = before;
+    else delete metadata.managedFields;
+  }
+}
+
+type Managers = KubeObject["metadata"]["managedFields"];
 
 async function runMutating(parts: WriteParts, scope: AdmissionScope, admitted: Admitted): Promise<void> {
   const reinvocation = { round: 0 as 0 | 1, isWanted: false, memory: new Map<string, unknown>() };

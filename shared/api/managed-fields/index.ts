@@ -1,5 +1,6 @@
 /** Field management and server-side apply, as the API server uses them. */
 export { type Applied, applyConfiguration } from "./apply.ts";
+export { MalformedManagedFields, readEntries } from "./entries.ts";
 export { FieldSet } from "./field-set.ts";
 export { ConfigurationMisfit, mergedConfiguration } from "./merged-configuration.ts";
 export { entriesAfterScale, type ReplicasPaths, scaleEntries } from "./scale.ts";
