@@ -21,9 +21,9 @@ export async function runControllerManager(settings: ControllerManagerSettings):
   const log = stderrLog(settings.logLevel);
   const ca = signingAuthority(settings);
   const rootCaFile = settings.rootCaFile || settings.clusterSigningCertFile;
-  const rootCa = (): string => readNamedFile("root-ca-file", rootCaFile);
+  const namedRootCa = (): string => readNamedFile("root-ca-file", rootCaFile);
   // What is missing is said before anything runs.
-  rootCa();
+  if (rootCaFile !== "") namedRootCa();
   const { serviceAccountPrivateKeyFile: keyFile, clusterDomain } = settings;
   const issuer =
     keyFile === ""
@@ -52,7 +52,8 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     const manager = await startControllerManager({
       settings: (await servesHelmCharts(client, log)) ? settings : withoutHelm(settings),
       ca,
-      rootCa,
+      // Without a file the cluster's CA is the one by which this component itself trusts the API server.
+      rootCa: rootCaFile === "" ? () => credentials().ca ?? "" : namedRootCa,
       issuer,
       client,
       clientFor,

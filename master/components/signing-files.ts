@@ -13,7 +13,7 @@ interface Files {
 }
 
 /** The CAs in the files that the settings name, read whenever something is to be signed: they change when a CA is rotated.
- *  Throws ConfigError, worded as upstream. */
+ *  Where none is named nothing is signed. Throws ConfigError, worded as upstream. */
 export function signingAuthority(settings: ControllerManagerSettings): SigningAuthority {
   const general = { name: "", certificate: settings.clusterSigningCertFile, key: settings.clusterSigningKeyFile };
   const single = filesOfSigners(settings);
@@ -26,6 +26,7 @@ export function signingAuthority(settings: ControllerManagerSettings): SigningAu
     throw new ConfigError(
       "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time",
     );
+  if (given.length === 0 && general.certificate === "" && general.key === "") return () => undefined;
   // What is missing is said before anything runs.
   for (const files of given.length > 0 ? given : [general]) pairIn(files);
   return (signer) => {

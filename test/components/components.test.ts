@@ -236,6 +236,17 @@ describe.each(["scheduler", "controller-manager"])("the %s's own server", (name)
   });
 });
 
+test("a controller manager without the files of a CA runs, as those do whose certificates others sign", async () => {
+  const name = "without-ca";
+  const options = ["--leader-elect=false", "--controllers=replicaset-controller"];
+  start(name, "controller-manager", kubeconfig("controller-manager"), await ownPort(name), ...options);
+  const health = await until("its health", async () => {
+    const answer = await fetch(`https://127.0.0.1:${ports.get(name)}/healthz`, { tls: { rejectUnauthorized: false } });
+    return answer.text();
+  });
+  expect(health).toBe("ok");
+});
+
 test("no other process has the store open", () => {
   const holders = [...running].filter(([, { pid }]) =>
     readdirSync(`/proc/${pid}/fd`).some((fd) => {
