@@ -67,13 +67,14 @@ export async function claimChildren<C extends KubeObject, O extends KubeObject>(
     if (claim === "adopt") {
       if (!ownerIsFresh) await confirmOwner(client, ownerRef, owner);
       ownerIsFresh = true;
-      const references = [...(child.metadata.ownerReferences ?? []), controllerReference(ownerRef, owner)];
+      // One that names the owner without making it the controller becomes the one that does.
+      const references = [...referencesToOthers(child, owner), controllerReference(ownerRef, owner)];
       const finalizers = [...new Set([...(child.metadata.finalizers ?? []), ...(options.finalizersOnAdoption ?? [])])];
       const adopted = await patchReferences(client, childRef, child, references, finalizers);
       if (adopted) claimed.push(adopted);
     }
     if (claim === "release") {
-      const references = (child.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== owner.metadata.uid);
+      const references = referencesToOthers(child, owner);
       const dropped = new Set(options.finalizersOnAdoption);
       const finalizers = (child.metadata.finalizers ?? []).filter((finalizer) => !dropped.has(finalizer));
       await patchReferences(client, childRef, child, references, finalizers);
@@ -81,6 +82,9 @@ export async function claimChildren<C extends KubeObject, O extends KubeObject>(
   }
   return claimed;
 }
+
+const referencesToOthers = (child: KubeObject, owner: KubeObject): OwnerReference[] =>
+  (child.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== owner.metadata.uid);
 
 async function confirmOwner<O extends KubeObject>(client: Client, ref: ResourceRef<O>, owner: O): Promise<void> {
   const { namespace, name = "", uid } = owner.metadata;

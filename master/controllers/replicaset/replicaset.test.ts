@@ -124,6 +124,22 @@ describe("replicas", () => {
     await eventually(async () => (await livePods(client)).length === 2, "replaced");
   });
 
+  test("that name their owner already are adopted by that very reference", async () => {
+    harness = await Harness.onApiServer();
+    const { client } = harness;
+    const owner = await client.create(replicaSets, replicaSet(1));
+    const child = testPod("child", {}, { labels: { app: "web" } });
+    const [reference, other] = [controllerReference(replicaSets, owner), controllerReference(pods, owner)];
+    const another = { ...other, uid: "of-another", controller: false };
+    child.metadata.ownerReferences = [{ ...reference, controller: false }, another];
+    await client.create(pods, child);
+    await harness.run(replicaSetController);
+    const references = async () =>
+      (await client.get(pods, { namespace: "default", name: "child" })).metadata.ownerReferences ?? [];
+    await eventually(async () => (await references()).some(({ controller }) => controller), "adopted");
+    expect(await references()).toEqual([another, reference]);
+  });
+
   test("that are refused show as a condition, which goes when they are allowed", async () => {
     harness = await Harness.onApiServer();
     const { client } = harness;
