@@ -99,7 +99,7 @@ export class BindingCycle {
         queue.park(info, new Set([plugin.name]));
         if (!queue.has(info.uid)) return false;
         nominated.nominate(info, nodeName);
-        queue.set(info, "status only");
+        queue.set(info);
         return false;
       }
     } catch (error) {

@@ -12,20 +12,16 @@ export function nodeChanges(old: Node, now: Node): ClusterChange[] {
   return changes;
 }
 
-/** What of an assigned pod changed. */
+/** What of a pod changed: of one that has its node for the others, of one that waits for itself. */
 export function podChanges(old: Pod, now: Pod): ClusterChange[] {
   const changes: ClusterChange[] = [];
   const differ = (a: unknown, b: unknown): boolean => JSON.stringify(a) !== JSON.stringify(b);
   if (differ(old.metadata.labels, now.metadata.labels)) changes.push("podLabels");
+  if (differ(old.spec?.tolerations, now.spec?.tolerations)) changes.push("podTolerations");
   const resources = ({ spec, status }: Pod): unknown => [
     spec?.containers.map((container) => container.resources),
     status?.containerStatuses?.map(({ allocatedResources, resources }) => [allocatedResources, resources]),
   ];
   if (differ(resources(old), resources(now))) changes.push("podResized");
   return changes;
-}
-
-/** Whether anything changed in a waiting pod that could let it fit; its status is written by the scheduler itself. */
-export function waitingPodChanged(old: Pod, now: Pod): boolean {
-  return JSON.stringify([old.spec, old.metadata.labels]) !== JSON.stringify([now.spec, now.metadata.labels]);
 }

@@ -13,7 +13,8 @@ import {
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Informer, InformerEvent, InformerFactory } from "#shared/client/informer.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
-import { nodeChanges, podChanges, waitingPodChanged } from "./cluster-events.ts";
+import { nodeChanges, podChanges } from "./cluster-events.ts";
+import type { ClusterEvent } from "./framework.ts";
 import type { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
 import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
@@ -77,11 +78,13 @@ export class ClusterFeed {
     const name = object.metadata.name ?? "";
     if (event.type === "delete") {
       cache.removeNode(name);
+      queue.notice({ change: "nodeDeleted", nodeBefore: object });
       return;
     }
     cache.setNode(object);
-    const changes = event.type === "add" ? (["nodeAdded"] as const) : nodeChanges(event.old, object);
-    for (const change of changes) queue.notice({ change, node: cache.node(name) });
+    const node = cache.node(name);
+    if (event.type === "add") queue.notice({ change: "nodeAdded", node });
+    else for (const change of nodeChanges(event.old, object)) queue.notice({ change, node, nodeBefore: event.old });
   }
 
   #onPod(event: InformerEvent<Pod>): void {
@@ -112,8 +115,7 @@ export class ClusterFeed {
     nominated.delete(uid);
     if (event.type !== "update" || !isAssigned(event.old))
       queue.notice({ change: "podAssigned", pod: new PodInfo(pod) });
-    // What the pod was before may matter as much as what it is now.
-    else for (const change of podChanges(event.old, pod)) queue.notice({ change });
+    else for (const change of changesOfPod(event.old, pod)) queue.notice(change);
   }
 
   #onWaitingPod(event: InformerEvent<Pod>): void {
@@ -130,9 +132,15 @@ export class ClusterFeed {
     // Pods that counted with it there may come in its stead.
     if (event.type === "update" && nodeBefore !== "" && nodeBefore !== nodeName)
       queue.notice({ change: "podDeleted", freed: new PodInfo(event.old) });
-    const changed = event.type !== "update" || waitingPodChanged(event.old, pod);
-    queue.set(info, changed ? "spec or labels" : "status only");
+    queue.set(info, event.type === "update" ? changesOfPod(event.old, pod) : []);
   }
+}
+
+function changesOfPod(old: Pod, now: Pod): ClusterEvent[] {
+  const changes = podChanges(old, now);
+  if (changes.length === 0) return [];
+  const [podBefore, pod] = [new PodInfo(old), new PodInfo(now)];
+  return changes.map((change) => ({ change, pod, podBefore }));
 }
 
 const isAssigned = ({ spec }: Pod): boolean => (spec?.nodeName ?? "") !== "";

@@ -1,6 +1,6 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Lister } from "#shared/client/informer.ts";
@@ -62,9 +62,11 @@ export type ClusterChange =
   | "nodeLabels"
   | "nodeTaints"
   | "nodeOther"
+  | "nodeDeleted"
   | "podDeleted"
   | "podAssigned"
   | "podLabels"
+  | "podTolerations"
   | "podResized"
   | "namespaceLabels"
   | "storage"
@@ -73,12 +75,16 @@ export type ClusterChange =
 /** A change with what it is about, as far as plugins judge by that. */
 export interface ClusterEvent {
   readonly change: ClusterChange;
-  /** As it is now. */
+  /** As it is now; absent once it is gone. */
   readonly node?: NodeInfo | undefined;
+  /** As it was, where it was there before. */
+  readonly nodeBefore?: Node | undefined;
   /** A pod that gave back what it had. */
   readonly freed?: PodInfo | undefined;
-  /** A pod that came to a node, or changed there. */
+  /** A pod that came to a node, or changed; the waiting pod itself where that has changed. */
   readonly pod?: PodInfo | undefined;
+  /** As it was before it changed. */
+  readonly podBefore?: PodInfo | undefined;
   readonly claim?: PersistentVolumeClaim | undefined;
   readonly resourceClaim?: ResourceClaim | undefined;
 }

@@ -62,7 +62,7 @@ export class NodeInfo {
 
   setNode(node: Node | undefined): void {
     this.#node = node;
-    this.#allocatable = amountsOf(node?.status?.allocatable ?? node?.status?.capacity);
+    this.#allocatable = allocatableOf(node);
     const images = new Map<string, number>();
     for (const { names = [], sizeBytes = 0 } of node?.status?.images ?? [])
       for (const name of names) images.set(name, Number(sizeBytes));
@@ -108,6 +108,10 @@ export class NodeInfo {
     return copy;
   }
 }
+
+/** What pods can have of the node in all. */
+export const allocatableOf = (node: Node | undefined): ResourceAmounts =>
+  amountsOf(node?.status?.allocatable ?? node?.status?.capacity);
 
 function enter(values: Map<string, Map<string, PodInfo>>, key: string, info: PodInfo): void {
   const value = info.pod.metadata.labels?.[key];

@@ -20,8 +20,8 @@ test("attempts, evictions and what waits are told under upstream's names", async
   const metrics = new SchedulerMetrics();
   const queue = new SchedulingQueue(() => false);
   const [first, second] = [podNamed("first"), podNamed("second", { schedulerName: "own" })];
-  for (const pod of [first, second, podNamed("third")]) queue.set(pod, "spec or labels");
-  queue.set(podNamed("gated", { schedulingGates: [{ name: "wait" }] }), "spec or labels");
+  for (const pod of [first, second, podNamed("third")]) queue.set(pod);
+  queue.set(podNamed("gated", { schedulingGates: [{ name: "wait" }] }));
   await queue.next();
   metrics.begun(first);
   metrics.ended(first, "unschedulable");
@@ -54,7 +54,7 @@ test("how long a pod took from its first attempt is told by how many it took", a
   const metrics = new SchedulerMetrics();
   const queue = new SchedulingQueue(() => true, { clock });
   const pod = podNamed("web");
-  queue.set(pod, "spec or labels");
+  queue.set(pod);
   await clock.advance(60_000);
   expect(queue.effortOf(pod.uid)).toBeUndefined();
   await queue.next();
@@ -84,8 +84,8 @@ test("what brought a pod to a part of the queue is counted", async () => {
   const queue = new SchedulingQueue(() => true, { clock, parkedAtMost_ms: 10_000 });
   const pod = podNamed("web");
   const other = podNamed("other");
-  queue.set(podNamed("gated", { schedulingGates: [{ name: "wait" }] }), "spec or labels");
-  queue.set(pod, "spec or labels");
+  queue.set(podNamed("gated", { schedulingGates: [{ name: "wait" }] }));
+  queue.set(pod);
   await queue.next();
   queue.park(pod, new Set(["NodeResourcesFit"]));
   // Still in its back-off, which is cut short as there is nothing else to do.
@@ -97,9 +97,9 @@ test("what brought a pod to a part of the queue is counted", async () => {
   await next;
   queue.park(pod, new Set(["NodeResourcesFit"]));
   await clock.advance(10_000);
-  queue.set(other, "spec or labels");
+  queue.set(other);
   await queue.next();
-  queue.set(podNamed("gated"), "spec or labels");
+  queue.set(podNamed("gated"));
   queue.close();
   const lines = renderPrometheus(queue.counts.families())
     .split("\n")

@@ -34,13 +34,13 @@ const node = (name: string, options: Parameters<typeof testNode>[1] = {}): NodeI
 
 test("the more important come first, then those that came first; gated ones wait", async () => {
   const queue = new SchedulingQueue(mayHelp, { clock: new ManualClock() });
-  queue.set(pod("gated", { schedulingGates: [{ name: "g" }], priority: 99 }), "spec or labels");
+  queue.set(pod("gated", { schedulingGates: [{ name: "g" }], priority: 99 }));
   for (const [name, priority] of [
     ["first", 1],
     ["second", 1],
     ["important", 5],
   ] as const)
-    queue.set(pod(name, { priority }), "spec or labels");
+    queue.set(pod(name, { priority }));
   const names: (string | undefined)[] = [];
   for (let index = 0; index < 3; index++) names.push((await queue.next())?.pod.metadata.name);
   expect(names).toEqual(["important", "first", "second"]);
@@ -50,7 +50,7 @@ test("a pod that nothing takes waits out a back-off that doubles, once something
   const { clock, queue, names, settle } = start();
   const info = pod("p", {}, { cpu: "1" });
   // Something else that failed keeps the queue from handing out pods before their back-off is over.
-  queue.set(info, "spec or labels");
+  queue.set(info);
   await settle();
   expect(names()).toEqual(["p"]);
   queue.park(info, new Set(["NodeResourcesFit"]));
@@ -68,7 +68,7 @@ test("a pod that nothing takes waits out a back-off that doubles, once something
 describe("a pod is not tried again for what cannot help it", () => {
   const woken = async (info: PodInfo, plugin: string, event: ClusterEvent): Promise<boolean> => {
     const { queue, names, settle } = start();
-    queue.set(info, "spec or labels");
+    queue.set(info);
     await settle();
     names();
     queue.park(info, new Set([plugin]));
@@ -193,7 +193,7 @@ test("a pod that a plugin keeps out is looked at once a change that concerns the
   };
   void take();
   const waiting = pod("p");
-  queue.set(waiting, "spec or labels");
+  queue.set(waiting);
   queue.notice({ change: "devices" });
   isThere = true;
   queue.notice({ change: "storage" });

@@ -24,7 +24,7 @@ interface Entry {
   keptOutBy: string | undefined;
   /** The last attempt went wrong: its back-off is kept even when there is nothing else to do. */
   failed: boolean;
-  /** Changes seen while the pod was being decided on: it may have missed them. */
+  /** Changes, its own too, seen while the pod was being decided on: it may have missed them. */
   readonly seenInFlight: Set<ClusterChange>;
 }
 
@@ -73,8 +73,8 @@ export class SchedulingQueue {
     this.#keptOutBy = options.keptOutBy ?? (() => undefined);
   }
 
-  /** A pod that needs a node, or its newer state. A change of the pod itself ends its parking. */
-  set(info: PodInfo, changed: "spec or labels" | "status only"): void {
+  /** A pod that needs a node, or its newer state, with what of it has changed. */
+  set(info: PodInfo, changes: readonly ClusterEvent[] = []): void {
     const entry = this.#entries.get(info.uid);
     if (!entry) {
       const keptOutBy = this.#whyKeptOut(info);
@@ -96,7 +96,8 @@ export class SchedulingQueue {
     } else {
       entry.info = info;
       if (entry.state === "gated") this.#ready(entry, "UnschedulablePodUpdate");
-      if (entry.state === "unschedulable" && changed === "spec or labels")
+      else if (entry.state === "inFlight") for (const { change } of changes) entry.seenInFlight.add(change);
+      else if (entry.state === "unschedulable" && changes.some((event) => this.#concerns(entry, event)))
         this.counts.came(this.#wake(entry), "UnschedulablePodUpdate");
     }
     this.#handOut();

@@ -1,5 +1,5 @@
 import { namespaces as namespaceResource } from "#shared/api/resources.ts";
-import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { PluginArgs } from "../configuration/plugin-args.ts";
 import { bestScore, type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
@@ -45,16 +45,11 @@ class TopologyCounts {
 export const interPodAffinity = (args: PluginArgs["InterPodAffinity"]): SchedulerPlugin => ({
   name: "InterPodAffinity",
   wokenBy: new Set(["nodeAdded", "nodeLabels", "podDeleted", "podAssigned", "podLabels", "namespaceLabels"]),
-  mayHelp(incoming, { node, pod, freed }) {
-    const terms = [...incoming.requiredAffinity, ...incoming.requiredAntiAffinity];
-    if (node) return terms.length === 0 || terms.some(({ topologyKey }) => node.labels[topologyKey] !== undefined);
-    const other = pod ?? freed;
-    if (!other || terms.some(({ namespaceSelector }) => namespaceSelector)) return true;
-    // One that came near helps by affinity; one that went or changed, by that it wanted this one away or was to be kept from.
-    return (
-      terms.some((term) => termMatches(term, other.pod, noLabels)) ||
-      other.requiredAntiAffinity.some((term) => term.namespaceSelector || termMatches(term, incoming.pod, noLabels))
-    );
+  mayHelp(incoming, event) {
+    if (event.node) return mayHelpNode(incoming, event.node, event.nodeBefore);
+    const { pod, podBefore, freed } = event;
+    if (freed) return mayHelpGone(incoming, freed);
+    return !pod || pod.uid === incoming.uid || mayHelpPresent(incoming, pod, podBefore);
   },
   begin(incoming, cluster) {
     const required = requiredCounts(incoming, cluster);
@@ -67,6 +62,40 @@ export const interPodAffinity = (args: PluginArgs["InterPodAffinity"]): Schedule
     };
   },
 });
+
+/** A node helps where its topology is a new one, or one that the pod is not to be kept from any more. */
+function mayHelpNode(incoming: PodInfo, { labels }: NodeInfo, before: Node | undefined): boolean {
+  const near = incoming.requiredAffinity.map(({ topologyKey }) => topologyKey);
+  const far = incoming.requiredAntiAffinity.map(({ topologyKey }) => topologyKey);
+  // Others' anti-affinity keeps a pod away that asks for nothing itself.
+  if (near.length + far.length === 0) return true;
+  if (!before) return far.length > 0 || near.some((key) => labels[key] !== undefined);
+  const differs = (key: string): boolean => labels[key] !== before.metadata.labels?.[key];
+  return (
+    near.some((key) => labels[key] !== undefined && differs(key)) ||
+    far.some((key) => before.metadata.labels?.[key] !== undefined && differs(key))
+  );
+}
+
+/** A pod that came, or changed, helps where it is now near as wanted, or no more what is to be kept from. */
+function mayHelpPresent(incoming: PodInfo, now: PodInfo, before: PodInfo | undefined): boolean {
+  const { requiredAffinity: near, requiredAntiAffinity: far } = incoming;
+  if ([...near, ...far].some(({ namespaceSelector }) => namespaceSelector)) return true;
+  const isNear = ({ pod }: PodInfo): boolean => near.length > 0 && near.every((term) => matchesResolved(term, pod));
+  if (isNear(now) && !(before && isNear(before))) return true;
+  return (
+    before !== undefined && far.some((term) => matchesResolved(term, before.pod) && !matchesResolved(term, now.pod))
+  );
+}
+
+/** A pod that went helps where one of both was to be kept from the other, or where the first of a group waits for none. */
+function mayHelpGone(incoming: PodInfo, gone: PodInfo): boolean {
+  const terms = [...incoming.requiredAffinity, ...incoming.requiredAntiAffinity];
+  return (
+    terms.some((term) => term.namespaceSelector || matchesResolved(term, gone.pod)) ||
+    gone.requiredAntiAffinity.some((term) => term.namespaceSelector || matchesResolved(term, incoming.pod))
+  );
+}
 
 function requiredCounts(
   incoming: PodInfo,

@@ -14,16 +14,23 @@ import { portsClash } from "../pod-info.ts";
 /** Cordoned nodes take only pods that tolerate it. */
 export const nodeUnschedulable: SchedulerPlugin = {
   name: "NodeUnschedulable",
-  wokenBy: new Set(["nodeAdded", "nodeTaints", "nodeOther"]),
-  mayHelp: (_pod, { node }) => !node?.node?.spec?.unschedulable,
+  wokenBy: new Set(["nodeAdded", "nodeTaints", "nodeOther", "podTolerations"]),
+  mayHelp: (info, { node, nodeBefore, pod }) =>
+    pod
+      ? pod.uid === info.uid && toleratesCordons(pod.pod)
+      : !node?.node?.spec?.unschedulable && (!nodeBefore || nodeBefore.spec?.unschedulable === true),
   begin({ pod }) {
-    const taint = { key: wellKnownTaints.unschedulable, effect: "NoSchedule" };
-    if (pod.spec?.tolerations?.some((toleration) => tolerates(toleration, taint))) return undefined;
+    if (toleratesCordons(pod)) return undefined;
     return {
       filter: ({ node }) => (node?.spec?.unschedulable ? rejection("node(s) were unschedulable", "final") : undefined),
     };
   },
 };
+
+const toleratesCordons = ({ spec }: Pod): boolean =>
+  (spec?.tolerations ?? []).some((toleration) =>
+    tolerates(toleration, { key: wellKnownTaints.unschedulable, effect: "NoSchedule" }),
+  );
 
 /** A pod that names its node already goes nowhere else. */
 export const nodeName: SchedulerPlugin = {
@@ -43,8 +50,13 @@ export const nodeName: SchedulerPlugin = {
 /** Taints keep pods away (NoSchedule, NoExecute) or make a node less liked (PreferNoSchedule). */
 export const taintToleration: SchedulerPlugin = {
   name: "TaintToleration",
-  wokenBy: new Set(["nodeAdded", "nodeTaints"]),
-  mayHelp: ({ pod }, { node }) => !untoleratedTaint(node?.node?.spec?.taints, pod.spec?.tolerations, keepsPodsAway),
+  wokenBy: new Set(["nodeAdded", "nodeTaints", "podTolerations"]),
+  mayHelp({ pod, uid }, { node, nodeBefore, pod: changed }) {
+    if (changed) return changed.uid === uid;
+    const keptOff = (one: Node | undefined): boolean =>
+      untoleratedTaint(one?.spec?.taints, pod.spec?.tolerations, keepsPodsAway) !== undefined;
+    return !keptOff(node?.node) && (!nodeBefore || keptOff(nodeBefore));
+  },
   begin({ pod }) {
     const tolerations = pod.spec?.tolerations;
     const mild = (tolerations ?? []).filter(({ effect }) => !effect || effect === "PreferNoSchedule");
@@ -82,7 +94,8 @@ export function nodeAffinity({ addedAffinity }: PluginArgs["NodeAffinity"]): Sch
   return {
     name: "NodeAffinity",
     wokenBy: new Set(["nodeAdded", "nodeLabels"]),
-    mayHelp: ({ pod }, { node }) => !node?.node || against(pod, node.node) === undefined,
+    mayHelp: ({ pod }, { node, nodeBefore }) =>
+      !node?.node || (against(pod, node.node) === undefined && (!nodeBefore || against(pod, nodeBefore) !== undefined)),
     begin({ pod }) {
       const affinity = pod.spec?.affinity?.nodeAffinity;
       const preferred = [...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []), ...addedPreferences];

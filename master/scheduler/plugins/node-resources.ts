@@ -1,7 +1,9 @@
 import type { PluginArgs, ScoringStrategy, ShapePoint, WeighedResource } from "../configuration/plugin-args.ts";
 import { bestScore, type Rejection, type SchedulerPlugin } from "../framework.ts";
-import type { NodeInfo } from "../node-info.ts";
+import { allocatableOf, type NodeInfo } from "../node-info.ts";
 import type { PodInfo } from "../pod-info.ts";
+
+type Amounts = ReadonlyMap<string, number>;
 
 /** The node has room for what the pod requests; among those that have, the strategy says which are better. */
 export function nodeResourcesFit(args: PluginArgs["NodeResourcesFit"]): SchedulerPlugin {
@@ -11,19 +13,27 @@ export function nodeResourcesFit(args: PluginArgs["NodeResourcesFit"]): Schedule
   return {
     name: "NodeResourcesFit",
     wokenBy: new Set(["nodeAdded", "nodeAllocatable", "podDeleted", "podResized"]),
-    // A node that is too small even when it is empty changes nothing.
-    mayHelp: (pod, { node }) =>
-      !node ||
-      [...pod.requests].every(
-        ([resource, wanted]) =>
-          wanted === 0 || resource === "pods" || isIgnored(resource) || wanted <= (node.allocatable.get(resource) ?? 0),
-      ),
+    mayHelp(pod, { node, nodeBefore, pod: resized, podBefore }) {
+      const wanted = [...pod.requests].filter(([, amount]) => amount > 0).map(([resource]) => resource);
+      if (resized && podBefore) return resized.uid === pod.uid || hasLess(resized.requests, podBefore.requests, wanted);
+      if (!node) return true;
+      // A node that is too small even when it is empty changes nothing, nor does one that has got no more of what is wanted.
+      const isLargeEnough = wanted.every(
+        (resource) => isIgnored(resource) || (pod.requests.get(resource) ?? 0) <= (node.allocatable.get(resource) ?? 0),
+      );
+      return (
+        isLargeEnough && (!nodeBefore || hasLess(allocatableOf(nodeBefore), node.allocatable, ["pods", ...wanted]))
+      );
+    },
     begin: (pod) => ({
       filter: (node) => insufficient(pod, node, isIgnored),
       scores: (feasible) => feasible.map((node) => allocationScore(args.scoringStrategy, pod, node)),
     }),
   };
 }
+
+const hasLess = (a: Amounts, b: Amounts, resources: readonly string[]): boolean =>
+  resources.some((resource) => (a.get(resource) ?? 0) < (b.get(resource) ?? 0));
 
 /** Nodes where the resources would be used in like measure are better. */
 export function nodeResourcesBalancedAllocation({

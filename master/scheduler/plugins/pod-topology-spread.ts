@@ -2,7 +2,7 @@ import { replicaSets, replicationControllers, services, statefulSets } from "#sh
 import { matchesNodeSelection } from "#shared/api/scheduling/node-affinity.ts";
 import { keepsPodsAway, untoleratedTaint } from "#shared/api/scheduling/taints.ts";
 import { LabelSelector, labelSelectorOf, labelSelectorOfMap } from "#shared/api/selector/label-selector.ts";
-import type { Pod, TopologySpreadConstraint } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod, TopologySpreadConstraint } from "#shared/api/types/core-v1.generated.ts";
 import type { PluginArgs } from "../configuration/plugin-args.ts";
 import { bestScore, type ClusterView, type PluginCycle, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
@@ -30,16 +30,30 @@ const unmatched = "node(s) didn't match pod topology spread constraints";
 /** Like pods are spread over nodes, zones and whatever labels say. */
 export const podTopologySpread = (args: PluginArgs["PodTopologySpread"]): SchedulerPlugin => ({
   name: "PodTopologySpread",
-  wokenBy: new Set(["nodeAdded", "nodeLabels", "nodeTaints", "podDeleted", "podAssigned", "podLabels"]),
-  mayHelp({ pod: { spec, metadata } }, { node, pod, freed }) {
+  wokenBy: new Set([
+    "nodeAdded",
+    "nodeLabels",
+    "nodeTaints",
+    "nodeDeleted",
+    "podDeleted",
+    "podAssigned",
+    "podLabels",
+    "podTolerations",
+  ]),
+  mayHelp({ pod: { spec, metadata } }, { change, node, nodeBefore, pod, podBefore, freed }) {
     const hard = (spec?.topologySpreadConstraints ?? []).filter((one) => one.whenUnsatisfiable === "DoNotSchedule");
     if (hard.length === 0) return true;
-    if (node) return hard.every(({ topologyKey }) => node.labels[topologyKey] !== undefined);
+    if (node ?? nodeBefore) return changesDomains(hard, node?.node, nodeBefore);
     const other = pod ?? freed;
     if (!other) return true;
-    const selects = ({ labelSelector }: TopologySpreadConstraint): boolean =>
-      labelSelectorOf(labelSelector).matches(other.pod.metadata.labels);
-    return other.namespace === metadata.namespace && hard.some(selects);
+    if (change === "podTolerations")
+      return other.uid === metadata.uid && hard.some(({ nodeTaintsPolicy }) => nodeTaintsPolicy === "Honor");
+    if (other.namespace !== metadata.namespace) return false;
+    return hard.some(({ labelSelector }) => {
+      const selector = labelSelectorOf(labelSelector);
+      const isCounted = selector.matches(other.pod.metadata.labels);
+      return podBefore ? isCounted !== selector.matches(podBefore.pod.metadata.labels) : isCounted;
+    });
   },
   begin(info, cluster) {
     const named = info.pod.spec?.topologySpreadConstraints ?? [];
@@ -56,6 +70,23 @@ export const podTopologySpread = (args: PluginArgs["PodTopologySpread"]): Schedu
     };
   },
 });
+
+/** Whether the pods of other nodes are weighed against other numbers, now that the node came, changed or went. */
+function changesDomains(
+  hard: readonly TopologySpreadConstraint[],
+  now: Node | undefined,
+  before: Node | undefined,
+): boolean {
+  const keys = hard.map(({ topologyKey }) => topologyKey);
+  const takesPart = (node: Node | undefined): boolean =>
+    node !== undefined && keys.every((key) => node.metadata.labels?.[key] !== undefined);
+  if (takesPart(now) !== takesPart(before)) return true;
+  if (!takesPart(now)) return false;
+  return (
+    keys.some((key) => now?.metadata.labels?.[key] !== before?.metadata.labels?.[key]) ||
+    JSON.stringify(now?.spec?.taints) !== JSON.stringify(before?.spec?.taints)
+  );
+}
 
 function hardCycle(info: PodInfo, constraints: readonly Constraint[], cluster: ClusterView): PluginCycle {
   const counted = constraints.map(() => new Map<string, number>());
