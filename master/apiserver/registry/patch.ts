@@ -84,8 +84,6 @@ export interface Patching {
   readonly mayCreate: () => Promise<void>;
 }
 
-const PATCH_ATTEMPTS = 5;
-
 /** Patches an object, or by apply creates it. */
 export async function patchObject(parts: WriteParts, scope: WriteScope, patching: Patching): Promise<CreatedOrUpdated> {
   const { patch, name } = patching;
@@ -107,7 +105,6 @@ function patchPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
   const custom = resource.declaration.custom === true;
   return update(parts, scope, {
     name,
-    attempts: PATCH_ATTEMPTS,
     isPatch: true,
     update: patching.update,
     async next(live) {
@@ -211,7 +208,6 @@ function applyPresent(parts: WriteParts, scope: WriteScope, patching: Patching):
   const { resource } = scope;
   return update(parts, scope, {
     name: patching.name,
-    attempts: PATCH_ATTEMPTS,
     isPatch: true,
     update: patching.update,
     async next(live) {

@@ -20,9 +20,6 @@ import { noObject } from "./unreadable.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
 import { addressedKey, entryFor, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
-/** How often a write that does not insist on a revision begins anew when another one came first. */
-const MAX_ATTEMPTS = 100;
-
 /** What an update wants the object to become. */
 export interface Next {
   /** In the stored version; owned by this call. */
@@ -41,8 +38,6 @@ export interface PartialUpdate {
 
 export interface Change {
   readonly name: string;
-  /** Attempts before a conflict is given to the client; PATCH has five. */
-  readonly attempts?: number;
   readonly update?: PartialUpdate | undefined;
   /** Made of the present object by a patch. */
   readonly isPatch?: boolean;
@@ -52,11 +47,11 @@ export interface Change {
   next(live: Entry): Promise<Next> | Next;
 }
 
-/** Changes an object and answers with it once every reader sees it; a change of nothing writes nothing. */
+/** Changes an object and answers with it once every reader sees it; a change of nothing writes nothing. One that does not
+ *  insist on a revision begins anew when another write came first, as often as its time allows: somebody has got on each time. */
 export async function update(parts: WriteParts, scope: WriteScope, change: Change): Promise<Entry> {
   const key = addressedKey(scope, change.name);
-  const attempts = change.attempts ?? MAX_ATTEMPTS;
-  for (let attempt = 1; ; attempt += 1) {
+  for (;;) {
     const live = scope.stored.cache.get(key);
     if (!live) throw noObject(scope.resource, scope.stored.cache, key, change.name);
     try {
@@ -64,7 +59,7 @@ export async function update(parts: WriteParts, scope: WriteScope, change: Chang
     } catch (error) {
       if (!(error instanceof RevisionMismatchError)) throw error;
       if (!error.current) throw notFound(scope.resource.name, change.name);
-      if (attempt >= attempts) throw staleObject(scope.resource.name, change.name);
+      if (scope.limits?.signal.aborted) throw staleObject(scope.resource.name, change.name);
       await parts.hub.waitFor(error.current.revision);
     }
   }
