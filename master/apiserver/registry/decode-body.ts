@@ -175,7 +175,10 @@ function normalize(
   { schema }: Expected,
   title: string,
 ): NormalizedObject {
-  if (!schema) return { object: isOwned ? value : (cloneJson(value) as JsonObject), unknown: [], opaque: [] };
+  if (!schema) {
+    const object = isOwned ? value : (cloneJson(value) as JsonObject);
+    return { object, unknown: [], pruned: new Set(), opaque: [] };
+  }
   try {
     const normalized = normalizeObject(schema, value, { earlier, isOwned });
     if (schema.model !== undefined) dropNilFields(schema, normalized.object);

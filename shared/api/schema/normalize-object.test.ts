@@ -90,6 +90,21 @@ describe("custom resources are pruned by their schema", () => {
       'unknown field "spec.z"',
     ]);
   });
+
+  test("unknown fields are told as they are found: in metadata, by the schema, in metadata of objects inside", () => {
+    const document = decodeJson(
+      '{"alpha":1,"spec":{"z":1,"a":1,"resource":{"metadata":{"nope":1},"other":1}},"metadata":{"wrong":1,"name":"x"}}',
+    );
+    const root = { ...schema, embeddedResource: true };
+    expect(strictMessages(document, normalizeObject(root, document.value), "custom")?.warnings).toEqual([
+      'unknown field "metadata.wrong"',
+      'unknown field "alpha"',
+      'unknown field "spec.a"',
+      'unknown field "spec.resource.other"',
+      'unknown field "spec.z"',
+      'unknown field "spec.resource.metadata.nope"',
+    ]);
+  });
 });
 
 test("the warnings of YAML stand one by one, the error as a whole", () => {

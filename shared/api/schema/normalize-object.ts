@@ -25,6 +25,9 @@ export interface NormalizedObject {
   readonly object: Record<string, unknown>;
   /** Paths of fields that were dropped, in document order, each once, at most 100: `spec.containers[0].foo`. */
   readonly unknown: readonly string[];
+  /** Those of them that a CustomResourceDefinition's schema prunes; the rest of a custom object's are in metadata, its own or
+   *  that of an object inside it. */
+  readonly pruned: ReadonlySet<string>;
   /** Paths of values that Go keeps as the text they came in, or hands to a decoder of their own: nobody reports what is in them. */
   readonly opaque: readonly string[];
 }
@@ -54,7 +57,7 @@ export function normalizeObject(schema: Schema, decoded: unknown, options: Norma
     );
   }
   const object = walk.value(schema, decoded) as Record<string, unknown>;
-  return { object, unknown: walk.unknown, opaque: walk.opaque };
+  return { object, unknown: walk.unknown, pruned: walk.pruned, opaque: walk.opaque };
 }
 
 /** What a zero-valued field of Go's type is in JSON, with the fields inside it that are always written. */
@@ -73,6 +76,7 @@ const textForms = {
 
 class Normalizer {
   readonly unknown: string[] = [];
+  readonly pruned = new Set<string>();
   readonly opaque: string[] = [];
   private readonly earlier: DecodedDocument["earlier"];
   private readonly isOwned: boolean;
@@ -270,6 +274,7 @@ class Normalizer {
     const path = this.path();
     this.prunedCharacters += path.length;
     this.unknown.push(path);
+    this.pruned.add(path);
   }
 
   private report(): void {

@@ -11,12 +11,12 @@ export interface StrictMessages {
 
 /**
  * Words unknown and duplicate fields as upstream does; undefined when there are none. For typed objects reports come in
- * document order and a duplicate below an unknown field does not count; for custom resources duplicates come first and unknown
- * fields are sorted.
+ * document order and a duplicate below an unknown field does not count; for custom resources duplicates come first, and unknown
+ * fields as they are found: in the object's metadata, by the schema, in the metadata of objects inside it, sorted in each.
  */
 export function strictMessages(
   document: DecodedDocument,
-  { unknown, opaque }: Pick<NormalizedObject, "unknown" | "opaque">,
+  { unknown, opaque, pruned }: Pick<NormalizedObject, "unknown" | "opaque"> & Partial<Pick<NormalizedObject, "pruned">>,
   kind: "typed" | "custom",
 ): StrictMessages | undefined {
   const known = (path: string) =>
@@ -26,7 +26,7 @@ export function strictMessages(
     kind === "typed" && !isYaml ? document.duplicates.filter(({ path }) => known(path)) : document.duplicates;
   const { ahead = [] } = document;
   if (duplicates.length === 0 && unknown.length === 0 && ahead.length === 0) return undefined;
-  const unknownPaths = kind === "custom" ? unknown.toSorted() : unknown;
+  const unknownPaths = kind === "custom" ? asFound(unknown, pruned) : unknown;
   const unknownMessages = unknownPaths.map((path) => `unknown field ${JSON.stringify(path)}`);
   const repeated = duplicates.map(({ message }) => message);
   if (isYaml) {
@@ -39,6 +39,14 @@ export function strictMessages(
       : inDocumentOrder(document, duplicates, unknown);
   const messages = [...ahead, ...own];
   return { error: strictError(messages), warnings: messages };
+}
+
+function asFound(unknown: readonly string[], pruned: ReadonlySet<string> | undefined): string[] {
+  const finder = (path: string): number => {
+    if (pruned?.has(path)) return 1;
+    return isWithin(path, "metadata") ? 0 : 2;
+  };
+  return unknown.toSorted().sort((a, b) => finder(a) - finder(b));
 }
 
 function inDocumentOrder(
