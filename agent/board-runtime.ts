@@ -64,6 +64,7 @@ async function dockerRuntime(path: string, { settings, isolation, warn }: BoardR
     network: isolation ? new PolicedNetwork(network, isolation) : network,
     host: linuxHost(),
     resolvConfDirectory: join(settings.runDir, "resolv"),
+    request_ms: settings.runtimeRequestTimeout,
     mirrors: new RegistryMirrors({
       file: settings.privateRegistry,
       port: settings.registryProxyPort,

@@ -1,7 +1,7 @@
 /** What a container needs of images beside its own: those that it mounts, and the Secrets to pull with. */
 import type { Container, Secret } from "#shared/api/types/core-v1.generated.ts";
+import { orAborted } from "#shared/client/or-aborted.ts";
 import { ContainerStartError } from "./container/container-error.ts";
-import { orAborted } from "./limiter.ts";
 import type { PlanRun } from "./plan-run.ts";
 import { podUid } from "./pod-containers.ts";
 

@@ -219,7 +219,7 @@ export function registrarOptions(
   options: KubeletOptions,
   board: BoardFacts,
   shutdown: Pick<NodeShutdown, "trouble">,
-): Omit<NodeRegistrarOptions, "recorder" | "log" | "history" | "onLook" | "plugins"> {
+): Omit<NodeRegistrarOptions, "recorder" | "log" | "history" | "onLook" | "onRuntimeRecovered" | "plugins"> {
   const { tuning = defaultTuning, maxPods = 110 } = options;
   const { podsPerCore, look_ms, report_ms, mostImages, providerId, countsLocalStorage } = tuning;
   return {

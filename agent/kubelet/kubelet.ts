@@ -262,6 +262,7 @@ export class Kubelet {
       log,
       history: this.history,
       onLook: (shortages) => void relief.relieve(shortages),
+      onRuntimeRecovered: () => this.#workers.promptAll(),
       plugins,
     });
     this.#registrar = registrar;
@@ -338,9 +339,7 @@ export class Kubelet {
       log: this.#log,
       node: () => this.#registrar?.node,
       onReport: () => this.#registrar?.prompt(),
-      onProgress: () => {
-        for (const worker of this.#workers.all()) worker.prompt();
-      },
+      onProgress: () => this.#workers.promptAll(),
       pods: () => this.#workers.pods(),
       cpus: () => this.#parts?.cpus,
     });
@@ -376,9 +375,7 @@ export class Kubelet {
       log: this.#log,
       signal: this.#stop.signal,
       onEvent: (podUid) => this.#workers.get(podUid)?.prompt(),
-      onBegin: () => {
-        for (const worker of this.#workers.all()) worker.prompt();
-      },
+      onBegin: () => this.#workers.promptAll(),
       onBreak: () => this.#registrar?.prompt(),
     });
   }

@@ -1,9 +1,10 @@
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
+import { orAborted } from "#shared/client/or-aborted.ts";
 import type { CpuManager } from "./cpus/cpu-manager.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import { refuseDevices } from "./devices/refuse-devices.ts";
-import { Limiter, orAborted } from "./limiter.ts";
+import { Limiter } from "./limiter.ts";
 import { refuseAppArmor } from "./node/app-armor.ts";
 import { isCritical } from "./node/eviction.ts";
 import {

@@ -1,7 +1,7 @@
 /** How a pod ends: what runs of it stops, what it held is given back, and when the API no longer has it nothing is left of it. */
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { orAborted } from "#shared/client/or-aborted.ts";
 import { ignoreMissing, withinGrace } from "./kill.ts";
-import { orAborted } from "./limiter.ts";
 import { newPlanRun } from "./plan-run.ts";
 import type { ObservedPod } from "./planner/observed-pod.ts";
 import { isStopped, planPod } from "./planner/plan-pod.ts";

@@ -1,4 +1,5 @@
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
+import { orAborted } from "#shared/client/or-aborted.ts";
 import { sandboxConfig } from "./container/container-config.ts";
 import { ContainerStartError } from "./container/container-error.ts";
 import { missingClusterDns, podDns } from "./container/pod-dns.ts";
@@ -7,7 +8,6 @@ import { backOffKey } from "./container-identity.ts";
 import { ensureImageVolumes, pullSecrets } from "./container-images.ts";
 import { ignoreMissing, type KillContext, killContainer, killPod } from "./kill.ts";
 import { HookError, longestHook_ms, runHook } from "./lifecycle-hooks.ts";
-import { orAborted } from "./limiter.ts";
 import { containerOf, factsOf, type PlanRun } from "./plan-run.ts";
 import { inOrderOfHost } from "./planner/observed-pod.ts";
 import type { PodStep } from "./planner/pod-step.ts";

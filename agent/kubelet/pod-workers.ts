@@ -59,6 +59,11 @@ export class PodWorkers {
     for (const pod of waiting) this.start(pod);
   }
 
+  /** Each is to look at its pod again. */
+  promptAll(): void {
+    for (const worker of this.all()) worker.prompt();
+  }
+
   /** Stops looking after pods, and leaves them running. */
   async stop(): Promise<void> {
     await Promise.all(this.all().map((worker) => worker.stop()));

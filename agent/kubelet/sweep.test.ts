@@ -29,7 +29,8 @@ test("what cannot be looked through keeps nothing else from it; dead containers 
   } as unknown as KubeletParts;
   const workers = {
     get: () => undefined,
-    all: () => [{ uid: "u", prompt: () => (prompted += 1) }],
+    all: () => [{ uid: "u" }],
+    promptAll: () => (prompted += 1),
   } as unknown as PodWorkers;
   const collect = (): Promise<number> => Promise.reject(new Error("the runtime is away"));
   const containerGarbage = { collect } as unknown as ContainerGarbage;

@@ -66,7 +66,7 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
     await imageGarbage.collectOld(images, containers);
     await parts.images.retain(images);
   });
-  for (const worker of workers.all()) worker.prompt();
+  workers.promptAll();
 }
 
 function bareOrphan({ pod }: SandboxStatus): Pod {

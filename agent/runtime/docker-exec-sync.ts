@@ -25,12 +25,10 @@ class Kept {
   }
 }
 
-/** What Docker itself may take beside the command (upstream's runtimeRequestTimeout): a probe that waited for ever would be the last. */
-const usualPatience_ms = 120_000;
-
 /**
  * Runs a command to its end; see ContainerRuntime.execSync. Probes do this all day on a board that is idle otherwise, so it
  * asks Docker by `fetch`, which takes a quarter of the processor time that dockerode takes for the same three requests.
+ * `patience_ms` is what Docker itself may take beside the command: a probe that waited for ever would be the last.
  */
 export async function execSync(
   socketPath: string,
@@ -38,7 +36,7 @@ export async function execSync(
   command: readonly string[],
   timeout_ms: number,
   maxOutput_bytes: number,
-  patience_ms = usualPatience_ms,
+  patience_ms: number,
 ): Promise<ExecResult> {
   const [stdout, stderr] = [new Kept(maxOutput_bytes), new Kept(maxOutput_bytes)];
   const reading = new AbortController();

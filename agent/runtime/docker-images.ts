@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type Docker from "dockerode";
+import { longRequest_ms, within } from "./docker-client.ts";
 import {
   asRuntime,
   dockerMessage,
@@ -159,15 +160,18 @@ export class DockerImages {
 
   async load(archive: Readable): Promise<string[]> {
     this.#imageIds.clear();
-    return await asRuntime("load image", async () => {
-      const names: string[] = [];
-      for await (const line of jsonLines(await this.#docker.loadImage(archive, { quiet: true }))) {
-        if (typeof line["error"] === "string") throw new RuntimeError("other", `load image: ${line["error"]}`);
-        const text = typeof line["stream"] === "string" ? line["stream"] : "";
-        for (const match of text.matchAll(/^Loaded image(?: ID)?: (\S+)$/gm)) if (match[1]) names.push(match[1]);
-      }
-      return names;
-    });
+    return await asRuntime("load image", () =>
+      within(longRequest_ms, async (abortSignal) => {
+        const names: string[] = [];
+        const lines = jsonLines(await this.#docker.loadImage(archive, { quiet: true, abortSignal }), abortSignal);
+        for await (const line of lines) {
+          if (typeof line["error"] === "string") throw new RuntimeError("other", `load image: ${line["error"]}`);
+          const text = typeof line["stream"] === "string" ? line["stream"] : "";
+          for (const match of text.matchAll(/^Loaded image(?: ID)?: (\S+)$/gm)) if (match[1]) names.push(match[1]);
+        }
+        return names;
+      }),
+    );
   }
 
   /** What `status.containerStatuses[].imageID` shows for an image id: a digest it was pulled by, else the id. */

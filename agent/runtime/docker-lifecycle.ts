@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import { usualRequest_ms, within } from "./docker-client.ts";
 import { asRuntime, dockerMessage, isVanished, statusCodeOf, toRuntimeError, unless } from "./docker-errors.ts";
 import { Inspections } from "./docker-inspection.ts";
 import { label } from "./docker-names.ts";
@@ -18,7 +19,12 @@ export class DockerLifecycle {
   readonly #startErrors = new Map<string, string>();
   readonly #type: string;
 
-  constructor(docker: Docker, type: string) {
+  /** @param request_ms what Docker has for the end of a process beyond its grace period */
+  constructor(
+    docker: Docker,
+    type: string,
+    private readonly request_ms = usualRequest_ms,
+  ) {
     this.#docker = docker;
     this.#type = type;
     this.inspections = new Inspections(docker);
@@ -56,11 +62,13 @@ export class DockerLifecycle {
   async stop(id: string, grace_s: number, signal?: string): Promise<void> {
     const container = this.#docker.getContainer(id);
     const t = Math.max(0, Math.ceil(grace_s));
+    const limit_ms = t * 1000 + this.request_ms;
     try {
       if (signal === undefined || t === 0) {
-        await unless(nothingToDo, `stop container ${id}`, () => container.stop({ t }));
+        const stop = () => within(limit_ms, (abortSignal) => container.stop({ t, abortSignal }));
+        await unless(nothingToDo, `stop container ${id}`, stop);
       } else {
-        await signalThenKill(container, signal, t);
+        await signalThenKill(container, signal, t, limit_ms);
       }
     } finally {
       this.inspections.forget(id);
@@ -112,9 +120,14 @@ function isNameTaken(error: unknown): boolean {
 }
 
 /** Docker's own stop takes no signal before 23.0. */
-async function signalThenKill(container: Docker.Container, signal: string, grace_s: number): Promise<void> {
+async function signalThenKill(
+  container: Docker.Container,
+  signal: string,
+  grace_s: number,
+  limit_ms: number,
+): Promise<void> {
   const what = `stop container ${container.id}`;
-  const ended = unless(nothingToDo, what, () => container.wait());
+  const ended = unless(nothingToDo, what, () => within(limit_ms, (abortSignal) => container.wait({ abortSignal })));
   // Handled below in every case; this keeps an early rejection from counting as unhandled.
   ended.catch(() => undefined);
   // 409: not running (any more).

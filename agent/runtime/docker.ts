@@ -1,11 +1,13 @@
 import { release } from "node:os";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import Docker from "dockerode";
+import type Docker from "dockerode";
+import { orAborted } from "#shared/client/or-aborted.ts";
 import type { Host } from "../host/host.ts";
 import { assertProfileLoaded } from "./apparmor-profile.ts";
 import { writeCgroupLimits, writeUnified } from "./cgroup-limits.ts";
 import { attachTo, openAttachment } from "./docker-attach.ts";
+import { openDocker, usualRequest_ms } from "./docker-client.ts";
 import { type CreateContext, containerCreateOptions, resourceSettings } from "./docker-create.ts";
 import { EarlyOutput } from "./docker-early-output.ts";
 import { asRuntime, statusCodeOf, toRuntimeError } from "./docker-errors.ts";
@@ -60,6 +62,8 @@ export interface DockerRuntimeOptions {
   readonly logBounds?: LogBounds | undefined;
   /** Resolver files of sandboxes, where the daemon makes none (Podman); may be forgotten by a reboot. */
   readonly resolvConfDirectory: string;
+  /** How long the daemon has to answer a request that is not for something long; 2 minutes when absent. */
+  readonly request_ms?: number | undefined;
   /** Where images of some registries are pulled from instead. */
   readonly mirrors?: RegistryMirrors | undefined;
   /** Folders with descriptions of devices by CDI, for a daemon that reads none; the usual ones when absent. */
@@ -82,6 +86,7 @@ export class DockerRuntime implements ContainerRuntime {
   readonly #docker: Docker;
   readonly #host: Host;
   readonly #options: DockerRuntimeOptions;
+  readonly #request_ms: number;
   readonly #sandboxes: DockerSandboxes;
   readonly #containers: DockerLifecycle;
   readonly #earlyOutput: EarlyOutput;
@@ -95,9 +100,10 @@ export class DockerRuntime implements ContainerRuntime {
   constructor(options: DockerRuntimeOptions) {
     this.#options = options;
     this.#host = options.host;
-    this.#docker = new Docker({ socketPath: options.socketPath });
+    this.#request_ms = options.request_ms ?? usualRequest_ms;
+    this.#docker = openDocker(options.socketPath, this.#request_ms);
     this.#sandboxes = new DockerSandboxes(this.#docker, options);
-    this.#containers = new DockerLifecycle(this.#docker, containerType);
+    this.#containers = new DockerLifecycle(this.#docker, containerType, this.#request_ms);
     this.#earlyOutput = new EarlyOutput((id) =>
       asRuntime(`attach to container ${id}`, () =>
         openAttachment(this.#docker, id, { stdin: false, stdout: true, stderr: true }),
@@ -233,7 +239,7 @@ export class DockerRuntime implements ContainerRuntime {
     timeout_ms: number,
     maxOutput_bytes = defaultExecOutput_bytes,
   ): Promise<ExecResult> {
-    return await execSync(this.#options.socketPath, id, command, timeout_ms, maxOutput_bytes);
+    return await execSync(this.#options.socketPath, id, command, timeout_ms, maxOutput_bytes, this.#request_ms);
   }
 
   async exec(id: string, options: ExecOptions): Promise<ExecSession> {
@@ -303,18 +309,18 @@ export class DockerRuntime implements ContainerRuntime {
     };
     for await (const event of watchEvents(this.#docker, signal, opened)) {
       for (const each of inspections) each.forget(event.containerId);
-      if (event.kind === "died") await this.#settled(event.containerId);
+      if (event.kind === "died") await this.#settled(event.containerId, signal);
       yield event;
     }
   }
 
   /** Podman tells of an end before it has noted it; who looks because of that must see it. */
-  async #settled(id: string): Promise<void> {
+  async #settled(id: string, signal: AbortSignal): Promise<void> {
     for (const pause_ms of settlePauses_ms) {
       await delay(pause_ms);
       const { inspections } = this.#containers;
       inspections.forget(id);
-      if ((await inspections.fresh(id))?.State.Status !== "running") return;
+      if ((await orAborted(signal, inspections.fresh(id)))?.State.Status !== "running") return;
     }
   }
 

@@ -134,7 +134,7 @@ const processOptions = under("The kubelet's process:", {
   ),
   runtimeRequestTimeout: duration(
     "runtime-request-timeout",
-    "how long a runtime that speaks CRI has for a request, but for long ones as pulls and logs",
+    "how long the container runtime has for a request, but for long ones as pulls and logs",
     "2m",
   ),
   containerLogMonitorInterval: duration(

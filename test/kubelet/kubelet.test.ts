@@ -205,6 +205,8 @@ describe.skipIf(!canRunDockerd())("a kubelet", () => {
       board.kubelet?.reportNode();
       const hung = await board.untilNode((node) => readiness(node)?.status === "False");
       expect(readiness(hung)?.message).toContain("container runtime is down: it has not answered for 0.5 s");
+      await board.stopKubelet();
+      await board.startKubelet({ runtimePatience_ms: 500 });
     } finally {
       process.kill(board.dockerd.pid, "SIGCONT");
     }

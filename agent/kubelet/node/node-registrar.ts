@@ -44,6 +44,8 @@ export interface NodeRegistrarOptions {
   readonly dataFolder: string;
   /** How long the runtime may take over an answer before it counts as down; upstream's two minutes when absent. */
   readonly runtimePatience_ms?: number | undefined;
+  /** The runtime answers again after it did not. */
+  readonly onRuntimeRecovered: () => void;
   /** Where /dev and /sys are; "/" when absent. */
   readonly hardwareRoot?: string | undefined;
   addresses(): readonly string[];
@@ -90,13 +92,17 @@ export class NodeRegistrar {
   #reported_ms = Number.NEGATIVE_INFINITY;
   readonly #runtime: RuntimeHealth;
   #pluginsAreTold = false;
+  readonly #stop = new AbortController();
 
   constructor(readonly options: NodeRegistrarOptions) {
     this.#gauge = new EvictionGauge(options.eviction);
     this.#peripherals = new PeripheralScan(options.hardwareRoot);
     this.#runtime = new RuntimeHealth(options.runtime, {
       patience_ms: options.runtimePatience_ms,
-      onRecovered: () => this.prompt(),
+      onRecovered: () => {
+        this.prompt();
+        options.onRuntimeRecovered();
+      },
     });
   }
 
@@ -155,7 +161,9 @@ export class NodeRegistrar {
     this.prompt();
   }
 
+  /** A runtime that hangs is not waited for. */
   async stop(): Promise<void> {
+    this.#stop.abort();
     await this.#loop.stop();
   }
 
@@ -239,7 +247,7 @@ export class NodeRegistrar {
 
   async #facts(): Promise<NodeFacts> {
     const { options } = this;
-    await this.#runtime.ask();
+    await this.#runtime.ask(this.#stop.signal);
     const { version, images, trouble } = this.#runtime;
     const headroom = await this.#headroom();
     const { pressures, shortages } = this.#gauge.look(headroom, performance.now());

@@ -25,7 +25,7 @@ function board() {
 
 describe("a container runtime", () => {
   test("that answers is well; one that refuses is down, and says why", async () => {
-    const { health, questions } = board();
+    const { health, questions, recovered } = board();
     const first = health.ask();
     questions[0]?.resolve(version);
     await first;
@@ -38,6 +38,10 @@ describe("a container runtime", () => {
       [],
       "container runtime is down: no such socket",
     ]);
+    const third = health.ask();
+    questions[2]?.resolve(version);
+    await third;
+    expect([health.trouble, recovered()]).toEqual([undefined, 1]);
   });
 
   test("that hangs is down once it has had its time, is asked no second time, and tells when it is back", async () => {
@@ -58,5 +62,14 @@ describe("a container runtime", () => {
     questions[1]?.resolve(version);
     await next;
     expect(recovered()).toBe(1);
+  });
+
+  test("that hangs is not waited for by who stops looking", async () => {
+    const { health, clock } = board();
+    const stop = new AbortController();
+    const looked = health.ask(stop.signal);
+    stop.abort(new Error("stopped"));
+    await expect(looked).rejects.toThrow("stopped");
+    expect([health.trouble, clock.waiting]).toEqual([undefined, 0]);
   });
 });

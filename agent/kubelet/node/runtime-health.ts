@@ -1,4 +1,5 @@
 import type { ContainerRuntime, ImageStatus, RuntimeVersion } from "#agent/runtime/runtime.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
 
 /** Upstream's runtimeRequestTimeout. */
@@ -7,7 +8,7 @@ const usualPatience_ms = 120_000;
 export interface RuntimeHealthOptions {
   /** How long the runtime may take over an answer before it counts as down. */
   readonly patience_ms?: number | undefined;
-  /** It has answered after all. */
+  /** It answers again. */
   readonly onRecovered: () => void;
   readonly clock?: Clock | undefined;
 }
@@ -23,7 +24,6 @@ export class RuntimeHealth {
   #trouble: string | undefined;
   /** A question that has no answer yet. */
   #asked: { readonly answered: Promise<void>; readonly at_ms: number } | undefined;
-  #hangs = false;
 
   constructor(runtime: Pick<ContainerRuntime, "version" | "listImages">, options: RuntimeHealthOptions) {
     this.#runtime = runtime;
@@ -47,31 +47,38 @@ export class RuntimeHealth {
     return this.#trouble;
   }
 
-  /** Resolves when it has answered, or has had its time. It is not asked anew before it has answered. Never rejects. */
-  async ask(): Promise<void> {
+  /** Resolves when it has answered, or has had its time. It is not asked anew before it has answered. Rejects only when
+   *  `signal` aborts. */
+  async ask(signal?: AbortSignal): Promise<void> {
     this.#asked ??= { answered: this.#inquire(), at_ms: this.#clock.now_ms() };
     const { answered, at_ms } = this.#asked;
     const left_ms = at_ms + this.#patience_ms - this.#clock.now_ms();
     if (left_ms > 0) {
       const waiting = new AbortController();
-      await Promise.race([answered, pause(this.#clock, left_ms, waiting.signal)]);
+      const over = signal ? AbortSignal.any([waiting.signal, signal]) : waiting.signal;
+      await Promise.race([answered, pause(this.#clock, left_ms, over)]);
       waiting.abort();
+      signal?.throwIfAborted();
     }
     if (this.#asked === undefined) return;
-    this.#hangs = true;
     this.#trouble = `container runtime is down: it has not answered for ${this.#patience_ms / 1000} s`;
   }
 
   async #inquire(): Promise<void> {
+    const trouble = await this.#lookForTrouble();
+    const hasRecovered = this.#trouble !== undefined && trouble === undefined;
+    this.#trouble = trouble;
+    this.#asked = undefined;
+    if (hasRecovered) this.#options.onRecovered();
+  }
+
+  async #lookForTrouble(): Promise<string | undefined> {
     try {
       this.#version = await this.#runtime.version();
       this.#images = await this.#runtime.listImages().catch(() => []);
-      this.#trouble = undefined;
+      return undefined;
     } catch (error) {
-      this.#trouble = `container runtime is down: ${(error as Error).message}`;
+      return `container runtime is down: ${messageOf(error)}`;
     }
-    this.#asked = undefined;
-    if (this.#hangs) this.#options.onRecovered();
-    this.#hangs = false;
   }
 }
