@@ -11,6 +11,7 @@ import { RequestGate, widthOf } from "../flow-control/request-gate.ts";
 import { KeyServiceError } from "../store/encryption/key-service-error.ts";
 import { OutcomeUnknownError, StoreUnavailableError } from "../store/store.ts";
 import { StoreMetrics } from "../store/store-metrics.ts";
+import { UnknownEncryptionKeyError } from "../store/value-transformer.ts";
 import type { Auditor } from "./audit/auditor.ts";
 import type { Authenticator } from "./authn/authenticator.ts";
 import { IdentityHeaders } from "./authn/identity-headers.ts";
@@ -323,7 +324,8 @@ function wantsNewest({ info, query }: ApiRequest): boolean {
 
 /** How clients are told that the store does not serve. */
 function storeFailure(error: unknown): StatusError | undefined {
-  if (error instanceof KeyServiceError) return internalError(error.message);
+  if (error instanceof KeyServiceError || error instanceof UnknownEncryptionKeyError)
+    return internalError(error.message);
   if (error instanceof StoreUnavailableError) return new StatusError("ServiceUnavailable", error.message);
   if (error instanceof OutcomeUnknownError) {
     return new StatusError("Timeout", `${error.message}. Look at the object before trying again`);

@@ -2,6 +2,7 @@
  * The synchronous heart of a store on one machine. An engine keeps keys and their history; comparing, numbering and
  * ordering are the same for all and stand here, so that a Store is only an engine plus a way to reach it.
  */
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { ListRange, ListResult, Revision, StoredValue, StoreEvent } from "./store.ts";
 
 export interface Engine {
@@ -45,13 +46,20 @@ export function applyWrite(engine: Engine, write: Write, nextRevision: () => Rev
     engine.put(write.key, write.value, revision, undefined);
     return { id: write.id, kind: "committed", revision };
   }
-  if (present === undefined || present !== write.expected) {
-    return { id: write.id, kind: "mismatch", current: engine.get(write.key) };
-  }
+  if (present === undefined || present !== write.expected) return mismatch(engine, write);
   const revision = nextRevision();
   if (write.op === "update") engine.put(write.key, write.value, revision, present);
   else engine.remove(write.key, revision, present);
   return { id: write.id, kind: "committed", revision };
+}
+
+/** What stands there may be damaged: then this write fails, and none of those beside it. */
+function mismatch(engine: Engine, { id, key }: Write): Outcome {
+  try {
+    return { id, kind: "mismatch", current: engine.get(key) };
+  } catch (error) {
+    return { id, kind: "failed", message: messageOf(error) };
+  }
 }
 
 /** The event of a committed write. */

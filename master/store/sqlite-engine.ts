@@ -17,7 +17,7 @@ import {
   type StoreEvent,
   StoreUnavailableError,
 } from "./store.ts";
-import { plainText, type ValueTransformer } from "./value-transformer.ts";
+import { openOrTell, plainText, type ValueTransformer } from "./value-transformer.ts";
 import { lostTransactions } from "./wal-damage.ts";
 
 const CREATE = 0;
@@ -237,13 +237,18 @@ export class SqliteEngine implements Engine {
     const more = limit !== undefined && rows.length > limit;
     if (more) rows.pop();
     const transformer = range.asItRests ? plainText : this.#transformer;
-    return { items: rows.map((row) => this.#stored(row, transformer)), revision, more };
+    const read = (row: LogRow): StoredValue => (range.tellsSealed ? this.#told(row) : this.#stored(row, transformer));
+    return { items: rows.map(read), revision, more };
   }
 
   #stored(row: Omit<LogRow, "kind">, transformer = this.#transformer): StoredValue {
-    if (row.sum !== null && row.sum !== rowSum(row.key, row.value))
-      throw new StoreUnavailableError(`the value of ${row.key} is damaged on the disk: restart the master`);
+    assertUndamaged(row);
     return { key: row.key, value: transformer.fromStorage(row.key, row.value), revision: row.revision };
+  }
+
+  #told(row: Omit<LogRow, "kind">): StoredValue {
+    assertUndamaged(row);
+    return { key: row.key, revision: row.revision, ...openOrTell(this.#transformer, row.key, row.value) };
   }
 
   put(key: string, value: string, revision: Revision, replaces: Revision | undefined): void {
@@ -273,7 +278,7 @@ export class SqliteEngine implements Engine {
       .map((row) =>
         row.kind === DELETE
           ? { type: "delete", key: row.key, revision: row.revision }
-          : { type: "put", ...this.#stored(row), created: row.kind === CREATE },
+          : { type: "put", ...this.#told(row), created: row.kind === CREATE },
       );
   }
 
@@ -370,4 +375,10 @@ export class SqliteEngine implements Engine {
     this.#checkpoints?.close();
     if (this.#log !== undefined) closeSync(this.#log);
   }
+}
+
+/** Throws StoreUnavailableError. */
+function assertUndamaged({ key, value, sum }: Omit<LogRow, "kind">): void {
+  if (sum !== null && sum !== rowSum(key, value))
+    throw new StoreUnavailableError(`the value of ${key} is damaged on the disk: restart the master`);
 }

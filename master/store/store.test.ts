@@ -22,6 +22,7 @@ import { openSqliteStore, type SqliteOptions, salvageSqliteStore, singleMasterRo
 import { CompactedError, type Store, StoreUnavailableError } from "./store.ts";
 import { describeStoreContract, rejection, take } from "./store-contract.ts";
 import { openMemoryStore } from "./testing/memory-store.ts";
+import { plainText } from "./value-transformer.ts";
 
 describeStoreContract({
   name: "memory",
@@ -266,6 +267,47 @@ describe("sqlite store over restarts", () => {
     engine.flush();
     expect(sinceBefore()).toBeLessThan(16 * 4_120);
     engine.close();
+  });
+
+  test("a value that cannot be read fails the write that is compared with it, and none beside it", () => {
+    const values = { toStorage: (_key: string, value: string) => value, fromStorage: plainText.fromStorage };
+    const engine = new RoutedEngine(SqliteEngine.open(newPath(), values), singleMasterRoutes);
+    const damaged = "/registry/pods/a/damaged";
+    engine.commit([{ op: "create", id: 1, key: damaged, value: "1" }]);
+    values.fromStorage = () => {
+      throw new StoreUnavailableError("it is damaged");
+    };
+    const outcomes = engine.commit([
+      { op: "create", id: 2, key: "/registry/pods/a/before", value: "1" },
+      { op: "update", id: 3, key: damaged, value: "2", expected: 7 },
+      { op: "create", id: 4, key: "/registry/pods/a/after", value: "1" },
+      { op: "delete", id: 5, key: damaged, expected: 1 },
+    ]);
+    expect(outcomes).toEqual([
+      { id: 2, kind: "committed", revision: 2 },
+      { id: 3, kind: "failed", message: "it is damaged" },
+      { id: 4, kind: "committed", revision: 3 },
+      // Nobody need read what is deleted.
+      { id: 5, kind: "committed", revision: 4 },
+    ]);
+    engine.close();
+  });
+
+  test("a value under a key that is not there is told as such where others are told too", async () => {
+    const path = newPath();
+    const keyFile = join(dirname(path), "one.key");
+    const open = (file: string) =>
+      openSqliteStore({ path, encryption: { keyFile: file, prefixes: ["/registry/secrets/"] } });
+    const one = await open(keyFile);
+    await one.create("/registry/secrets/a/x", "1");
+    await one.close();
+    const other = await open(`${keyFile}-other`);
+    const sealed = expect.stringContaining("that this master does not have");
+    const missing = expect.objectContaining({ key: "/registry/secrets/a/x", value: "", sealed });
+    expect(await take(other, "/registry/", 0, 1)).toEqual([missing]);
+    expect((await other.list("/registry/", { tellsSealed: true })).items).toEqual([missing]);
+    expect(String(await rejection(other.list("/registry/")))).toContain("that this master does not have");
+    await other.close();
   });
 
   /** An engine over a disk that refuses the value "refused". */

@@ -42,8 +42,8 @@ export interface StoredValue {
   readonly value: string;
   /** The revision of the last change. */
   readonly revision: Revision;
-  /** Why the value cannot be read for now and is empty here: the service that has its key does not give it. Only where that is asked
-   *  for (ListRange) and in watches; else such a value is a failure. */
+  /** Why the value cannot be read for now and is empty here: its key is not known, or the service that has it does not give it. Only
+   *  where that is asked for (ListRange) and in watches; else such a value is a failure. */
   readonly sealed?: string | undefined;
 }
 

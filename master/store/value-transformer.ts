@@ -19,6 +19,20 @@ export class UnknownEncryptionKeyError extends Error {
   override readonly name = "PkiError";
 }
 
+/** What a value is read as; where its key is not there, it is told as sealed rather than keep all others from being read. */
+export function openOrTell(
+  transformer: ValueTransformer,
+  key: string,
+  stored: string,
+): { readonly value: string; readonly sealed?: string } {
+  try {
+    return { value: transformer.fromStorage(key, stored) };
+  } catch (error) {
+    if (!(error instanceof UnknownEncryptionKeyError)) throw error;
+    return { value: "", sealed: error.message };
+  }
+}
+
 const isUnknown = (key: string, keyId: string): UnknownEncryptionKeyError =>
   new UnknownEncryptionKeyError(
     `the value of ${key} was encrypted with a key (${keyId}) that this master does not have. If the key was changed while it was ` +

@@ -9,6 +9,7 @@ import {
   type StoredValue,
   type StoreEvent,
 } from "../store.ts";
+import { UnknownEncryptionKeyError } from "../value-transformer.ts";
 import { KeyServiceError } from "./key-service-error.ts";
 import type { EncryptionProviders } from "./providers.ts";
 
@@ -81,7 +82,7 @@ export class SealingStore implements Store {
     try {
       return { ...stored, value: await this.#providers.fromStorage(stored.key, stored.value) };
     } catch (error) {
-      if (!(error instanceof KeyServiceError)) throw error;
+      if (!(error instanceof KeyServiceError || error instanceof UnknownEncryptionKeyError)) throw error;
       return { ...stored, value: "", sealed: error.message };
     }
   }

@@ -82,7 +82,29 @@ describe("what rests in etcd", () => {
     keys = parseEncryptionKeys(dropFormerEncryptionKeys(keys), "it");
     expect((await other.get("/registry/secrets/a/x"))?.value).toContain("aHVudGVyMg");
     keys = parseEncryptionKeys(text, "the key");
-    await expect(other.get("/registry/secrets/a/x")).rejects.toThrow("If the key was changed while it was away");
+    expect(String(await rejection(other.get("/registry/secrets/a/x")))).toContain(
+      "If the key was changed while it was away",
+    );
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  test("is told as what cannot be read where its key is not there, and all else goes on", async () => {
+    const under = (byte: number) => {
+      const keys = parseEncryptionKeys(Buffer.alloc(32, byte).toString("base64"), "the key");
+      return open(aesGcmTransformer(() => keys, ["/registry/secrets/"]));
+    };
+    const [one, other] = await Promise.all([under(1), under(2)]);
+    const heard = take(one, "/registry/secrets/", await one.now(), 2);
+    await other.create("/registry/secrets/b/x", "{}");
+    await one.create("/registry/secrets/b/y", "{}");
+    const sealed = expect.stringContaining("that this master does not have");
+    const told = [
+      expect.objectContaining({ key: "/registry/secrets/b/x", value: "", sealed }),
+      expect.objectContaining({ key: "/registry/secrets/b/y", value: "{}" }),
+    ];
+    expect(await heard).toEqual(told);
+    expect((await one.list("/registry/secrets/b/", { tellsSealed: true })).items).toEqual(told);
+    expect(String(await rejection(one.list("/registry/secrets/b/")))).toContain("that this master does not have");
     await Promise.all([one.close(), other.close()]);
   });
 });

@@ -20,7 +20,7 @@ import {
   type StoredValue,
   StoreUnavailableError,
 } from "../store.ts";
-import { plainText, type ValueTransformer } from "../value-transformer.ts";
+import { openOrTell, plainText, type ValueTransformer } from "../value-transformer.ts";
 import { EtcdCluster, isDoubtful, isPassing, pauseAfter } from "./cluster.ts";
 import { Compactor, compactionKey } from "./compactor.ts";
 import { Follower } from "./follower.ts";
@@ -90,7 +90,10 @@ class EtcdStore implements Store {
     return kvs[0] && this.#stored(kvs[0]);
   }
 
-  async list(prefix: string, { revision, limit, startAfter, asItRests }: ListRange = {}): Promise<ListResult> {
+  async list(
+    prefix: string,
+    { revision, limit, startAfter, asItRests, tellsSealed }: ListRange = {},
+  ): Promise<ListResult> {
     const items: StoredValue[] = [];
     const end = prefixEnd(prefix);
     const transformer = asItRests ? plainText : this.#transformer;
@@ -100,7 +103,7 @@ class EtcdStore implements Store {
       const wanted = limit === undefined ? PAGE : Math.min(PAGE, limit - items.length);
       const page = await this.#range({ key: from, end, limit: wanted, revision: at });
       at ??= page.revision;
-      for (const kv of page.kvs) items.push(this.#stored(kv, transformer));
+      for (const kv of page.kvs) items.push(tellsSealed ? told(kv, transformer) : this.#stored(kv, transformer));
       const last = page.kvs.at(-1);
       if (!page.more || !last || items.length === limit) return { items, revision: at, more: page.more };
       from = following(last.key);
@@ -303,6 +306,12 @@ class EtcdStore implements Store {
     );
   }
 }
+
+const told = ({ key, value, modRevision }: KeyValue, transformer: ValueTransformer): StoredValue => ({
+  key,
+  revision: modRevision,
+  ...openOrTell(transformer, key, value),
+});
 
 /** The next key in byte order. */
 const following = (key: string): string => `${key}\0`;

@@ -2,7 +2,7 @@
 import type { Log } from "#shared/client/log.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import { CompactedError, type Revision, type StoreBatch, type StoreEvent } from "../store.ts";
-import type { ValueTransformer } from "../value-transformer.ts";
+import { openOrTell, type ValueTransformer } from "../value-transformer.ts";
 import { type EtcdCluster, pauseAfter } from "./cluster.ts";
 import {
   decodeRange,
@@ -132,8 +132,8 @@ export class Follower {
   #eventOf({ deleted, kv }: WatchEvent): StoreEvent {
     const { key, modRevision: revision } = kv;
     if (deleted) return { type: "delete", key, revision };
-    const value = this.#options.transformer.fromStorage(key, kv.value);
-    return { type: "put", key, value, revision, created: kv.createRevision === revision };
+    const read = openOrTell(this.#options.transformer, key, kv.value);
+    return { type: "put", key, revision, created: kv.createRevision === revision, ...read };
   }
 
   /** etcd has shown this revision elsewhere, so this watch must get there soon, or begins anew at another member. */
