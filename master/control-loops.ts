@@ -5,6 +5,7 @@ import { type ControllerDefinition, runController } from "#shared/client/control
 import { ResourceMapper } from "#shared/client/discovery.ts";
 import { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
+import { orAborted } from "#shared/client/or-aborted.ts";
 import type { AutoscalingValues } from "#shared/config/autoscaling-options.ts";
 import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
 import { type ConcurrencyValues, type ControllerValues, concurrencies } from "#shared/config/controller-settings.ts";
@@ -62,11 +63,13 @@ export interface ControllerManagerSetup {
   /** A client that acts as a service account of kube-system. */
   readonly clientFor: (serviceAccount: string) => Client;
   readonly log: Log;
+  /** Ends the start, which else waits for an API server that is away. */
+  readonly signal?: AbortSignal | undefined;
   /** Called with the accounts before the first client is asked for. */
   readonly prepare?: ((accounts: readonly string[]) => Promise<void>) | undefined;
 }
 
-/** Resolves when every controller runs. */
+/** Resolves when every controller runs. Once its signal has aborted it rejects, or what it resolves with has been stopped. */
 export async function startControllerManager(setup: ControllerManagerSetup): Promise<CheckedPart> {
   const { settings, ca, client, clientFor, log } = setup;
   const { controllers, services } = systemControllers({
@@ -90,10 +93,12 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     services,
     settings,
   );
-  await setup.prepare?.([
+  const accounts = [
     ...all.map(({ serviceAccount, name }) => serviceAccount ?? name).filter((account) => account !== ""),
     ...chosenServices.map(({ serviceAccount }) => serviceAccount),
-  ]);
+  ];
+  const { prepare, signal = new AbortController().signal } = setup;
+  if (prepare) await orAborted(signal, prepare(accounts));
   const manager = new ControllerManager({
     client,
     clientFor,
@@ -102,7 +107,11 @@ export async function startControllerManager(setup: ControllerManagerSetup): Pro
     log,
     families: volumeFamiliesOf,
   });
+  signal.throwIfAborted();
+  const end = (): void => void manager.stop();
+  signal.addEventListener("abort", end, { once: true });
   await manager.start();
+  signal.removeEventListener("abort", end);
   return manager;
 }
 

@@ -29,10 +29,11 @@ const retry_ms = 5_000;
 /** A renewal is a write to the disk of every member of etcd; two fit into the time after which a lease is given up. */
 const renewEvery_ms = 4_500;
 
-/** Starts the part whenever this process holds the lease, and stops it when the lease is lost. */
+/** Starts the part whenever this process holds the lease, and stops it when the lease is lost. `start` is to give up when its
+ *  signal aborts: who has lost the lease while it starts must not wait for an API server that is away. */
 export function onceInCluster(
   { client, lease, namespace = "kube-system", times, eventSource, log }: LeadershipOptions,
-  start: () => Promise<CheckedPart>,
+  start: (signal: AbortSignal) => Promise<CheckedPart>,
 ): CheckedPart {
   const ending = new AbortController();
   let leading: CheckedPart | undefined;
@@ -43,14 +44,15 @@ export function onceInCluster(
     });
     log.info("leading", { lease });
     try {
-      leading = await start();
+      leading = await start(signal);
       failure = undefined;
       await lost;
       await leading.stop();
     } catch (error) {
       // The lease is given up, so that another may do better.
       failure = error;
-      log.error("could not lead", { lease, error });
+      if (signal.aborted) log.info("did not begin to lead before the end", { lease, error });
+      else log.error("could not lead", { lease, error });
       await Promise.race([lost, Bun.sleep(retry_ms)]);
     } finally {
       leading = undefined;

@@ -65,14 +65,14 @@ const once = async (
   { isShared }: ServingMaster,
   elected: Elected,
   log: Log,
-  start: () => Promise<CheckedPart>,
+  start: (signal?: AbortSignal) => Promise<CheckedPart>,
 ): Promise<CheckedPart> => (isShared ? onceInCluster({ ...elected, log }, start) : start());
 
 function startControllers(serving: ServingMaster, log: Log): Promise<CheckedPart> {
   const { settings, server, own, keys } = serving;
   const client = server.client(controllerManagerUser);
   const elected = { lease: "kube-controller-manager", eventSource: "kube-controller-manager", client };
-  return once(serving, elected, log, async () => {
+  return once(serving, elected, log, async (signal) => {
     const ownLoops = startServerControllers(own, log);
     const manager = await startControllerManager({
       settings,
@@ -82,6 +82,7 @@ function startControllers(serving: ServingMaster, log: Log): Promise<CheckedPart
       client,
       clientFor: (account) => server.client(controllerUser(account)),
       log,
+      signal,
     });
     return {
       check: () => manager.check(),

@@ -36,38 +36,43 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     "kubecontrollermanager.config.k8s.io": shownConfiguration(settings),
   });
   const component = "kube-controller-manager";
-  await runElected({ settings, component, eventSource: component, log, configuration }, async (client) => {
-    const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
-    const tokens = new AccountTokens(client, log.named("tokens"));
-    const isByAccount = settings.useServiceAccountCredentials;
-    const clientFor = (account: string): HttpClient => {
-      if (!isByAccount) return client;
-      return new HttpClient({
-        servers,
-        credentials: () => tokens.credentials(account, credentials()),
-        userAgent: agentOfUser(controllerUser(account).name),
-        rate: requestRateOf(settings),
+  await runElected(
+    { settings, component, eventSource: component, log, configuration },
+    async (client, { signal, givenUp }) => {
+      const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
+      const tokens = new AccountTokens(client, log.named("tokens"));
+      const isByAccount = settings.useServiceAccountCredentials;
+      const clientFor = (account: string): HttpClient => {
+        if (!isByAccount) return client;
+        return new HttpClient({
+          servers,
+          credentials: () => tokens.credentials(account, credentials()),
+          userAgent: agentOfUser(controllerUser(account).name),
+          rate: requestRateOf(settings),
+          signal: givenUp,
+        });
+      };
+      const manager = await startControllerManager({
+        settings: (await servesHelmCharts(client, log)) ? settings : withoutHelm(settings),
+        ca,
+        // Without a file the cluster's CA is the one by which this component itself trusts the API server.
+        rootCa: rootCaFile === "" ? () => credentials().ca ?? "" : namedRootCa,
+        issuer,
+        client,
+        clientFor,
+        log,
+        signal,
+        prepare: isByAccount ? (accounts) => tokens.prepare(accounts) : undefined,
       });
-    };
-    const manager = await startControllerManager({
-      settings: (await servesHelmCharts(client, log)) ? settings : withoutHelm(settings),
-      ca,
-      // Without a file the cluster's CA is the one by which this component itself trusts the API server.
-      rootCa: rootCaFile === "" ? () => credentials().ca ?? "" : namedRootCa,
-      issuer,
-      client,
-      clientFor,
-      log,
-      prepare: isByAccount ? (accounts) => tokens.prepare(accounts) : undefined,
-    });
-    return {
-      check: () => manager.check(),
-      async stop() {
-        await manager.stop();
-        tokens.stop();
-      },
-    };
-  });
+      return {
+        check: () => manager.check(),
+        async stop() {
+          await manager.stop();
+          tokens.stop();
+        },
+      };
+    },
+  );
 }
 
 /** An API server that is not Bramble's has no such kind, and who waits for it is never ready. */

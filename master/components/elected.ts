@@ -1,4 +1,5 @@
-import { HttpClient } from "#shared/client/http-client.ts";
+import { ConnectionError } from "#shared/client/client.ts";
+import { HttpClient, type HttpClientOptions } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import type { Log } from "#shared/client/log.ts";
 import { componentAgent } from "#shared/client/user-agent.ts";
@@ -33,11 +34,26 @@ export interface ElectedComponent {
   readonly moreMetrics?: ComponentPages["moreMetrics"];
 }
 
+/** How a component's work ends. */
+export interface WorkSignals {
+  /** It has lost its Lease, or its process is to end. */
+  readonly signal: AbortSignal;
+  /** The process has waited long enough for requests that are under way: an API server that hangs must not hold it. */
+  readonly givenUp: AbortSignal;
+}
+
+/** What requests under way get of the end of a component. */
+const lastRequests_ms = 3_000;
+
 /** The API as the component's kubeconfig says. Throws ConfigError, KubeconfigError. */
-function componentClient(kubeconfig: string, component: string, rate?: Rate): HttpClient {
+function componentClient(
+  kubeconfig: string,
+  component: string,
+  more: Pick<HttpClientOptions, "rate" | "signal"> = {},
+): HttpClient {
   if (kubeconfig === "") throw new ConfigError("kubeconfig: name the file that says where the API server is");
   const { servers, credentials } = loadKubeconfig(kubeconfig);
-  return new HttpClient({ servers, credentials, userAgent: componentAgent(component), rate });
+  return new HttpClient({ servers, credentials, userAgent: componentAgent(component), ...more });
 }
 
 /** How often a component may ask the API server for its work; undefined: as often as there is some. */
@@ -48,13 +64,20 @@ export const requestRateOf = ({ kubeApiQps, kubeApiBurst }: ElectedSettings): Ra
  *  and configuration, answers all the while. */
 export async function runElected(
   { settings, component, eventSource, log, configuration, moreMetrics }: ElectedComponent,
-  start: (client: HttpClient) => Promise<CheckedPart>,
+  start: (client: HttpClient, signals: WorkSignals) => Promise<CheckedPart>,
 ): Promise<void> {
-  const client = componentClient(settings.kubeconfig, component);
+  const givingUp = new AbortController();
+  const givenUp = givingUp.signal;
+  const client = componentClient(settings.kubeconfig, component, { signal: givenUp });
   // Apart, so that a Lease is renewed however much work there is.
   const rate = requestRateOf(settings);
-  const working = rate ? componentClient(settings.kubeconfig, component, rate) : client;
+  const working = rate ? componentClient(settings.kubeconfig, component, { rate, signal: givenUp }) : client;
+  const ending = new AbortController();
   const ended = untilSignalled();
+  void ended.then(() => {
+    ending.abort();
+    setTimeout(() => givingUp.abort(new ConnectionError("the process ends")), lastRequests_ms).unref();
+  });
   let isLeading = false;
   let check: () => Promise<string> = () => Promise.resolve("ok");
   const pages: ComponentPages = {
@@ -73,8 +96,8 @@ export async function runElected(
   const parts = new Parts(log);
   const door = await openDoor({ settings, component }, client, pages, log.named("server"));
   if (door) parts.add("server", door);
-  const lead = async (): Promise<CheckedPart> => {
-    const running = await start(working);
+  const lead = async (signal: AbortSignal): Promise<CheckedPart> => {
+    const running = await start(working, { signal, givenUp });
     isLeading = true;
     return {
       check: () => running.check(),
@@ -86,9 +109,8 @@ export async function runElected(
   };
   const part = settings.leaderElect
     ? onceInCluster({ ...candidacyOf(settings, client, log), eventSource }, lead)
-    : await lead();
+    : await lead(ending.signal);
   check = () => part.check();
-  // Ends also where the API server does not answer any more.
   parts.add(settings.leaderElectResourceName, part);
   parts.add("collections", { stop: collectWhenQuiet() });
   const signal = await ended;

@@ -56,6 +56,7 @@ export class ControllerManager {
   readonly #failed: string[] = [];
   #tellNoMore: (() => void) | undefined;
   #state: "starting" | "running" | "ending" = "starting";
+  #stopping: Promise<void> | undefined;
 
   constructor(options: ControllerManagerOptions) {
     this.#options = options;
@@ -90,7 +91,13 @@ export class ControllerManager {
     return "ok";
   }
 
-  async stop(): Promise<void> {
+  /** Also ends a start that is under way. Further calls wait for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     this.#state = "ending";
     this.#tellNoMore?.();
     if (!this.#options.informers) await this.#informers.stop();
@@ -109,7 +116,8 @@ export class ControllerManager {
         (one) => void this.#running.push(one),
         (error: unknown) => {
           this.#failed.push(name);
-          this.#log.error(`${name} did not start`, { error });
+          // What is ended while it starts says so, too.
+          if (this.#state !== "ending") this.#log.error(`${name} did not start`, { error });
         },
       ),
     );

@@ -336,3 +336,26 @@ test.each([
   expect(informer.lister.size).toBe(2);
   await informer.stop();
 });
+
+test("a client whose signal aborts gives up what is under way, and asks nothing more", async () => {
+  const asked = Promise.withResolvers<void>();
+  let requests = 0;
+  const server = await serve(() => {
+    requests += 1;
+    asked.resolve();
+  });
+  const ending = new AbortController();
+  const client = new HttpClient({
+    servers: [server],
+    credentials: () => ({ ca: authority.certificatePem }),
+    signal: ending.signal,
+  });
+  const underWay = client.get(configMaps, { namespace: "a", name: "x" }).catch((error: unknown) => error);
+  await asked.promise;
+  ending.abort(new ConnectionError("the process ends"));
+  expect(await underWay).toBe(ending.signal.reason);
+  expect(await client.get(configMaps, { namespace: "a", name: "y" }).catch((error: unknown) => error)).toBe(
+    ending.signal.reason,
+  );
+  expect(requests).toBe(1);
+});

@@ -30,6 +30,8 @@ export interface HttpTransportOptions {
   readonly clock?: Clock | undefined;
   /** Of requests, but watches; as often as one likes unless given. */
   readonly rate?: Rate | undefined;
+  /** Ends all that is asked, and whatever is asked later. */
+  readonly signal?: AbortSignal | undefined;
   /** The server could not be reached, or its connection broke. `isAway` tells whether that is so of all. */
   readonly onUnreachable?: ((server: string) => void) | undefined;
   /** Nobody answered a moment ago: `isAway` until somebody does. */
@@ -109,7 +111,8 @@ export class HttpTransport {
 
   /** A response with a code below 400. Rejects with StatusError for others, ConnectionError where there was none, and the
    *  signal's reason when it aborted. */
-  async send(request: HttpRequest): Promise<Response> {
+  async send(given: HttpRequest): Promise<Response> {
+    const request = { ...given, signal: this.#signalOf(given) };
     const wait_ms = request.streams ? 0 : (this.#turns?.reserve_ms() ?? 0);
     if (wait_ms > 0) await pause(this.#clock, wait_ms, request.signal);
     request.signal?.throwIfAborted();
@@ -123,6 +126,11 @@ export class HttpTransport {
       await pause(this.#clock, Math.min(Math.max(retryAfter_s, 0.1), longestRetryAfter_s) * 1000, request.signal);
       request.signal?.throwIfAborted();
     }
+  }
+
+  #signalOf({ signal }: HttpRequest): AbortSignal | undefined {
+    const all = this.#options.signal;
+    return signal && all ? AbortSignal.any([signal, all]) : (signal ?? all);
   }
 
   async #sendToSome(request: HttpRequest): Promise<Response> {

@@ -98,6 +98,7 @@ export class InformerFactory {
   readonly options: InformerFactoryOptions;
   readonly #informers = new Map<string, Informer<KubeObject>>();
   #started = false;
+  #stopped = false;
 
   constructor(client: Client, options: InformerFactoryOptions = {}) {
     this.client = client;
@@ -118,7 +119,9 @@ export class InformerFactory {
     const transform = form?.transform ?? options.transform;
     const informer = openInformer<T>(this.client, ref, { ...options, transform, scope, checkpoint: kept });
     this.#informers.set(key, informer as unknown as Informer<KubeObject>);
-    if (this.#started) informer.start();
+    // Who asks as late as that must not wait for what never comes.
+    if (this.#stopped) void informer.stop();
+    else if (this.#started) informer.start();
     return informer;
   }
 
@@ -138,6 +141,7 @@ export class InformerFactory {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#informers.values()].map((informer) => informer.stop()));
   }
 }
