@@ -169,6 +169,10 @@ export class ApiServer {
     this.resources.unregister(ref);
   }
 
+  hasOwn(ref: Pick<ResourceRef, "group" | "plural">): boolean {
+    return this.resources.hasOwn(ref);
+  }
+
   /** When nothing happens: gives up what only speeds up a busy server. True where that is worth a collection. */
   forgetOld(): boolean {
     forgetRecentViews();

@@ -226,4 +226,45 @@ describe("a custom resource", () => {
       "spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields",
     );
   });
+
+  test("does not take the place of what is built in", async () => {
+    const define = (group: string, plural: string, ...names: string[]) => ({
+      apiVersion: "apiextensions.k8s.io/v1",
+      kind: "CustomResourceDefinition",
+      metadata: { name: `${plural}.${group}`, annotations: { "api-approved.kubernetes.io": "unapproved, for a test" } },
+      spec: {
+        group,
+        scope: "Cluster",
+        names: { plural, kind: `Shadow${plural}` },
+        versions: names.map((name, index) => ({
+          name,
+          served: true,
+          storage: index === 0,
+          schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+        })),
+      },
+    });
+    const discovered = async (version: string): Promise<string[]> => {
+      const list = (await (await server.fetch(`/apis/networking.k8s.io/${version}`)).json()) as {
+        resources?: { name: string }[];
+      };
+      return (list.resources ?? []).map(({ name }) => name);
+    };
+    const before = await discovered("v1");
+    await run("create -f -", define("networking.k8s.io", "shades", "v1", "v9"));
+    await eventually(async () => (await discovered("v9")).includes("shades") || undefined);
+    expect(await discovered("v1")).toEqual(before);
+    expect((await server.fetch("/apis/networking.k8s.io/v1/shades")).status).toBe(404);
+    // A name of the server's own: were it taken over, no definition could ever be mended again.
+    await run("create -f -", define("apiextensions.k8s.io", "customresourcedefinitions", "v1"));
+    await run("create -f -", define("home.example.com", "probes", "v1"));
+    await eventually(async () => (await server.fetch("/apis/home.example.com/v1/probes")).ok || undefined);
+    const definition = await run(
+      "get crd customresourcedefinitions.apiextensions.k8s.io -o jsonpath={.spec.names.kind}",
+    );
+    expect(definition.stdout).toBe("Shadowcustomresourcedefinitions");
+    for (const name of ["customresourcedefinitions.apiextensions.k8s.io", "shades.networking.k8s.io"])
+      expect((await run(`delete crd ${name} --timeout=240s`)).stderr).toBe("");
+    expect((await run("get crd probes.home.example.com -o name")).stdout).toContain("probes.home.example.com");
+  });
 });

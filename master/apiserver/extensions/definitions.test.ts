@@ -39,6 +39,7 @@ test("a definition whose objects the store could not list is served, and said to
       throw new StoreUnavailableError("no majority answers");
     },
     unregister: () => undefined,
+    hasOwn: () => false,
   };
   const client = {
     async update(_: unknown, next: CustomResourceDefinition) {
@@ -94,6 +95,7 @@ test("what is defined while the first ones are taken over is served too", async 
       for (const listener of listeners) listener(next, "ADDED");
     },
     unregister: () => undefined,
+    hasOwn: () => false,
   };
   const definitions = new Definitions({
     reader,

@@ -23,6 +23,8 @@ import type { WebhookCaller } from "./webhook-client.ts";
 export interface Serving {
   register(declaration: ResourceDeclaration): Promise<void>;
   unregister(ref: Pick<ResourceRef, "group" | "plural">): void;
+  /** Whether there is a built-in resource by this name. */
+  hasOwn(ref: Pick<ResourceRef, "group" | "plural">): boolean;
 }
 
 export interface DefinitionsOptions {
@@ -128,8 +130,10 @@ export class Definitions {
       const served = `${plural}.${definition.spec.group}`;
       if (served !== name) throw new Error(`it defines ${served}, which is not its name`);
       declaration = customResource(definition, webhooks);
+      if (serving.hasOwn(declaration.ref)) throw new Error("the API server has a resource of its own by this name");
     } catch (error) {
-      // Only one that was stored before its rules were known: validation refuses what cannot be served.
+      // One that was stored before its rules were known, for validation refuses what cannot be served; or one that would take
+      // the place of what is built in.
       log.error("a CustomResourceDefinition cannot be served", { name, error });
       return;
     }

@@ -9,6 +9,8 @@ import { storedFormOf } from "./stored-form.ts";
 
 const addressOf = (group: string, version: string, plural: string): string => `${group}/${version}/${plural}`;
 
+const versionOf = (group: string, version: string): string => `${group}/${version}`;
+
 /** Keys of built-in resources name the plural alone, of custom ones the group before it. */
 function prefixOf({ ref, custom }: ResourceDeclaration): string {
   return custom ? `/registry/${ref.group}/${ref.plural}/` : `/registry/${ref.plural}/`;
@@ -25,6 +27,8 @@ export class ResourceTable {
   readonly #byAddress = new Map<string, ServedResource>();
   readonly #stored = new Map<string, StoredResource>();
   readonly #builtin = new Map<string, readonly [group: string, plural: string]>();
+  /** Versions of groups that the server has of its own: upstream's router ends there. */
+  readonly #ownVersions = new Set<string>();
   readonly #listeners = new Set<() => void>();
   /** Raised with every change: what is built from the table may be kept until it differs. */
   generation = 0;
@@ -33,7 +37,8 @@ export class ResourceTable {
     this.#hub = hub;
   }
 
-  /** Serves a resource from now on, in place of what was registered under its group and plural; objects stay. */
+  /** Serves a resource from now on, in place of what was registered under its group and plural; objects stay. A custom one is not
+   *  served in a version of a group that the server has of its own. */
   async register(declaration: ResourceDeclaration): Promise<void> {
     const stored = await this.#storageOf(declaration);
     const id = idOf(declaration);
@@ -43,8 +48,9 @@ export class ResourceTable {
     const named = versions.some(({ version }) => version === ref.version)
       ? versions
       : [{ version: ref.version, served: true }, ...versions];
+    if (!declaration.custom) for (const { version } of named) this.#ownVersions.add(versionOf(ref.group, version));
     const served = named
-      .filter((version) => version.served)
+      .filter(({ version, served }) => served && !(declaration.custom && this.#isOwn(ref.group, version)))
       .map(
         ({ version, ...rest }) =>
           new ServedResource(rest.declaration ?? declaration, version, rest.deprecationWarning, stored),
@@ -52,6 +58,16 @@ export class ResourceTable {
     this.#registered.set(id, { declaration, served });
     for (const resource of served) this.#byAddress.set(addressOf(ref.group, resource.version, ref.plural), resource);
     this.#changed();
+  }
+
+  #isOwn(group: string, version: string): boolean {
+    return this.#ownVersions.has(versionOf(group, version));
+  }
+
+  /** Whether the server has a resource of its own by this name, in whose place no custom one may be put. */
+  hasOwn(ref: Pick<ResourceRef, "group" | "plural">): boolean {
+    const registered = this.#registered.get(idOfRef(ref));
+    return registered !== undefined && !registered.declaration.custom;
   }
 
   async #storageOf(declaration: ResourceDeclaration): Promise<StoredResource | undefined> {
