@@ -1,23 +1,15 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import { isTerminal } from "#shared/api/pod-phase.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import {
-  deviceClasses,
-  namespaces,
-  nodes,
-  persistentVolumeClaims,
-  pods,
-  resourceClaims,
-  resourceSlices,
-} from "#shared/api/resources.ts";
+import { deviceClasses, namespaces, nodes, pods, resourceClaims, resourceSlices } from "#shared/api/resources.ts";
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Informer, InformerEvent, InformerFactory } from "#shared/client/informer.ts";
 import type { ClusterCache } from "./cluster-cache.ts";
 import { nodeChanges, podChanges } from "./cluster-events.ts";
-import type { ClusterEvent } from "./framework.ts";
+import type { ClusterEvent, StorageChange } from "./framework.ts";
 import type { NominatedPods } from "./nominated-pods.ts";
 import { PodInfo } from "./pod-info.ts";
-import { readByPlugins, storageOfNodes } from "./read-by-plugins.ts";
+import { readByPlugins, storageResources } from "./read-by-plugins.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 
 export interface FedParts {
@@ -50,16 +42,19 @@ export class ClusterFeed {
         if (event.type === "update" && sameLabels(event.old, event.object)) return;
         queue.notice({ change: "namespaceLabels" });
       }),
-      this.#informers
-        .informer(persistentVolumeClaims)
-        .addHandler(({ object }) => queue.notice({ change: "storage", claim: object })),
-      this.#informers
-        .informer(resourceClaims)
-        .addHandler(({ object }) => queue.notice({ change: "devices", resourceClaim: object })),
+      this.#informers.informer(resourceClaims).addHandler(({ type, object }) =>
+        // One that goes leaves what it had to anybody.
+        queue.notice(type === "delete" ? { change: "devices" } : { change: "devices", resourceClaim: object }),
+      ),
       ...anyOf([resourceSlices, deviceClasses]).map((informer) =>
         informer.addHandler(() => queue.notice({ change: "devices" })),
       ),
-      ...anyOf(storageOfNodes).map((informer) => informer.addHandler(() => queue.notice({ change: "storage" }))),
+      ...Object.entries(storageResources).map(([of, ref]) =>
+        this.#informers.informer(ref as unknown as ResourceRef<KubeObject>).addHandler(({ type, object, old }) => {
+          const [now, before] = type === "delete" ? [undefined, object] : [object, old];
+          queue.notice({ change: "storage", storage: { of, now, before } as StorageChange });
+        }),
+      ),
     ];
     return () => {
       for (const end of ends) end();

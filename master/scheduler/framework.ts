@@ -1,7 +1,14 @@
 import type { KubeObject } from "#shared/api/object.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
-import type { Node, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  StorageClass,
+  VolumeAttachment,
+} from "#shared/api/types/storage-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Lister } from "#shared/client/informer.ts";
 import type { NodeInfo } from "./node-info.ts";
@@ -72,6 +79,26 @@ export type ClusterChange =
   | "storage"
   | "devices";
 
+/** What decides on the volumes that pods can have. */
+export interface StorageKinds {
+  readonly claim: PersistentVolumeClaim;
+  readonly volume: PersistentVolume;
+  readonly storageClass: StorageClass;
+  readonly csiNode: CSINode;
+  readonly csiDriver: CSIDriver;
+  readonly capacity: CSIStorageCapacity;
+  readonly attachment: VolumeAttachment;
+}
+
+/** An object as it is and as it was: `now` is absent where it has gone, `before` where it came. */
+export type StorageChange = {
+  readonly [K in keyof StorageKinds]: {
+    readonly of: K;
+    readonly now?: StorageKinds[K] | undefined;
+    readonly before?: StorageKinds[K] | undefined;
+  };
+}[keyof StorageKinds];
+
 /** A change with what it is about, as far as plugins judge by that. */
 export interface ClusterEvent {
   readonly change: ClusterChange;
@@ -85,7 +112,7 @@ export interface ClusterEvent {
   readonly pod?: PodInfo | undefined;
   /** As it was before it changed. */
   readonly podBefore?: PodInfo | undefined;
-  readonly claim?: PersistentVolumeClaim | undefined;
+  readonly storage?: StorageChange | undefined;
   readonly resourceClaim?: ResourceClaim | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Node, Pod, PodAffinityTerm, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { defaultProfile } from "./configuration/profile.ts";
-import type { ClusterEvent } from "./framework.ts";
+import type { ClusterEvent, StorageChange } from "./framework.ts";
 import { NodeInfo } from "./node-info.ts";
 import { PodInfo } from "./pod-info.ts";
 import { testNode, testPod } from "./testing.ts";
@@ -230,11 +230,80 @@ const cases: [string, string, PodInfo, ClusterEvent, boolean][] = [
   ["PodTopologySpread", "its own toleration where they do not", ...withOwn(spread(), tolerate("k")), false],
 ];
 
+const storage = (of: StorageChange["of"], now: object | undefined, before?: object): ClusterEvent => ({
+  change: "storage",
+  storage: { of, now, before } as StorageChange,
+});
+const consumer = waiting({ volumes: [{ name: "v", persistentVolumeClaim: { claimName: "c" } }] });
+const claim = (name: string, namespace = "default") => ({ metadata: { name, namespace } });
+const capacity = (room: string) => ({ capacity: room, storageClassName: "s" });
+const csiNode = (count: number | undefined) => ({ spec: { drivers: [{ name: "d", allocatable: { count } }] } });
+const inZone = (name: string, more: object = {}) => ({
+  metadata: { labels: { "topology.kubernetes.io/zone": name, ...more } },
+});
+
+const storageCases: typeof cases = [
+  ["VolumeBinding", "its claim", consumer, storage("claim", claim("c")), true],
+  ["VolumeBinding", "another claim", consumer, storage("claim", claim("other")), false],
+  ["VolumeBinding", "a claim of that name elsewhere", consumer, storage("claim", claim("c", "other")), false],
+  ["VolumeBinding", "its claim, gone", consumer, storage("claim", undefined, claim("c")), false],
+  ["VolumeBinding", "a volume", consumer, storage("volume", {}), true],
+  ["VolumeBinding", "a volume that is gone", consumer, storage("volume", undefined, {}), false],
+  ["VolumeBinding", "a class", consumer, storage("storageClass", {}), true],
+  [
+    "VolumeBinding",
+    "a class that allows other topologies",
+    consumer,
+    storage("storageClass", { allowedTopologies: [{}] }, {}),
+    true,
+  ],
+  ["VolumeBinding", "a class that changed otherwise", consumer, storage("storageClass", {}, {}), false],
+  ["VolumeBinding", "more room", consumer, storage("capacity", capacity("10Gi"), capacity("1Gi")), true],
+  ["VolumeBinding", "as much room", consumer, storage("capacity", capacity("1024Mi"), capacity("1Gi")), false],
+  [
+    "VolumeBinding",
+    "a driver whose room counts no longer",
+    consumer,
+    storage("csiDriver", { spec: {} }, { spec: { storageCapacity: true } }),
+    true,
+  ],
+  [
+    "VolumeBinding",
+    "a driver whose room counts still",
+    consumer,
+    storage("csiDriver", { spec: { storageCapacity: true } }, { spec: { storageCapacity: true } }),
+    false,
+  ],
+  ["NodeVolumeLimits", "a node that takes more", consumer, storage("csiNode", csiNode(2), csiNode(1)), true],
+  [
+    "NodeVolumeLimits",
+    "a node that takes any number",
+    consumer,
+    storage("csiNode", csiNode(undefined), csiNode(1)),
+    true,
+  ],
+  ["NodeVolumeLimits", "a node that takes as many", consumer, storage("csiNode", csiNode(1), csiNode(1)), false],
+  ["NodeVolumeLimits", "a volume that is attached no longer", consumer, storage("attachment", undefined, {}), true],
+  ["NodeVolumeLimits", "a volume that is attached", consumer, storage("attachment", {}), false],
+  ["NodeVolumeLimits", "a pod with claims that went", consumer, { change: "podDeleted", freed: consumer }, true],
+  ["NodeVolumeLimits", "a pod without claims that went", consumer, { change: "podDeleted", freed: plain }, false],
+  ["VolumeZone", "a volume in another zone than before", consumer, storage("volume", inZone("a"), inZone("b")), true],
+  [
+    "VolumeZone",
+    "a volume in the same zone",
+    consumer,
+    storage("volume", inZone("a", { other: "x" }), inZone("a")),
+    false,
+  ],
+  ["VolumeRestrictions", "its claim", consumer, storage("claim", claim("c")), true],
+  ["VolumeRestrictions", "a volume", consumer, storage("volume", {}), false],
+];
+
 function withOwn(pod: PodInfo, change: (pod: Pod) => void): [PodInfo, ClusterEvent] {
   return [pod, own(pod, "podTolerations", change)];
 }
 
 describe("what may help a pod that a plugin turned down", () => {
-  for (const [plugin, what, pod, event, expected] of cases)
+  for (const [plugin, what, pod, event, expected] of [...cases, ...storageCases])
     test(`${plugin}: ${what}`, () => expect(mayHelp(plugin, pod, event)).toBe(expected));
 });

@@ -18,16 +18,17 @@ import {
   storageClasses,
   volumeAttachments,
 } from "#shared/api/resources.ts";
+import type { StorageKinds } from "./framework.ts";
 
-/** What decides on the volumes that nodes can have, claims apart. */
-export const storageOfNodes = [
-  persistentVolumes,
-  storageClasses,
-  csiNodes,
-  csiDrivers,
-  csiStorageCapacities,
-  volumeAttachments,
-] as unknown as readonly ResourceRef<KubeObject>[];
+export const storageResources: { readonly [K in keyof StorageKinds]: ResourceRef<StorageKinds[K]> } = {
+  claim: persistentVolumeClaims,
+  volume: persistentVolumes,
+  storageClass: storageClasses,
+  csiNode: csiNodes,
+  csiDriver: csiDrivers,
+  capacity: csiStorageCapacities,
+  attachment: volumeAttachments,
+};
 
 /** Everything that a plugin may read, nodes and pods apart, which the scheduler keeps in a form of its own. */
 export const readByPlugins = [
@@ -37,8 +38,7 @@ export const readByPlugins = [
   replicaSets,
   statefulSets,
   podDisruptionBudgets,
-  persistentVolumeClaims,
-  ...storageOfNodes,
+  ...Object.values(storageResources),
   resourceClaims,
   resourceSlices,
   deviceClasses,

@@ -1,10 +1,11 @@
 import { csiNodes, persistentVolumes, storageClasses, volumeAttachments } from "#shared/api/resources.ts";
 import { isBound } from "#shared/api/scheduling/volume-match.ts";
 import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
+import type { CSINode } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
 import type { PodInfo } from "../pod-info.ts";
-import { claimsOf } from "./volumes.ts";
+import { claimNamesOf, claimsOf, isClaimOf } from "./volumes.ts";
 
 /** Volumes of CSI drivers by a name of their own, with their driver. */
 type DriverOfVolume = Map<string, string>;
@@ -13,12 +14,25 @@ type DriverOfVolume = Map<string, string>;
 export const nodeVolumeLimits: SchedulerPlugin = {
   name: "NodeVolumeLimits",
   wokenBy: new Set(["nodeAdded", "podDeleted", "storage"]),
+  mayHelp(pod, { freed, storage }) {
+    if (freed) return claimNamesOf(freed).length > 0;
+    switch (storage?.of) {
+      case "csiNode":
+        return storage.now !== undefined && (!storage.before || allowsMore(storage.now, storage.before));
+      case "claim":
+        return isClaimOf(pod, storage.now);
+      case "attachment":
+        return storage.now === undefined && claimNamesOf(pod).length > 0;
+      default:
+        return storage === undefined;
+    }
+  },
   begin(info, cluster) {
     const wanted = csiVolumesOf(info, cluster);
     if (wanted.size === 0) return undefined;
     return {
       filter(node) {
-        const limits = limitsOf(node.name, cluster);
+        const limits = limitsOf(cluster.lister(csiNodes).get(node.name));
         if (limits.size === 0) return undefined;
         const present = presentOn(node, cluster);
         const counts = new Map<string, number>();
@@ -37,11 +51,17 @@ export const nodeVolumeLimits: SchedulerPlugin = {
   },
 };
 
-function limitsOf(nodeName: string, cluster: ClusterView): ReadonlyMap<string, number> {
+/** How many volumes of each driver the node takes at most, for those that say so. */
+function limitsOf(csiNode: CSINode | undefined): ReadonlyMap<string, number> {
   const limits = new Map<string, number>();
-  for (const { name, allocatable } of cluster.lister(csiNodes).get(nodeName)?.spec.drivers ?? [])
+  for (const { name, allocatable } of csiNode?.spec.drivers ?? [])
     if (allocatable?.count !== undefined) limits.set(name, allocatable.count);
   return limits;
+}
+
+function allowsMore(now: CSINode, before: CSINode): boolean {
+  const limits = limitsOf(now);
+  return [...limitsOf(before)].some(([driver, limit]) => (limits.get(driver) ?? Number.POSITIVE_INFINITY) > limit);
 }
 
 const nameOf = ({ spec }: PersistentVolume): string => `${spec?.csi?.driver}/${spec?.csi?.volumeHandle}`;
@@ -99,10 +119,23 @@ const zonesOf = ({ metadata }: PersistentVolume): ZoneDemand[] =>
     return values === undefined || values.includes("") ? [] : [{ label, values: new Set(values) }];
   });
 
+const sameZones = (a: PersistentVolume, b: PersistentVolume): boolean =>
+  zoneLabels.every((label) => a.metadata.labels?.[label] === b.metadata.labels?.[label]);
+
 /** Volumes whose labels name zones are used from those; older ones say it so instead of by affinity. */
 export const volumeZone: SchedulerPlugin = {
   name: "VolumeZone",
   wokenBy: new Set(["nodeAdded", "nodeLabels", "storage"]),
+  mayHelp(pod, { storage }) {
+    switch (storage?.of) {
+      case "claim":
+        return isClaimOf(pod, storage.now);
+      case "volume":
+        return storage.now !== undefined && (!storage.before || !sameZones(storage.now, storage.before));
+      default:
+        return storage === undefined;
+    }
+  },
   begin(info, cluster) {
     const demands: ZoneDemand[] = [];
     for (const { claim, ephemeral } of claimsOf(info, cluster)) {

@@ -12,9 +12,13 @@ const inUseElsewhere =
 export const volumeRestrictions: SchedulerPlugin = {
   name: "VolumeRestrictions",
   wokenBy: new Set(["nodeAdded", "podDeleted", "storage"]),
-  mayHelp(pod, { freed, claim }) {
+  mayHelp(pod, { freed, storage }) {
     const names = claimNamesOf(pod);
-    if (claim) return claim.metadata.namespace === pod.namespace && names.includes(claim.metadata.name ?? "");
+    if (storage) {
+      if (storage.of !== "claim") return false;
+      const claim = storage.now?.metadata;
+      return claim?.namespace === pod.namespace && names.includes(claim.name ?? "");
+    }
     if (!freed) return true;
     if (freed.namespace !== pod.namespace) return false;
     return claimNamesOf(freed).some((name) => names.includes(name)) || sharesDisk(pod, freed);

@@ -1,5 +1,5 @@
 import { claimNameOf } from "#shared/api/pod-claims.ts";
-import { compareQuantities, parseQuantity } from "#shared/api/quantity.ts";
+import { compareQuantities, parseQuantity, type Quantity } from "#shared/api/quantity.ts";
 import {
   csiDrivers,
   csiStorageCapacities,
@@ -17,8 +17,8 @@ import {
 } from "#shared/api/scheduling/volume-match.ts";
 import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
-import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
-import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
+import type { CSIStorageCapacity, StorageClass } from "#shared/api/types/storage-v1.generated.ts";
+import { type ClusterView, rejection, type SchedulerPlugin, type StorageChange } from "../framework.ts";
 import type { PodInfo } from "../pod-info.ts";
 
 export interface ClaimOfPod {
@@ -29,7 +29,7 @@ export interface ClaimOfPod {
 }
 
 /** Names of the claims that a pod uses, also of those made for it. */
-const claimNamesOf = ({ pod }: PodInfo): string[] =>
+export const claimNamesOf = ({ pod }: PodInfo): string[] =>
   (pod.spec?.volumes ?? []).flatMap((volume) => claimNameOf(pod, volume) ?? []);
 
 /** The claims that a pod uses, as far as they are there. */
@@ -41,6 +41,39 @@ export function claimsOf({ pod, namespace }: PodInfo, cluster: ClusterView): Cla
     return [{ name, ephemeral: volume.ephemeral !== undefined, claim }];
   });
 }
+
+/** Whether it is a claim of the pod's, still or newly there. */
+export const isClaimOf = (pod: PodInfo, claim: PersistentVolumeClaim | undefined): boolean =>
+  claim?.metadata.namespace === pod.namespace && claimNamesOf(pod).includes(claim.metadata.name ?? "");
+
+function mayHelpBinding(pod: PodInfo, change: StorageChange): boolean {
+  switch (change.of) {
+    case "claim":
+      return isClaimOf(pod, change.now);
+    case "volume":
+      return change.now !== undefined;
+    case "storageClass": {
+      const topologies = ({ allowedTopologies }: StorageClass): string => JSON.stringify(allowedTopologies ?? []);
+      return change.now !== undefined && (!change.before || topologies(change.now) !== topologies(change.before));
+    }
+    case "csiDriver":
+      // Its room is not asked after any more.
+      return change.before?.spec.storageCapacity === true && change.now?.spec.storageCapacity !== true;
+    case "capacity": {
+      if (!change.now || !change.before) return change.now !== undefined;
+      const [now, before] = [roomOf(change.now), roomOf(change.before)];
+      return now !== undefined && (before === undefined || compareQuantities(now, before) > 0);
+    }
+    case "csiNode":
+    case "attachment":
+      return false;
+  }
+}
+
+const roomOf = ({ capacity, maximumVolumeSize }: CSIStorageCapacity): Quantity | undefined => {
+  const room = maximumVolumeSize ?? capacity;
+  return room === undefined ? undefined : parseQuantity(room);
+};
 
 /** How a claim that waits for its first consumer would get its volume on a node. */
 export type VolumePlan =
@@ -95,12 +128,12 @@ function hasCapacity(
   return cluster
     .lister(csiStorageCapacities)
     .list()
-    .some(({ storageClassName, capacity, maximumVolumeSize, nodeTopology }) => {
-      const room = maximumVolumeSize ?? capacity;
+    .some((told) => {
+      const room = roomOf(told);
+      const { storageClassName, nodeTopology } = told;
       if (storageClassName !== metadata.name || room === undefined || !nodeTopology) return false;
       return (
-        compareQuantities(parseQuantity(room), size) >= 0 &&
-        labelSelectorOrNone(nodeTopology).matches(node.metadata.labels ?? {})
+        compareQuantities(room, size) >= 0 && labelSelectorOrNone(nodeTopology).matches(node.metadata.labels ?? {})
       );
     });
 }
@@ -109,8 +142,7 @@ function hasCapacity(
 export const volumeBinding: SchedulerPlugin = {
   name: "VolumeBinding",
   wokenBy: new Set(["nodeAdded", "nodeLabels", "storage"]),
-  mayHelp: (pod, { claim }) =>
-    !claim || (claim.metadata.namespace === pod.namespace && claimNamesOf(pod).includes(claim.metadata.name ?? "")),
+  mayHelp: (pod, { storage }) => !storage || mayHelpBinding(pod, storage),
   begin(info, cluster) {
     const wanted = claimsOf(info, cluster);
     if (wanted.length === 0) return undefined;
