@@ -7,6 +7,7 @@ import {
   wholeValue,
   zeroQuantity,
 } from "#shared/api/quantity.ts";
+import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type {
   PersistentVolumeClaim,
   Pod,
@@ -169,8 +170,7 @@ const claimEvaluator: EvaluatorOf<PersistentVolumeClaim> = {
       ["persistentvolumeclaims", one],
       ["count/persistentvolumeclaims", one],
     ]);
-    const className =
-      claim.metadata.annotations?.["volume.beta.kubernetes.io/storage-class"] ?? claim.spec?.storageClassName ?? "";
+    const className = storageClassNameOf(claim);
     const storage = requestedStorage(claim);
     if (className) usage.set(`${className}${classInfix}persistentvolumeclaims`, one);
     if (storage) usage.set("requests.storage", storage);

@@ -6,6 +6,7 @@ import {
   storageClasses,
   volumeAttributesClasses,
 } from "#shared/api/resources.ts";
+import { namesStorageClass, storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceReader } from "../registry/reader.ts";
 import type { AdmissionAttributes, AdmissionPlugin } from "./admission.ts";
@@ -40,7 +41,7 @@ export class DefaultStorageClass implements AdmissionPlugin {
 
   async mutate(attributes: AdmissionAttributes): Promise<void> {
     const claim = draftOf(attributes, persistentVolumeClaims);
-    if (!claim || attributes.operation !== "CREATE" || hasClass(claim)) return;
+    if (!claim || attributes.operation !== "CREATE" || namesStorageClass(claim)) return;
     const name = newestDefault(this.reader.list(storageClasses), defaultStorageClassAnnotations);
     if (name !== undefined) claim.spec = { ...claim.spec, storageClassName: name };
   }
@@ -58,8 +59,8 @@ export class PersistentVolumeClaimResize implements AdmissionPlugin {
     const old = attributes.oldObject as PersistentVolumeClaim | undefined;
     if (!claim || !old || attributes.operation !== "UPDATE" || !grows(claim, old)) return;
     if (old.status?.phase !== "Bound") throw refusal(attributes, "Only bound persistent volume claims can be expanded");
-    const name = classOf(claim);
-    const isSame = name !== "" && name === classOf(old);
+    const name = storageClassNameOf(claim);
+    const isSame = name !== "" && name === storageClassNameOf(old);
     if (isSame && this.reader.get(storageClasses, { name })?.allowVolumeExpansion === true) return;
     throw refusal(
       attributes,
@@ -67,15 +68,6 @@ export class PersistentVolumeClaimResize implements AdmissionPlugin {
     );
   }
 }
-
-const classAnnotation = "volume.beta.kubernetes.io/storage-class";
-
-const classOf = ({ metadata, spec }: PersistentVolumeClaim): string =>
-  metadata.annotations?.[classAnnotation] ?? spec?.storageClassName ?? "";
-
-/** Also the empty class is a choice: none. */
-const hasClass = ({ metadata, spec }: PersistentVolumeClaim): boolean =>
-  metadata.annotations?.[classAnnotation] !== undefined || spec?.storageClassName !== undefined;
 
 function grows(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): boolean {
   const size = ({ spec }: PersistentVolumeClaim) => parseQuantity(spec?.resources?.requests?.["storage"] ?? 0);

@@ -9,6 +9,7 @@ import {
   volumeAnnotations,
   whyUnsatisfying,
 } from "#shared/api/scheduling/volume-match.ts";
+import { namesStorageClass, storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ControllerContext, defineController, watching } from "#shared/client/controller.ts";
@@ -20,9 +21,6 @@ import { claimKeysOf } from "./protection.ts";
  * written in four steps, each of which can be the last before a crash, and each of which is found undone by the next
  * reconcile: claimRef in the volume, its phase, volumeName in the claim, its phase.
  */
-
-/** How claims named their class before there was a field for it. */
-const classAnnotation = "volume.beta.kubernetes.io/storage-class";
 
 const claimKey = (key: string): string => `claim/${key}`;
 const byClaim = "claim";
@@ -80,9 +78,11 @@ export const volumeBinder = defineController({
 async function reconcileClaim(key: string, context: ControllerContext): Promise<void> {
   const claim = context.lister(persistentVolumeClaims).get(key);
   if (!claim) return;
-  if (isBound(claim)) return reconcileBoundClaim(claim, context);
+  // Also one that names no volume any more.
+  if (claim.metadata.annotations?.[volumeAnnotations.bindCompleted] !== undefined)
+    return reconcileBoundClaim(claim, context);
   if (claim.spec?.volumeName) return reconcileChosenClaim(claim, claim.spec.volumeName, context);
-  const storageClass = context.lister(storageClasses).get(claim.spec?.storageClassName ?? "");
+  const storageClass = context.lister(storageClasses).get(storageClassNameOf(claim));
   const volumes = context.lister(persistentVolumes).list();
   const isLate = storageClass?.volumeBindingMode === "WaitForFirstConsumer";
   const waits = isLate && claim.metadata.annotations?.[volumeAnnotations.selectedNode] === undefined;
@@ -98,8 +98,9 @@ async function takesDefaultClass(
   claim: PersistentVolumeClaim,
   { client, lister }: ControllerContext,
 ): Promise<boolean> {
-  const isNamed = claim.spec?.storageClassName !== undefined || claim.metadata.annotations?.[classAnnotation];
-  const name = isNamed ? undefined : newestDefault(lister(storageClasses).list(), defaultStorageClassAnnotations);
+  const name = namesStorageClass(claim)
+    ? undefined
+    : newestDefault(lister(storageClasses).list(), defaultStorageClassAnnotations);
   if (name === undefined) return false;
   await client.update(persistentVolumeClaims, { ...claim, spec: { ...claim.spec, storageClassName: name } });
   return true;
@@ -124,7 +125,7 @@ async function explainWaiting(
     events.record(claim, { type: "Normal", reason, message });
     return;
   }
-  const className = claim.spec?.storageClassName ?? "";
+  const className = storageClassNameOf(claim);
   if (className === "") {
     const message = "no persistent volumes available for this claim and no storage class is set";
     events.record(claim, { type: "Normal", reason: "FailedBinding", message });
@@ -176,7 +177,7 @@ async function reconcileBoundClaim(claim: PersistentVolumeClaim, context: Contro
     const message = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!";
     return lose(claim, "ClaimLost", message, context);
   }
-  const volume = context.lister(persistentVolumes).get(claim.spec?.volumeName ?? "");
+  const volume = context.lister(persistentVolumes).get(claim.spec.volumeName);
   if (!volume) {
     const message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!";
     return lose(claim, "ClaimLost", message, context);
@@ -238,6 +239,7 @@ async function bind(claim: PersistentVolumeClaim, volume: PersistentVolume, cont
   await setClaimPhase(boundClaim, "Bound", context, boundVolume);
 }
 
+/** @param volume that the claim is bound to. */
 async function setClaimPhase(
   claim: PersistentVolumeClaim,
   phase: "Pending" | "Bound" | "Lost",
@@ -245,18 +247,22 @@ async function setClaimPhase(
   volume?: PersistentVolume,
 ): Promise<void> {
   const present = claim.status;
-  const extent =
-    phase === "Bound"
-      ? {
-          accessModes: volume?.spec?.accessModes ?? [],
-          // A claim that is being resized keeps the size that its pods see until the kubelet says otherwise.
-          capacity: present?.phase === "Bound" && present.capacity ? present.capacity : (volume?.spec?.capacity ?? {}),
-        }
-      : { accessModes: undefined, capacity: undefined };
-  const wanted = { ...present, phase, ...extent };
+  const wanted = { ...present, phase, ...(volume ? shownOf(volume, present) : nothingShown) };
   if (JSON.stringify(wanted) === JSON.stringify(present)) return;
-  if (present?.phase === phase && phase !== "Bound") return;
   await client.update(persistentVolumeClaims, { ...claim, status: wanted }, { subresource: "status" });
+}
+
+const nothingShown = { accessModes: undefined, capacity: undefined, currentVolumeAttributesClassName: undefined };
+
+/** What a bound claim shows of its volume. Its size and its attributes are taken over once: later they are what the
+ *  kubelet and the driver's resizer say that has been done. */
+function shownOf({ spec = {} }: PersistentVolume, present: PersistentVolumeClaim["status"]): object {
+  const { accessModes = [], capacity = {}, volumeAttributesClassName } = spec;
+  return {
+    accessModes,
+    ...(present?.phase === "Bound" && present.capacity ? {} : { capacity }),
+    ...(present?.phase === "Pending" ? { currentVolumeAttributesClassName: volumeAttributesClassName } : {}),
+  };
 }
 
 async function setVolumePhase(

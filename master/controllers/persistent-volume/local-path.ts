@@ -4,6 +4,7 @@ import { localPathFinalizer, localPathNodeLabel, localPathProvisionerName } from
 import { keyOf } from "#shared/api/object.ts";
 import { nodes, persistentVolumeClaims, persistentVolumes, storageClasses } from "#shared/api/resources.ts";
 import { isBound, volumeAnnotations } from "#shared/api/scheduling/volume-match.ts";
+import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import {
@@ -46,7 +47,7 @@ export const localPathProvisioner = (options: LocalPathOptions): ControllerDefin
         enqueue: ({ metadata }, { lister }) =>
           lister(persistentVolumeClaims)
             .list()
-            .filter((claim) => !isBound(claim) && claim.spec?.storageClassName === metadata.name)
+            .filter((claim) => !isBound(claim) && storageClassNameOf(claim) === metadata.name)
             .map((claim) => claimKey(keyOf(claim))),
       }),
       watching(nodes, {
@@ -67,7 +68,7 @@ export const localPathProvisioner = (options: LocalPathOptions): ControllerDefin
 async function reconcileClaim(key: string, context: ControllerContext, options: LocalPathOptions): Promise<void> {
   const claim = context.lister(persistentVolumeClaims).get(key);
   if (!claim || claim.metadata.deletionTimestamp) return;
-  const storageClass = context.lister(storageClasses).get(claim.spec?.storageClassName ?? "");
+  const storageClass = context.lister(storageClasses).get(storageClassNameOf(claim));
   if (storageClass?.provisioner !== localPathProvisionerName) return;
   if (isBound(claim)) return grow(claim, storageClass, context);
   if (!claim.spec?.volumeName) return provision(claim, storageClass, context, options);

@@ -307,3 +307,42 @@ test("why a volume is not deleted is told by what it is", async () => {
     'error getting deleter volume plugin for volume "r": no volume plugin matched',
   );
 });
+
+test("a claim shows the class of its volume's attributes as of their binding", async () => {
+  const { client } = harness;
+  const gold = { volumeAttributesClassName: "gold" };
+  const csi = { csi: { driver: "example.com", volumeHandle: "v" }, hostPath: undefined };
+  await client.create(persistentVolumes, volume("v", "1Gi", { ...csi, ...gold }));
+  await client.create(persistentVolumeClaims, claim("c", "1Gi", gold));
+  await eventually(async () => (await pvc("c")).status?.phase === "Bound", "bound");
+  expect((await pvc("c")).status?.currentVolumeAttributesClassName).toBe("gold");
+  await client.delete(persistentVolumes, { name: "v" });
+  await eventually(async () => (await pvc("c")).status?.phase === "Lost", "lost");
+  expect((await pvc("c")).status).toEqual({ phase: "Lost" });
+});
+
+test("a class may be named by the annotation of before there was a field for it", async () => {
+  const { client } = harness;
+  const annotations = { "volume.beta.kubernetes.io/storage-class": "old" };
+  const made = volume("named-by-annotation", "1Gi");
+  await client.create(persistentVolumes, { ...made, metadata: { ...made.metadata, annotations } });
+  await client.create(persistentVolumes, volume("classless", "1Gi"));
+  const asked = claim("c", "1Gi");
+  await client.create(persistentVolumeClaims, { ...asked, metadata: { ...asked.metadata, annotations } });
+  await client.create(persistentVolumeClaims, claim("d", "1Gi"));
+  for (const name of ["c", "d"])
+    await eventually(async () => (await pvc(name)).status?.phase === "Bound", `${name} bound`);
+  expect((await pvc("c")).spec?.volumeName).toBe("named-by-annotation");
+  expect((await pvc("d")).spec?.volumeName).toBe("classless");
+});
+
+test("a claim that says it is bound and names no volume is lost", async () => {
+  const { client } = harness;
+  const annotations = { "pv.kubernetes.io/bind-completed": "yes" };
+  const asked = claim("c", "1Gi");
+  await client.create(persistentVolumeClaims, { ...asked, metadata: { ...asked.metadata, annotations } });
+  await eventually(async () => (await pvc("c")).status?.phase === "Lost", "lost");
+  expect(harness.recorded).toEqual([
+    "Warning PersistentVolumeClaim/c ClaimLost: Bound claim has lost reference to PersistentVolume. Data on the volume is lost!",
+  ]);
+});

@@ -1,5 +1,7 @@
 /** How many volumes and claims there are, and where volumes are attached, under upstream's names; counted when somebody asks. */
+
 import { persistentVolumeClaims, persistentVolumes, volumeAttachments } from "#shared/api/resources.ts";
+import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
@@ -22,7 +24,7 @@ export const volumeFamiliesOf = (informers: InformerFactory): Family[] =>
 export function volumeFamilies({ volumes, claims, attachments }: Volumes): Family[] {
   const [boundVolumes, otherVolumes] = split(volumes);
   const [boundClaims, otherClaims] = split(claims);
-  const classOf = ({ spec }: PersistentVolume): Sample["labels"] => ({ storage_class: spec?.storageClassName ?? "" });
+  const classOf = (volume: PersistentVolume): Sample["labels"] => ({ storage_class: storageClassNameOf(volume) });
   return [
     gaugeFamily(
       "pv_collector_total_pv_count",
@@ -48,10 +50,10 @@ const split = <T extends { status?: { phase?: string | undefined } | undefined }
   all.filter(({ status }) => status?.phase !== "Bound"),
 ];
 
-const labelsOfClaim = ({ metadata, spec }: PersistentVolumeClaim): Sample["labels"] => ({
-  namespace: metadata.namespace ?? "",
-  storage_class: spec?.storageClassName ?? "",
-  volume_attributes_class: spec?.volumeAttributesClassName ?? "",
+const labelsOfClaim = (claim: PersistentVolumeClaim): Sample["labels"] => ({
+  namespace: claim.metadata.namespace ?? "",
+  storage_class: storageClassNameOf(claim),
+  volume_attributes_class: claim.spec?.volumeAttributesClassName ?? "",
 });
 
 const attached = (

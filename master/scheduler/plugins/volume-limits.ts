@@ -1,5 +1,6 @@
 import { csiNodes, persistentVolumes, storageClasses, volumeAttachments } from "#shared/api/resources.ts";
 import { isBound } from "#shared/api/scheduling/volume-match.ts";
+import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
 import type { CSINode } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
@@ -76,7 +77,7 @@ function csiVolumesOf(info: PodInfo, cluster: ClusterView): DriverOfVolume {
       if (volume && driver !== undefined) found.set(nameOf(volume), driver);
     } else {
       // To be made: it will be of its class's driver.
-      const driver = cluster.lister(storageClasses).get(claim.spec?.storageClassName ?? "")?.provisioner;
+      const driver = cluster.lister(storageClasses).get(storageClassNameOf(claim))?.provisioner;
       if (driver !== undefined) found.set(`claim ${claim.metadata.uid}`, driver);
     }
   }

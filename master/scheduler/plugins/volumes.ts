@@ -16,6 +16,7 @@ import {
   volumeReaches,
 } from "#shared/api/scheduling/volume-match.ts";
 import { labelSelectorOrNone } from "#shared/api/selector/label-selector.ts";
+import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIStorageCapacity, StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin, type StorageChange } from "../framework.ts";
@@ -108,7 +109,7 @@ export function planVolumes(
     plans.push({ kind: "bind", claim, volume });
   }
   for (const claim of toMake) {
-    const storageClass = cluster.lister(storageClasses).get(claim.spec?.storageClassName ?? "");
+    const storageClass = cluster.lister(storageClasses).get(storageClassNameOf(claim));
     if (!storageClass || !canProvisionOn(storageClass, node)) return undefined;
     if (!hasCapacity(claim, storageClass, node, cluster)) return "not enough capacity";
     plans.push({ kind: "provision", claim });
@@ -204,7 +205,7 @@ function claimProblem({ name, ephemeral, claim }: ClaimOfPod, { metadata: pod }:
   return `PVC ${pod.namespace}/${name} was not created for pod ${pod.namespace}/${pod.name} (pod is not owner)`;
 }
 
-function waitsForConsumer({ spec }: PersistentVolumeClaim, cluster: ClusterView): boolean {
-  const storageClass = cluster.lister(storageClasses).get(spec?.storageClassName ?? "");
-  return storageClass?.volumeBindingMode === "WaitForFirstConsumer" && !spec?.volumeName;
+function waitsForConsumer(claim: PersistentVolumeClaim, cluster: ClusterView): boolean {
+  const storageClass = cluster.lister(storageClasses).get(storageClassNameOf(claim));
+  return storageClass?.volumeBindingMode === "WaitForFirstConsumer" && !claim.spec?.volumeName;
 }

@@ -1,5 +1,6 @@
 import { compareQuantities, parseQuantity } from "../quantity.ts";
 import { labelSelectorOrNone } from "../selector/label-selector.ts";
+import { storageClassNameOf } from "../storage-class-name.ts";
 import type { Node, PersistentVolume, PersistentVolumeClaim } from "../types/core-v1.generated.ts";
 import type { StorageClass } from "../types/storage-v1.generated.ts";
 import { matchesNodeSelector } from "./node-affinity.ts";
@@ -35,7 +36,7 @@ export function whyUnsatisfying(volume: PersistentVolume, claim: PersistentVolum
   const wanted = claim.spec ?? {};
   if (metadata.deletionTimestamp) return `the volume is marked for deletion "${metadata.name}"`;
   if (compareQuantities(capacityOf(volume), sizeOf(claim)) < 0) return "requested PV is too small";
-  if ((spec.storageClassName ?? "") !== (wanted.storageClassName ?? "")) return "storageClassName does not match";
+  if (!isOfClass(volume, claim)) return "storageClassName does not match";
   if ((spec.volumeAttributesClassName ?? "") !== (wanted.volumeAttributesClassName ?? ""))
     return "volumeAttributesClassName does not match";
   if ((spec.volumeMode ?? "Filesystem") !== (wanted.volumeMode ?? "Filesystem")) return "incompatible volumeMode";
@@ -66,14 +67,14 @@ function serves(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean
 }
 
 /** Whether anybody's claim of the kind may have the volume: free, of its class, with its labels. */
-const isFreeFor = ({ metadata, spec, status }: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
-  !spec?.claimRef &&
-  (status?.phase ?? "Available") === "Available" &&
-  isOfClass(spec, claim) &&
-  (!claim.spec?.selector || labelSelectorOrNone(claim.spec.selector).matches(metadata.labels));
+const isFreeFor = (volume: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  !volume.spec?.claimRef &&
+  (volume.status?.phase ?? "Available") === "Available" &&
+  isOfClass(volume, claim) &&
+  (!claim.spec?.selector || labelSelectorOrNone(claim.spec.selector).matches(volume.metadata.labels));
 
-const isOfClass = (spec: PersistentVolume["spec"], claim: PersistentVolumeClaim): boolean =>
-  (spec?.storageClassName ?? "") === (claim.spec?.storageClassName ?? "");
+const isOfClass = (volume: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  storageClassNameOf(volume) === storageClassNameOf(claim);
 
 const hasModesOf = ({ spec }: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
   (claim.spec?.accessModes ?? []).every((mode) => spec?.accessModes?.includes(mode));
@@ -117,7 +118,7 @@ export function findVolumeOnNode(
   { node, taken }: { readonly node: Node; readonly taken: ReadonlySet<string> },
 ): PersistentVolume | undefined {
   const fits = volumes.filter(
-    (volume) => !taken.has(volume.metadata.name ?? "") && isOfClass(volume.spec, claim) && serves(volume, claim),
+    (volume) => !taken.has(volume.metadata.name ?? "") && isOfClass(volume, claim) && serves(volume, claim),
   );
   const reserved = fits.find((volume) => isReservedFor(volume, claim));
   if (reserved) return volumeReaches(reserved, node) ? reserved : undefined;

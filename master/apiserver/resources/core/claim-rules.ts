@@ -1,13 +1,12 @@
 /** PersistentVolumeClaims as a whole: create, update, status (pkg/apis/core/validation, pkg/api/persistentvolumeclaim). */
 import type { FieldError } from "#shared/api/errors.ts";
 import { parseQuantity } from "#shared/api/quantity.ts";
+import { storageClassAnnotation } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "#shared/api/types/core-v1.generated.ts";
 import { collect, difference, type Field, immutable, oneOf, semanticEqual } from "../validation/field.ts";
 import { isQualifiedName } from "../validation/names.ts";
 import { compareAmounts, isNativeResource, isNegative, validateAmount } from "../validation/quantities.ts";
 import { validateClaimSpec } from "./claim-spec.ts";
-
-const classAnnotation = "volume.beta.kubernetes.io/storage-class";
 
 /** dataSource and dataSourceRef show the same thing where both can; what the old field never took is dropped from it. */
 export function keepOldDataSources(
@@ -36,7 +35,9 @@ type Claim = Readonly<PersistentVolumeClaim>;
 /** A claim from before storageClassName may say in it what its annotation says, and one without a class may get one. */
 function isClassUpgrade(claim: Claim, old: Claim): "fromAnnotation" | "fromNothing" | undefined {
   const [name, before] = [claim.spec.storageClassName, old.spec.storageClassName];
-  const [annotation, oldAnnotation] = [claim, old].map(({ metadata }) => metadata.annotations?.[classAnnotation]);
+  const [annotation, oldAnnotation] = [claim, old].map(
+    ({ metadata }) => metadata.annotations?.[storageClassAnnotation],
+  );
   if (name === undefined || before !== undefined) return undefined;
   if (
     oldAnnotation !== undefined &&
@@ -58,8 +59,8 @@ export function validateClaimUpdate(claim: PersistentVolumeClaim, old: Claim): F
     validateClaimSpec(claim.spec, field, namesGroup(old) ? "tolerant" : undefined);
     const upgrade = isClassUpgrade(claim, old);
     if (upgrade !== "fromAnnotation") {
-      const [after, before] = [claim, old].map(({ metadata }) => metadata.annotations?.[classAnnotation] ?? "");
-      immutable(after, before, root.at("metadata", "annotations", classAnnotation));
+      const [after, before] = [claim, old].map(({ metadata }) => metadata.annotations?.[storageClassAnnotation] ?? "");
+      immutable(after, before, root.at("metadata", "annotations", storageClassAnnotation));
     }
     validateSpecChange(claim, old, upgrade !== undefined, field);
     validateSizeChange(claim, old, field.at("resources", "requests", "storage"));

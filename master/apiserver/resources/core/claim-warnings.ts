@@ -1,15 +1,16 @@
 /** What people are told about a claim that is valid and still probably not meant so (pkg/api/persistentvolumeclaim). */
 import { milliValue, parseQuantity } from "#shared/api/quantity.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
+import { storageClassAnnotation } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "#shared/api/types/core-v1.generated.ts";
-
-const classAnnotation = "volume.beta.kubernetes.io/storage-class";
 
 export function claimWarnings({ metadata, spec }: PersistentVolumeClaim): string[] {
   const named =
-    metadata.annotations?.[classAnnotation] === undefined
+    metadata.annotations?.[storageClassAnnotation] === undefined
       ? []
-      : [`metadata.annotations[${classAnnotation}]: deprecated since v1.8; use "storageClassName" attribute instead`];
+      : [
+          `metadata.annotations[${storageClassAnnotation}]: deprecated since v1.8; use "storageClassName" attribute instead`,
+        ];
   return [...named, ...claimSpecWarnings(spec, "spec")];
 }
 

@@ -1,4 +1,5 @@
 import { persistentVolumeClaims } from "#shared/api/resources.ts";
+import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolumeClaim } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
 import { ageColumn, column, formatAccessModes, nameColumn, wideColumn } from "../columns.ts";
@@ -6,8 +7,6 @@ import { status } from "../subresources.ts";
 import { keepOldDataSources, validateClaim, validateClaimStatus, validateClaimUpdate } from "./claim-rules.ts";
 import { claimWarnings } from "./claim-warnings.ts";
 import { defaultClaimSpec } from "./volume-defaults.ts";
-
-const classAnnotation = "volume.beta.kubernetes.io/storage-class";
 
 export const persistentVolumeClaim: ResourceDeclaration<PersistentVolumeClaim> = {
   ref: persistentVolumeClaims,
@@ -19,10 +18,7 @@ export const persistentVolumeClaim: ResourceDeclaration<PersistentVolumeClaim> =
     column("Volume", ({ spec }) => spec.volumeName ?? ""),
     column("Capacity", (object) => (object.spec.volumeName ? String(object.status?.capacity?.["storage"] ?? "0") : "")),
     column("Access Modes", (object) => (object.spec.volumeName ? formatAccessModes(object.status?.accessModes) : "")),
-    column(
-      "StorageClass",
-      ({ metadata, spec }) => metadata.annotations?.[classAnnotation] ?? spec.storageClassName ?? "",
-    ),
+    column("StorageClass", storageClassNameOf),
     column("VolumeAttributesClass", ({ spec }) => spec.volumeAttributesClassName ?? "<unset>"),
     ageColumn,
     wideColumn("VolumeMode", ({ spec }) => spec.volumeMode ?? "<unset>"),

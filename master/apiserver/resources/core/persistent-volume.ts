@@ -1,4 +1,5 @@
 import { persistentVolumes } from "#shared/api/resources.ts";
+import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import { rfc3339 } from "#shared/api/time.ts";
 import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
@@ -7,9 +8,6 @@ import { status } from "../subresources.ts";
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from "./persistent-volume-rules.ts";
 import { persistentVolumeWarnings } from "./persistent-volume-warnings.ts";
 import { defaultCommonSources } from "./volume-defaults.ts";
-
-/** Before storageClassName there was this annotation; it still wins where it is set. */
-const classAnnotation = "volume.beta.kubernetes.io/storage-class";
 
 export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
   ref: persistentVolumes,
@@ -22,10 +20,7 @@ export const persistentVolume: ResourceDeclaration<PersistentVolume> = {
     column("Reclaim Policy", ({ spec }) => spec.persistentVolumeReclaimPolicy ?? ""),
     column("Status", (object) => (object.metadata.deletionTimestamp ? "Terminating" : (object.status?.phase ?? ""))),
     column("Claim", ({ spec: { claimRef } }) => (claimRef ? `${claimRef.namespace ?? ""}/${claimRef.name ?? ""}` : "")),
-    column(
-      "StorageClass",
-      ({ metadata, spec }) => metadata.annotations?.[classAnnotation] ?? spec.storageClassName ?? "",
-    ),
+    column("StorageClass", storageClassNameOf),
     column("VolumeAttributesClass", ({ spec }) => spec.volumeAttributesClassName ?? "<unset>"),
     column("Reason", (object) => object.status?.reason ?? ""),
     ageColumn,
