@@ -173,6 +173,10 @@ export class ApiServer {
     return this.resources.hasOwn(ref);
   }
 
+  endWatches(ref: Pick<ResourceRef, "group" | "plural">): void {
+    this.resources.endWatches(ref);
+  }
+
   /** When nothing happens: gives up what only speeds up a busy server. True where that is worth a collection. */
   forgetOld(): boolean {
     forgetRecentViews();

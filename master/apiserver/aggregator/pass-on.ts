@@ -5,6 +5,7 @@ import { refusalOf } from "#shared/api/refused-answer.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
 import { relayUpgrade } from "../connect/upgrade-relay.ts";
+import { faultOfCaBundle } from "../extensions/ca-bundle.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
 import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
@@ -12,7 +13,6 @@ import { headerOf } from "./remote-answer.ts";
 import {
   discoveryDeadline,
   endpointOf,
-  faultOfAuthorities,
   passedHeaders,
   type RemoteEndpoint,
   type RemoteParts,
@@ -34,7 +34,7 @@ export async function passOn(
   context: RequestContext,
   exchange: Exchange | undefined,
 ): Promise<ApiResponse | "handled"> {
-  const fault = faultOfAuthorities(service);
+  const fault = faultOfCaBundle(service.spec.caBundle);
   if (fault) throw failed("InternalError", fault);
   const endpoint = resolved(parts, service);
   const path = pathOf(context, exchange);

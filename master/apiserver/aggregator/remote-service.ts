@@ -148,14 +148,6 @@ function secured(
 const caOf = ({ spec }: APIService): string[] | undefined =>
   spec.caBundle ? [Buffer.from(spec.caBundle, "base64").toString()] : undefined;
 
-/** Why requests cannot be secured as the APIService has it; undefined: they can. */
-export function faultOfAuthorities(service: APIService): string | undefined {
-  const [bundle] = caOf(service) ?? [];
-  return bundle === undefined || /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.test(bundle)
-    ? undefined
-    : "unable to load root certificates: unable to parse bytes as PEM block";
-}
-
 /** Who asks, as request-header authentication reads it. */
 function identityHeaders({ name, uid, groups, extra = {} }: User): string[] {
   const headers = ["X-Remote-User", name];

@@ -151,6 +151,31 @@ test("the use of a token in a Secret is written down once a day, and a marked on
   expect(() => use.note({ ...secret, metadata: { ...secret.metadata, labels: marked } }, "robot", 0)).toThrow(
     "the token in secret blue/t for service account blue/robot has been marked invalid",
   );
+  // Whoever wants to keep one sees by that who still needs it.
+  expect(written).toEqual([body("1970-01-01"), body("1970-01-02"), body("1970-01-01")]);
+});
+
+test("who comes with a token that was made unasked is told to use another", async () => {
+  const secret = { name: "robot-token-x", uid: "s-1" };
+  const { token } = await issue({ secret });
+  const warningsWith = async (listed: readonly string[]): Promise<string[]> => {
+    const reader = clusterWith()
+      .put(secrets, { apiVersion: "v1", kind: "Secret", metadata: { ...secret, namespace: "blue" } })
+      .put(serviceAccounts, {
+        apiVersion: "v1",
+        kind: "ServiceAccount",
+        metadata: { name: "robot", namespace: "blue", uid: "sa-1" },
+        secrets: listed.map((name) => ({ name })),
+      });
+    const tokens = new ServiceAccountTokens(issuer, reader, { now_ms: () => start_s * 1000 });
+    const warnings: string[] = [];
+    await bearerTokens(tokens).authenticate({ headers: { authorization: `Bearer ${token}` }, warnings });
+    return warnings;
+  };
+  expect(await warningsWith(["other"])).toEqual([]);
+  expect(await warningsWith(["other", secret.name])).toEqual([
+    "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.",
+  ]);
 });
 
 describe("bootstrap tokens", () => {

@@ -12,15 +12,16 @@ export function bearerTokens(tokens: TokenAuthenticator): Authenticator {
   return {
     authenticate({ headers, warnings }) {
       const token = bearerTokenOf(headers, warnings);
-      return token === undefined ? undefined : userOf(tokens, token);
+      return token === undefined ? undefined : userOf(tokens, token, warnings);
     },
   };
 }
 
-async function userOf(tokens: TokenAuthenticator, token: string): Promise<User> {
+async function userOf(tokens: TokenAuthenticator, token: string, warnings?: string[]): Promise<User> {
   try {
     const found = await tokens.authenticateToken(token);
     if (!found) throw unauthorized();
+    if (found.warnings) warnings?.push(...found.warnings);
     return found.user;
   } catch (error) {
     if (error instanceof TokenError) throw unauthorized();

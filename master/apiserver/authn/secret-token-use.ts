@@ -15,8 +15,9 @@ export class SecretTokenUse {
   constructor(private readonly client: () => Client) {}
 
   /** Throws TokenError for a token that the legacy cleaner has marked. */
-  note({ metadata }: Secret, account: string, now_ms: number): void {
-    const { namespace = "", name = "", uid = "", labels } = metadata;
+  note(secret: Secret, account: string, now_ms: number): void {
+    this.#write(secret, now_ms);
+    const { namespace = "", name = "", labels } = secret.metadata;
     if (labels?.[legacyTokens.invalidSinceLabel] !== undefined) {
       throw new TokenError(
         `the token in secret ${namespace}/${name} for service account ${namespace}/${account} has been marked invalid. ` +
@@ -24,6 +25,10 @@ export class SecretTokenUse {
           `'${legacyTokens.invalidSinceLabel}' label from the secret to temporarily allow use of this token`,
       );
     }
+  }
+
+  #write({ metadata }: Secret, now_ms: number): void {
+    const { namespace = "", name = "", uid = "", labels } = metadata;
     const day = new Date(now_ms).toISOString().slice(0, 10);
     if (day !== this.#day || this.#written.size >= mostRemembered) {
       this.#day = day;

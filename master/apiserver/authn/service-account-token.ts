@@ -34,6 +34,9 @@ const legacyClaim = {
 
 type LegacyClaims = { readonly [K in (typeof legacyClaim)[keyof typeof legacyClaim]]?: string };
 
+const useOtherTokens =
+  "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.";
+
 /** Clock difference that a claim may be off by, as upstream. */
 const leeway_s = 60;
 /** A signature is checked once; what it covers is kept for this many tokens. Those not used for the longest go first. */
@@ -76,7 +79,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       throw new TokenError(
         `token audiences ${goQuoteAll(tokenAudiences)} is invalid for the target audiences ${goQuoteAll(wanted)}`,
       );
-    return { user: isLegacy ? this.#legacyUserOf(claims) : this.#userOf(claims), audiences: matching };
+    const user = isLegacy ? this.#legacyUserOf(claims) : this.#userOf(claims);
+    return { user, audiences: matching, ...(this.#isGenerated(claims) ? { warnings: [useOtherTokens] } : {}) };
   }
 
   /** One that upstream's controller manager has put into a Secret holds as long as it lies there. */
@@ -86,6 +90,18 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     if (!secret || secret.metadata.deletionTimestamp !== undefined) throw new TokenError("Token has been invalidated");
     if (Buffer.from(secret.data?.["token"] ?? "", "base64").toString("utf8") !== token)
       throw new TokenError("Token does not match server's copy");
+  }
+
+  /** Whether it lies in a Secret that was made for its service account without anyone asking for it, as clusters once did. */
+  #isGenerated(claims: Claims): boolean {
+    const bound = claims["kubernetes.io"];
+    const namespace = bound?.namespace ?? claims[legacyClaim.namespace] ?? "";
+    const name = bound?.serviceaccount?.name ?? claims[legacyClaim.account] ?? "";
+    const secret = bound?.secret?.name ?? claims[legacyClaim.secret];
+    if (secret === undefined) return false;
+    return (
+      this.reader.get(serviceAccounts, { namespace, name })?.secrets?.some((each) => each.name === secret) ?? false
+    );
   }
 
   #legacyUserOf(claims: LegacyClaims & Claims): User {

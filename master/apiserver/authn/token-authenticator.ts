@@ -4,6 +4,8 @@ export interface AuthenticatedToken {
   readonly user: User;
   /** Those of the asked audiences that the token is for; absent when the token knows no audiences. */
   readonly audiences?: readonly string[] | undefined;
+  /** What whoever shows the token is to be told. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** Knows one kind of bearer token. */

@@ -7,6 +7,7 @@ import type {
   CustomResourceDefinitionNames,
   CustomResourceDefinitionStatus,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
+import { faultOfCaBundle } from "./ca-bundle.ts";
 
 export const cleanupFinalizer = "customresourcecleanup.apiextensions.k8s.io";
 
@@ -129,10 +130,14 @@ function takenNames(others: readonly CustomResourceDefinition[]) {
 function establishedAfter(definition: CustomResourceDefinition, namesAccepted: boolean): NewCondition[] {
   const present = conditionOf(definition, "Established");
   if (present && (present.status === "True" || !namesAccepted)) return [];
-  const [status, reason, message] = namesAccepted
-    ? (["True", "InitialNamesAccepted", "the initial names have been accepted"] as const)
-    : (["False", "NotAccepted", "not all names are accepted"] as const);
-  return [{ type: "Established", status, reason, message }];
+  return [{ type: "Established", ...establishment(definition, namesAccepted) }];
+}
+
+function establishment({ spec }: CustomResourceDefinition, namesAccepted: boolean): Omit<NewCondition, "type"> {
+  if (!namesAccepted) return { status: "False", reason: "NotAccepted", message: "not all names are accepted" };
+  if (faultOfCaBundle(spec.conversion?.webhook?.clientConfig?.caBundle) !== undefined)
+    return { status: "False", reason: "InvalidCABundle", message: "The conversion webhook CABundle is invalid" };
+  return { status: "True", reason: "InitialNamesAccepted", message: "the initial names have been accepted" };
 }
 
 const approvalAnnotation = "api-approved.kubernetes.io";

@@ -40,6 +40,7 @@ test("a definition whose objects the store could not list is served, and said to
     },
     unregister: () => undefined,
     hasOwn: () => false,
+    endWatches: () => undefined,
   };
   const client = {
     async update(_: unknown, next: CustomResourceDefinition) {
@@ -96,6 +97,7 @@ test("what is defined while the first ones are taken over is served too", async 
     },
     unregister: () => undefined,
     hasOwn: () => false,
+    endWatches: () => undefined,
   };
   const definitions = new Definitions({
     reader,

@@ -25,6 +25,8 @@ export interface Serving {
   unregister(ref: Pick<ResourceRef, "group" | "plural">): void;
   /** Whether there is a built-in resource by this name. */
   hasOwn(ref: Pick<ResourceRef, "group" | "plural">): boolean;
+  /** Has everyone who watches a resource watch it anew. */
+  endWatches(ref: Pick<ResourceRef, "group" | "plural">): void;
 }
 
 export interface DefinitionsOptions {
@@ -138,6 +140,8 @@ export class Definitions {
       return;
     }
     await serving.register(declaration);
+    // Who watches has seen objects as they were defined before.
+    if (present && !isDefinedAlike(present.definition, definition)) serving.endWatches(declaration.ref);
     // One that could not be taken over is tried again: it is not served yet.
     this.#served.set(name, { definition, ref: declaration.ref });
   }
@@ -214,11 +218,11 @@ function reachable(definition: CustomResourceDefinition): CustomResourceDefiniti
 }
 
 /** Nothing that matters to serving has changed. */
-function isServedAlike(a: CustomResourceDefinition, b: CustomResourceDefinition): boolean {
-  return (
-    a.metadata.uid === b.metadata.uid &&
-    (a.metadata.deletionTimestamp === undefined) === (b.metadata.deletionTimestamp === undefined) &&
-    equalJson(a.spec, b.spec) &&
-    equalJson(a.status?.acceptedNames, b.status?.acceptedNames)
-  );
-}
+const isServedAlike = (a: CustomResourceDefinition, b: CustomResourceDefinition): boolean =>
+  (a.metadata.deletionTimestamp === undefined) === (b.metadata.deletionTimestamp === undefined) && isDefinedAlike(a, b);
+
+/** Objects look the same, under the same names. */
+const isDefinedAlike = (a: CustomResourceDefinition, b: CustomResourceDefinition): boolean =>
+  a.metadata.uid === b.metadata.uid &&
+  equalJson(a.spec, b.spec) &&
+  equalJson(a.status?.acceptedNames, b.status?.acceptedNames);

@@ -33,7 +33,7 @@ export function structural(node: JSONSchemaProps): Schema {
     structural: true,
     type: typeOf(node),
     format: node.format || undefined,
-    properties: properties && new Map(Object.entries(properties).map(([name, each]) => [name, structural(each)])),
+    properties: properties && fieldsOf(node, properties),
     additionalProperties: typeof additionalProperties === "object" ? structural(additionalProperties) : undefined,
     items: items && structural(items),
     required: node.required,
@@ -46,6 +46,35 @@ export function structural(node: JSONSchemaProps): Schema {
     intOrString: node["x-kubernetes-int-or-string"] === true,
     preserveUnknownFields: preserves,
     embeddedResource: node["x-kubernetes-embedded-resource"] === true,
+  };
+}
+
+function fieldsOf(node: JSONSchemaProps, properties: Record<string, JSONSchemaProps>): Map<string, Schema> {
+  const fields = new Map(Object.entries(properties).map(([name, each]) => [name, structural(each)]));
+  const metadata = fields.get("metadata");
+  if (metadata && node["x-kubernetes-embedded-resource"] === true) fields.set("metadata", metadataOf(metadata));
+  return fields;
+}
+
+/** Of an embedded object's metadata no more is said than of what metadata has: a default of anything else would come and go. */
+function metadataOf(written: Schema): Schema {
+  const properties = [...(written.properties ?? [])].filter(([name]) => objectMeta?.properties?.has(name));
+  return { ...written, properties: new Map(properties) };
+}
+
+const anything = structural({ "x-kubernetes-preserve-unknown-fields": true });
+
+/** What pruning goes by, which takes nothing away from the metadata of embedded objects: that is left to defaulting. */
+export function withOpenMetadata(schema: Schema): Schema {
+  const fields = [...(schema.properties ?? [])].map(([name, each]) => [name, withOpenMetadata(each)] as const);
+  const own = schema.embeddedResource ? (["apiVersion", "kind", "metadata"] as const) : [];
+  const open = own.map((name) => [name, anything] as const);
+  return {
+    ...schema,
+    embeddedResource: false,
+    properties: schema.properties || open.length > 0 ? new Map([...fields, ...open]) : undefined,
+    additionalProperties: schema.additionalProperties && withOpenMetadata(schema.additionalProperties),
+    items: schema.items && withOpenMetadata(schema.items),
   };
 }
 

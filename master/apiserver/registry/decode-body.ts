@@ -97,6 +97,7 @@ export function decodeObject(
 ): KubeObject {
   try {
     const document = decodeDocument(body, contentType, expected.gvk);
+    if (expected.custom && body.kind !== "object") requireType(document.value, body, apiVersionOf(expected.gvk));
     return objectOf({ ...document, isOwned: body.kind === "bytes" }, expected, validation, warnings);
   } catch (error) {
     if (!(error instanceof UnrecognizedBodyError)) throw error;
@@ -106,6 +107,23 @@ export function decodeObject(
     );
   }
 }
+
+/** Of a custom object neither kind nor version is assumed. */
+function requireType(value: unknown, body: Exclude<RequestBody, { readonly kind: "object" }>, expected: string): void {
+  if (value !== null && value !== undefined && !isJsonObject(value)) return;
+  const { apiVersion, kind }: JsonObject = value ?? {};
+  if (isUnfitVersion(apiVersion)) return;
+  if ((kind ?? "") === "") {
+    const text = body.kind === "bytes" ? Buffer.from(body.bytes).toString() : "";
+    throw new UnrecognizedBodyError(`Object 'Kind' is missing in '${text}'`);
+  }
+  if ((apiVersion ?? "") === "" && typeof kind === "string")
+    throw badRequest(`the API version in the data () does not match the expected API version (${expected})`);
+}
+
+/** One that is complained of before what is missing. */
+const isUnfitVersion = (apiVersion: unknown): boolean =>
+  (apiVersion ?? "") !== "" && (typeof apiVersion !== "string" || apiVersion.split("/").length > 2);
 
 const SHOWN_BYTES = 30;
 
@@ -213,7 +231,7 @@ function checkKind(value: JsonObject, { gvk, custom, formerVersions = [] }: Expe
   // Kinds of custom resources are not known before their objects are validated.
   if (custom && given === expected) {
     const message = `Invalid value: ${JSON.stringify(kind)}: must be ${gvk.kind}`;
-    throw invalid(gvk, nameIn(value), [{ field: "kind", reason: "FieldValueInvalid", message }]);
+    throw invalid({ ...gvk, kind }, nameIn(value), [{ field: "kind", reason: "FieldValueInvalid", message }]);
   }
   const why = custom ? undefined : unfitKind({ ...parseApiVersion(given), kind: givenKind }, gvk);
   if (why !== undefined) {

@@ -110,6 +110,11 @@ export class ResourceTable {
     this.#changed();
   }
 
+  /** Everyone who watches a resource's objects must begin anew. */
+  endWatches(ref: Pick<ResourceRef, "group" | "plural">): void {
+    this.storedOf(ref)?.cache.close();
+  }
+
   #forget(id: string): void {
     for (const { declaration, version } of this.#registered.get(id)?.served ?? []) {
       this.#byAddress.delete(addressOf(declaration.ref.group, version, declaration.ref.plural));

@@ -3,7 +3,7 @@ import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { checkEmbedded } from "../../extensions/object-rules.ts";
 import { RuleSet } from "../../extensions/rule-set.ts";
-import { itemsOf, structural } from "../../extensions/structural-schema.ts";
+import { itemsOf, structural, withOpenMetadata } from "../../extensions/structural-schema.ts";
 import { validateValue } from "../../extensions/value-validator.ts";
 import type { Field } from "../validation/field.ts";
 import type { SchemaLeniency } from "./schema-leniency.ts";
@@ -22,7 +22,7 @@ export function checkDefaults(
     const at = field.at("default");
     const form = structural(schema);
     if (!inMeta && !leniency.unprunedDefaults && isJsonObject(schema.default)) {
-      const pruned = normalizeObject(form, schema.default);
+      const pruned = normalizeObject(withOpenMetadata(form), schema.default);
       if (!equalJson(pruned.object, schema.default)) at.invalid(schema.default, "must not have unknown fields");
     }
     checkEmbedded(schema.default, form, at);

@@ -13,6 +13,7 @@ import type {
   CustomResourceSubresources,
   JSONSchemaProps,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
+import { faultOfCaBundle } from "../../extensions/ca-bundle.ts";
 import { approvalState, isEstablished, isProtectedGroup } from "../../extensions/definition-status.ts";
 import { type FieldPath, FieldPathError, fieldPathOf } from "../../extensions/field-path.ts";
 import { collect, type Field, immutable, requiredOneOf } from "../validation/field.ts";
@@ -59,6 +60,7 @@ export function validateDefinitionUpdate(
     if (isEstablished(old)) {
       immutable(now.scope, before.scope, spec.at("scope"));
       immutable(now.names.kind, before.names.kind, spec.at("names", "kind"));
+      checkCaBundle(now.conversion, before.conversion, spec.at("conversion", "webhookClientConfig", "caBundle"));
     }
     immutable(now.group, before.group, spec.at("group"));
     immutable(now.names.plural, before.names.plural, spec.at("names", "plural"));
@@ -335,6 +337,18 @@ function checkConversion(conversion: CustomResourceConversion | undefined, field
     if (path) checkServicePath(path, service.at("path"));
   }
   checkReviewVersions(webhook?.conversionReviewVersions ?? [], field.at("conversionReviewVersions"));
+}
+
+/** Objects are served already, which an unusable bundle would end; one that always was is borne with. */
+function checkCaBundle(
+  now: CustomResourceConversion | undefined,
+  before: CustomResourceConversion | undefined,
+  field: Field,
+): void {
+  const caBundle = now?.webhook?.clientConfig?.caBundle;
+  const fault = faultOfCaBundle(caBundle);
+  if (fault === undefined || now?.strategy !== "Webhook") return;
+  if (faultOfCaBundle(before?.webhook?.clientConfig?.caBundle) === undefined) field.invalid(caBundle, fault);
 }
 
 function checkServicePath(path: string, field: Field): void {

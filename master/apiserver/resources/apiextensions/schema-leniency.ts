@@ -4,7 +4,7 @@ import type {
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
 } from "#shared/api/types/apiextensions-v1.generated.ts";
-import { itemsOf, structural } from "../../extensions/structural-schema.ts";
+import { itemsOf, structural, withOpenMetadata } from "../../extensions/structural-schema.ts";
 import { collect, type Field } from "../validation/field.ts";
 import { visit } from "./schema-walk.ts";
 import { checkMapKeys, checkSetItems } from "./topology-rules.ts";
@@ -33,7 +33,8 @@ export function leniencyOf(before: CustomResourceDefinitionSpec, now: CustomReso
     visit(root, (schema) => {
       const items = itemsOf(schema);
       if (isJsonObject(schema.default)) {
-        unprunedDefaults ||= !equalJson(normalizeObject(structural(schema), schema.default).object, schema.default);
+        const form = withOpenMetadata(structural(schema));
+        unprunedDefaults ||= !equalJson(normalizeObject(form, schema.default).object, schema.default);
       }
       if (items && schema["x-kubernetes-list-type"] === "set")
         looseSets ||= findsSomething((at) => checkSetItems(items, at));
