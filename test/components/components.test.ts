@@ -248,6 +248,7 @@ test("a controller manager without the files of a CA runs, as those do whose cer
   // Two that act at once make a pod too many, and nobody confirms the end of that: the Node has no kubelet.
   running.get(name)?.kill("SIGTERM");
   await running.get(name)?.exited;
+  running.delete(name);
 });
 
 test("no other process has the store open", () => {
