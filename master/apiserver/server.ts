@@ -24,7 +24,7 @@ import { jsonInLines } from "./http/negotiate.ts";
 import { InProcessCalls } from "./in-process-calls.ts";
 import { valueResponse } from "./registry/answer.ts";
 import { CacheReader } from "./registry/cache-reader.ts";
-import type { ResourceDeclaration } from "./registry/declaration.ts";
+import { isReplaceable, type ResourceDeclaration } from "./registry/declaration.ts";
 import { ResourceEndpoint, type SubresourceHandlers } from "./registry/endpoint.ts";
 import { EventExpiry, upstreamTimes } from "./registry/event-expiry.ts";
 import type { ResourceReader } from "./registry/reader.ts";
@@ -274,7 +274,7 @@ export class ApiServer {
     if (info.path.startsWith("//")) throw pageNotFound();
     if (!info.isResourceRequest) return this.#path(context, exchange, guards);
     const resource = this.resources.find(info.group, info.version, info.resource);
-    const elsewhere = !resource || resource.declaration.replaceable ? guards.aggregator?.(info) : undefined;
+    const elsewhere = !resource || isReplaceable(resource.declaration) ? guards.aggregator?.(info) : undefined;
     if (elsewhere) return elsewhere(context, exchange);
     if (resource && this.#endpoint) return this.#endpoint.handle(context, resource, exchange);
     throw this.#nothingAt(info.path);

@@ -13,8 +13,8 @@ import {
 
 /** What a stream leads to on the board. */
 export type TunnelTarget =
-  /** The kubelet's own HTTP server. */
-  | { readonly kind: "kubelet" }
+  /** The kubelet's own HTTP server. `unverified`: one that is called without a tunnel may show any certificate. */
+  | { readonly kind: "kubelet"; readonly unverified?: boolean | undefined }
   /** An address that the board reaches: a pod, a Service's endpoint, a port of the board. */
   | { readonly kind: "tcp"; readonly host: string; readonly port: number };
 

@@ -1,6 +1,6 @@
 /** Another server in the place of a group version that is served here, as metrics-server is where people install it. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { apiServices } from "#shared/api/resources.ts";
+import { apiServices, customResourceDefinitions } from "#shared/api/resources.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import { metricsResources } from "../../master/metrics/metrics-resources.ts";
 import {
@@ -98,4 +98,48 @@ test("without it, what is served here is told of again", async () => {
   );
   expect(service.spec.service).toBeUndefined();
   expect(await kinds()).toEqual(["NodeMetrics", "PodMetrics"]);
+});
+
+test("a version of custom resources is another server's while one is registered for it, and theirs again afterwards", async () => {
+  const group = "overlap.example.com";
+  const version = (version: string, storage: boolean) => ({
+    name: version,
+    served: true,
+    storage,
+    schema: { openAPIV3Schema: { type: "object" } },
+  });
+  await server.client.create(customResourceDefinitions, {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `bars.${group}` },
+    spec: {
+      group,
+      scope: "Cluster",
+      names: { plural: "bars", kind: "Bar" },
+      versions: [version("v1", true), version("v2", false)],
+    },
+  });
+  const statuses = async (): Promise<number[]> =>
+    Promise.all(["v1", "v2"].map(async (each) => (await server.fetch(`/apis/${group}/${each}/bars`)).status));
+  const freshness = async () => {
+    const accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    const list = (await (await server.fetch("/apis", { headers: { accept } })).json()) as {
+      items: { metadata: { name: string }; versions: { version: string; freshness: string }[] }[];
+    };
+    const versions = list.items.find(({ metadata }) => metadata.name === group)?.versions ?? [];
+    return Object.fromEntries(versions.map((each) => [each.version, each.freshness]));
+  };
+  const untilFresh = (wanted: object): Promise<true> =>
+    eventually(async () => (JSON.stringify(await freshness()) === JSON.stringify(wanted) ? true : undefined));
+  await untilFresh({ v2: "Current", v1: "Current" });
+  expect(await statuses()).toEqual([200, 200]);
+  const service = { name: `v1.${group}` };
+  await eventually(() => server.client.get(apiServices, service).catch((): undefined => undefined));
+  const body = { metadata: { labels: null }, spec: { service: { namespace: "aggregated", name: "none" } } };
+  await server.client.patch(apiServices, service, { type: "merge", body });
+  await untilFresh({ v2: "Current", v1: "Stale" });
+  expect(await statuses()).toEqual([503, 200]);
+  await server.client.delete(apiServices, service);
+  await untilFresh({ v2: "Current", v1: "Current" });
+  expect(await statuses()).toEqual([200, 200]);
 });

@@ -14,6 +14,7 @@ import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable } from "#shared/metrics/tables.ts";
 import type { RemoteGroupVersion } from "../discovery/remote-version.ts";
+import { isReplaceable } from "../registry/declaration.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import type { RequestInfo } from "../request.ts";
 import type { PathHandler } from "../server-parts.ts";
@@ -174,7 +175,8 @@ export class Aggregator {
       this.#unavailable.add([service.metadata.name ?? "", condition.reason ?? ""]);
   }
 
-  /** Asks an available server what it serves: after a change of its registration, while it could not be read, and now and then. */
+  /** Asks a server what it serves: after a change of its registration, while it is not available or could not be read, and now
+   *  and then. As upstream, also one that is not available: it may tell of itself all the same. */
   async #discover(name: string, service: APIService, isAvailable: boolean): Promise<void> {
     const before = this.#told.get(name);
     const now_ms = performance.now();
@@ -185,16 +187,12 @@ export class Aggregator {
       now_ms - before.at_ms < DISCOVER_EVERY_MS;
     if (isAvailable && isFresh) return;
     const stale: Told = { version: { version: service.spec.version ?? "", freshness: "Stale" } };
-    const told = isAvailable
-      ? await discoveryOf(
-          this.#options,
-          service,
-          before?.registered === registered && before.version.freshness === "Current" ? before : undefined,
-        ).catch((error: unknown) => {
-          this.#options.log.info("what an aggregated server serves could not be read", { name, error });
-          return stale;
-        })
-      : stale;
+    const known = before?.registered === registered && before.version.freshness === "Current" ? before : undefined;
+    const told = await discoveryOf(this.#options, service, known).catch((error: unknown) => {
+      // That it is not available is in its condition.
+      if (isAvailable) this.#options.log.info("what an aggregated server serves could not be read", { name, error });
+      return stale;
+    });
     // It may be gone, or another's, by now.
     if (equalJson(this.#options.reader.get(apiServices, { name })?.spec, service.spec))
       this.#told.set(name, { ...told, registered, at_ms: now_ms });
@@ -205,7 +203,7 @@ export class Aggregator {
     const { resources } = this.#options;
     const isOwn = new Set(
       [...resources.all()]
-        .filter(({ declaration }) => !declaration.replaceable)
+        .filter(({ declaration }) => !isReplaceable(declaration))
         .map(({ gvk }) => `${gvk.version}.${gvk.group}`),
     );
     return this.#remotes().flatMap(({ metadata, spec }) => {
@@ -229,7 +227,7 @@ export class Aggregator {
 
   /** Group versions that are served here too, in whose place another server is registered. */
   replaced(): readonly { readonly group: string; readonly version: string }[] {
-    const replaceable = [...this.#options.resources.all()].filter(({ declaration }) => declaration.replaceable);
+    const replaceable = [...this.#options.resources.all()].filter(({ declaration }) => isReplaceable(declaration));
     const names = new Set(replaceable.map(({ gvk }) => `${gvk.version}.${gvk.group}`));
     return this.#remotes()
       .filter(({ metadata }) => names.has(metadata.name ?? ""))

@@ -84,7 +84,8 @@ async function podLog({ dialer, reader }: ConnectOptions, call: SubresourceCall)
   if (!pod.spec?.nodeName) return { kind: "bytes", code: NO_CONTENT, contentType: "", body: "" };
   const node = hostOf(reader, pod);
   const path = `/containerLogs/${call.namespace}/${call.name}/${container}?${passed}`;
-  const stream = await dialFor(signal, dialer, node);
+  const unverified = isTrue(query.get("insecureSkipTLSVerifyBackend") ?? "false");
+  const stream = await dialFor(signal, dialer, node, { kind: "kubelet", unverified });
   const answer = await requestOver(stream, { method: "GET", path, headers: ["Host", node] });
   await throwIfRefused(answer);
   return { kind: "bytes", code: 200, contentType: "text/plain", body: answer.body };

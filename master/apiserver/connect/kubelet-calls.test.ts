@@ -5,6 +5,7 @@ import { nodes } from "#shared/api/resources.ts";
 import type { Node } from "#shared/api/types/core-v1.generated.ts";
 import { createCertificateAuthority, issueCertificate, type KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
+import type { TunnelTarget } from "#shared/tunnel/tunnel.ts";
 import { MapReader } from "../../../test/support/map-reader.ts";
 import { KubeletCalls, type KubeletCallsOptions } from "./kubelet-calls.ts";
 
@@ -48,9 +49,9 @@ function callsTo(
 
 const here = { type: "InternalIP", address: "127.0.0.1" };
 
-async function said(calls: KubeletCalls): Promise<string> {
+async function said(calls: KubeletCalls, target: TunnelTarget = kubelet): Promise<string> {
   let text = "";
-  for await (const chunk of await calls.dial("board", kubelet)) text += String(chunk);
+  for await (const chunk of await calls.dial("board", target)) text += String(chunk);
   return text;
 }
 
@@ -64,6 +65,11 @@ test("where an authority is named, a kubelet has to have its certificate by it",
   await expect(said(callsTo([here], { authorities: () => other.certificatePem }))).rejects.toMatchObject({
     reason: "ServiceUnavailable",
   });
+  // A client that asks for logs may do without.
+  const unverified = { kind: "kubelet", unverified: true } as const;
+  expect(await said(callsTo([here], { authorities: () => other.certificatePem }), unverified)).toBe(
+    "kube-apiserver-kubelet-client",
+  );
 });
 
 test("a Node without an address that is preferred, or none of that name, cannot be called", async () => {

@@ -35,7 +35,8 @@ export class KubeletCalls implements Pick<Dialer, "dial"> {
     if (!found) throw notFound(nodes, node);
     const host = addressOf(found, this.options.addressTypes);
     const port = found.status?.daemonEndpoints?.kubeletEndpoint?.Port || USUAL_PORT;
-    const { credentials, authorities } = this.options;
+    const { credentials } = this.options;
+    const authorities = target.unverified ? undefined : this.options.authorities;
     const secured = () =>
       connectTls({
         host,

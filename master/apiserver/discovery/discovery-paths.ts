@@ -13,6 +13,7 @@ import {
 } from "../http/negotiate.ts";
 import { contentTypes, valueText } from "../http/render.ts";
 import { valueResponse } from "../registry/answer.ts";
+import { isReplaceable } from "../registry/declaration.ts";
 import { notServed } from "../registry/request-target.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
@@ -57,7 +58,7 @@ export class DiscoveryPaths {
     const [first, group = "", version = "", ...more] = partsOf(path);
     if (first !== "apis" || more.length > 0) return false;
     const { resources = [] } = this.#ownVersion(group, version) ?? {};
-    return resources.some(({ declaration }) => declaration.replaceable);
+    return resources.some(({ declaration }) => isReplaceable(declaration));
   }
 
   /** Of each document of groups and their versions. */

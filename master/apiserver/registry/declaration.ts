@@ -73,6 +73,10 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   readonly replaceable?: boolean | undefined;
 }
 
+/** Whether an APIService that names a Service puts another server in this resource's place: custom resources stand behind those. */
+export const isReplaceable = ({ replaceable, custom }: ResourceDeclaration): boolean =>
+  replaceable === true || custom === true;
+
 /** What somebody asked for, so that nothing else need be worked out. */
 export interface ComputedScope {
   readonly namespace?: string | undefined;
