@@ -134,6 +134,33 @@ describe("NodeRestriction", () => {
     );
   });
 
+  test("a node hears of volumes of which no audience can be told", async () => {
+    const volumes = [
+      { name: "a", csi: { driver: "d.example.com" } },
+      { name: "b", persistentVolumeClaim: { claimName: "c" } },
+      { name: "t", projected: { sources: [{ serviceAccountToken: { path: "p", audience: "vault" } }] } },
+    ];
+    const { spec, ...mine } = boundPod("mine", "a");
+    const beside = new MapReader().put(pods, { ...mine, spec: { ...spec, containers: [], volumes } });
+    const restriction = new NodeRestriction(beside, { authorize: async () => ({ outcome: "no-opinion", reason: "" }) });
+    const token = (audience: string): AdmissionAttributes => ({
+      ...writeOf(serviceAccounts, undefined, { ...asNode, namespace: "blue", name: "robot", subresource: "token" }),
+      object: {
+        apiVersion: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        metadata: {},
+        spec: {
+          audiences: [audience],
+          boundObjectRef: { apiVersion: "v1", kind: "Pod", name: "mine", uid: mine.metadata.uid },
+        },
+      } as unknown as Pod,
+    });
+    await admit(restriction, token("vault"));
+    await expect(admit(restriction, token("bank"))).rejects.toThrow(
+      'error validating audience "bank": [csidriver.storage.k8s.io "d.example.com" not found, persistentvolumeclaim "c" not found]',
+    );
+  });
+
   test("a node asks for certificates in its own name", async () => {
     const request = async (commonName: string) => {
       const { requestPem } = await createCertificateRequest({ commonName, organizations: ["system:nodes"] });

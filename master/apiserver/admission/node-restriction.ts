@@ -1,4 +1,5 @@
 import { notFound } from "#shared/api/errors.ts";
+import { joinErrors } from "#shared/api/joined-errors.ts";
 import { localPathFinalizer, localPathNodeLabel } from "#shared/api/local-path.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { claimNameOf } from "#shared/api/pod-claims.ts";
@@ -153,7 +154,7 @@ export class NodeRestriction implements AdmissionPlugin {
     const audiences = request.spec.audiences ?? [];
     if (audiences.length > 1) throw refusal(attributes, "node may only request 0 or 1 audiences");
     const [audience = ""] = audiences;
-    if ((pod.spec?.volumes ?? []).some((volume) => this.#volumeNames(volume, pod, audience))) return;
+    if (this.#volumesName(attributes, pod, audience)) return;
     const decision = await this.authorizer.authorize({
       user: attributes.user,
       verb: "request-serviceaccounts-token-audience",
@@ -172,6 +173,22 @@ export class NodeRestriction implements AdmissionPlugin {
     );
   }
 
+  /** Throws the refusal of one that no volume names, where there are volumes of which that cannot be told. */
+  #volumesName(attributes: AdmissionAttributes, pod: Pod, audience: string): boolean {
+    const unknown: string[] = [];
+    for (const volume of pod.spec?.volumes ?? []) {
+      try {
+        if (this.#volumeNames(volume, pod, audience)) return true;
+      } catch (error) {
+        if (!(error instanceof MissingObject)) throw error;
+        unknown.push(error.message);
+      }
+    }
+    if (unknown.length === 0) return false;
+    throw refusal(attributes, `error validating audience "${audience}": ${joinErrors(unknown)}`);
+  }
+
+  /** Throws MissingObject. */
   #volumeNames(volume: Volume, pod: Pod, audience: string): boolean {
     const sources = volume.projected?.sources ?? [];
     if (
@@ -179,14 +196,29 @@ export class NodeRestriction implements AdmissionPlugin {
     )
       return true;
     const claim = claimNameOf(pod, volume);
-    const driver = volume.csi?.driver ?? (claim ? this.#driverOf(pod.metadata.namespace, claim) : undefined);
-    const requests = driver ? (this.reader.get(csiDrivers, { name: driver })?.spec.tokenRequests ?? []) : [];
-    return requests.some((request) => request.audience === audience);
+    const driver = claim ? this.#driverOf(pod.metadata.namespace, claim) : volume.csi?.driver;
+    if (!driver) return false;
+    const found = this.reader.get(csiDrivers, { name: driver });
+    if (!found) throw new MissingObject("csidriver.storage.k8s.io", driver);
+    return (found.spec.tokenRequests ?? []).some((request) => request.audience === audience);
   }
 
   #driverOf(namespace: string | undefined, name: string): string | undefined {
-    const volumeName = this.reader.get(persistentVolumeClaims, { namespace, name })?.spec?.volumeName;
-    return volumeName ? this.reader.get(persistentVolumes, { name: volumeName })?.spec?.csi?.driver : undefined;
+    const claim = this.reader.get(persistentVolumeClaims, { namespace, name });
+    if (!claim) throw new MissingObject("persistentvolumeclaim", name);
+    const volumeName = claim.spec?.volumeName ?? "";
+    const volume = this.reader.get(persistentVolumes, { name: volumeName });
+    if (!volume) throw new MissingObject("persistentvolume", volumeName);
+    return volume.spec?.csi?.driver;
+  }
+}
+
+/** What a volume leads to is not there. */
+class MissingObject extends Error {
+  override readonly name = "MissingObject";
+
+  constructor(kind: string, name: string) {
+    super(`${kind} "${name}" not found`);
   }
 }
 

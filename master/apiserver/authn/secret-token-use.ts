@@ -4,13 +4,9 @@ import type { Client } from "#shared/client/client.ts";
 import { legacyTokens } from "./legacy-token-labels.ts";
 import { TokenError } from "./token-authenticator.ts";
 
-/** Secrets remembered as written today; more are only asked about again. */
-const mostRemembered = 1_000;
-
 /** Writes down by the day when a token that lies in a Secret was used, and refuses one that is marked invalid (KEP-2799). */
 export class SecretTokenUse {
-  #day = "";
-  readonly #written = new Set<string>();
+  readonly #underWay = new Set<string>();
 
   constructor(private readonly client: () => Client) {}
 
@@ -18,7 +14,7 @@ export class SecretTokenUse {
   note(secret: Secret, account: string, now_ms: number): void {
     this.#write(secret, now_ms);
     const { namespace = "", name = "", labels } = secret.metadata;
-    if (labels?.[legacyTokens.invalidSinceLabel] !== undefined) {
+    if (labels?.[legacyTokens.invalidSinceLabel]) {
       throw new TokenError(
         `the token in secret ${namespace}/${name} for service account ${namespace}/${account} has been marked invalid. ` +
           "Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the " +
@@ -30,16 +26,14 @@ export class SecretTokenUse {
   #write({ metadata }: Secret, now_ms: number): void {
     const { namespace = "", name = "", uid = "", labels } = metadata;
     const day = new Date(now_ms).toISOString().slice(0, 10);
-    if (day !== this.#day || this.#written.size >= mostRemembered) {
-      this.#day = day;
-      this.#written.clear();
-    }
-    if (labels?.[legacyTokens.lastUsedLabel] === day || this.#written.has(uid)) return;
-    this.#written.add(uid);
+    const write = `${uid} ${day}`;
+    if (labels?.[legacyTokens.lastUsedLabel] === day || this.#underWay.has(write)) return;
+    this.#underWay.add(write);
     const body = { metadata: { uid, labels: { [legacyTokens.lastUsedLabel]: day } } };
     // The request does not wait for it; one that fails is written at the next use.
     this.client()
       .patch(secrets, { namespace, name }, { type: "merge", body })
-      .catch(() => this.#written.delete(uid));
+      .catch(() => undefined)
+      .finally(() => this.#underWay.delete(write));
   }
 }

@@ -26,3 +26,13 @@ test.each(upstream)("a %s of %s as a multiple of %d", (type, token, multipleOf, 
   const value = numberFromToken(token);
   expect(validateValue({ type, multipleOf }, value, "n").map(({ message }) => message)).toEqual(said);
 });
+
+test("what was wrong before is borne with, but for the version and the kind of the whole object", () => {
+  const only = { type: "string", pattern: "^v2$" };
+  const schema = { type: "object", properties: { apiVersion: only, kind: only, spec: only } };
+  const value = (i: number) => ({ apiVersion: "v1", kind: "v1", spec: "v1", i });
+  const fields = validateValue(schema, value(2), "", { value: value(1) }).map(({ field }) => field);
+  expect(fields).toEqual(["apiVersion", "kind"]);
+  const inner = { type: "object", properties: { spec: schema } };
+  expect(validateValue(inner, { spec: value(2) }, "", { value: { spec: value(1) } })).toEqual([]);
+});

@@ -128,8 +128,10 @@ class Walk {
       new Field(pathOf(path), outcome.errors).tooMany(keys.length, maxProperties);
     }
     const before = old && isJsonObject(old.value) ? old.value : undefined;
+    // The version of the whole object is the request's, before and after: it tells of no change.
+    const isJudgedAgain = (key: string): boolean => path === "" && (key === "apiVersion" || key === "kind");
     const counterpart = (key: string): Old =>
-      before && Object.hasOwn(before, key) ? { value: member(before, key) } : undefined;
+      before && Object.hasOwn(before, key) && !isJudgedAgain(key) ? { value: member(before, key) } : undefined;
     for (const key of keys) {
       if (Object.hasOwn(properties, key)) continue;
       if (additionalProperties === false) {
