@@ -30,7 +30,7 @@ import { connectHandlers } from "./apiserver/connect/handlers.ts";
 import { KubeletCalls } from "./apiserver/connect/kubelet-calls.ts";
 import { Extensions } from "./apiserver/extensions/extensions.ts";
 import { requestRulesOf } from "./apiserver/http/request-rules.ts";
-import { tlsRulesOf } from "./apiserver/http/tls-rules.ts";
+import { type TlsRules, tlsRulesOf } from "./apiserver/http/tls-rules.ts";
 import { HttpsTransport, type TransportCertificates } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import type { ResourceReader } from "./apiserver/registry/reader.ts";
@@ -54,6 +54,7 @@ import { nodeNameFrom } from "./join/node-name.ts";
 import { renewalPaths } from "./join/renewal-path.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
 import { listenAddress, parsePortRange } from "./networks.ts";
+import { followFiles } from "./pki/follow-files.ts";
 import type { MasterKeys } from "./pki/master-keys.ts";
 import type { MasterPki } from "./pki/master-pki.ts";
 import type { Store } from "./store/store.ts";
@@ -111,19 +112,22 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   await server.start();
   await built?.extensions.start(server);
   server.metrics.add(() => built?.extensions.aggregator.families() ?? []);
+  const tls = tlsRulesOf(settings);
   const transport = new HttpsTransport(server, {
     host: listenAddress(settings),
     port: settings.httpsPort,
     rules: requestRulesOf(settings),
-    tls: tlsRulesOf(settings),
+    tls,
     ...transportCertificates(keys.current, frontProxies),
     log: report,
   });
+  const useCertificates = (): void => transport.useCertificates(transportCertificates(keys.current, frontProxies));
   keys.onChange((pki) => {
     issuer.use(pki.authorities.serviceAccountKeys);
-    transport.useCertificates(transportCertificates(pki, frontProxies));
+    useCertificates();
   });
-  frontProxies.onChange(() => transport.useCertificates(transportCertificates(keys.current, frontProxies)));
+  frontProxies.onChange(useCertificates);
+  const unfollow = followNamed(tls, useCertificates, log);
   return {
     server,
     dialer,
@@ -142,8 +146,21 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       built?.security.stop();
       access.configured?.stop();
       frontProxies.stop();
+      unfollow();
     },
   };
+}
+
+/** Certificates for names come from elsewhere: renewed ones are used as soon as they are there. Gives what ends it. */
+function followNamed({ namedFiles }: TlsRules, use: () => void, log: Log): () => void {
+  const look = (): void => {
+    try {
+      use();
+    } catch (error) {
+      log.error("certificates for names stay as they were", { error });
+    }
+  };
+  return followFiles(namedFiles, look, log);
 }
 
 /** Undefined where the settings do not say what is shown to kubelets. */

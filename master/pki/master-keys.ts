@@ -1,5 +1,4 @@
-import { watch } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { hasReason, isConflict, isNotFound } from "#shared/api/errors.ts";
 import { secrets } from "#shared/api/resources.ts";
 import type { Secret } from "#shared/api/types/core-v1.generated.ts";
@@ -10,13 +9,13 @@ import { followRenewalMark } from "#shared/pki/renewal-mark.ts";
 import type { Part } from "#shared/process/parts.ts";
 import { PkiError, readAuthorityFiles, replaceAuthorityFiles } from "./cluster-authorities.ts";
 import { appliedAnnotation, clusterKeys, clusterKeysKey, keysDigest, keysOf } from "./cluster-keys.ts";
+import { followFiles } from "./follow-files.ts";
 import { filesOf } from "./given-credentials.ts";
 import { keysSealIn } from "./keys-seal.ts";
 import { renewalMarkFile } from "./master-certificates.ts";
 import { ensureMasterPki, type MasterPki, type MasterPkiOptions } from "./master-pki.ts";
 
 const renewalLook_ms = 3_600_000;
-const givenQuiet_ms = 1_000;
 
 /** Told of keys and certificates that take the place of others. */
 export type KeyUser = (pki: MasterPki) => void | Promise<void>;
@@ -89,7 +88,7 @@ export class MasterKeys {
     };
     const timer = setInterval(look, renewalLook_ms);
     const following = followRenewalMark(join(this.options().dataDir, "pki", renewalMarkFile), look, this.log);
-    const given = followGiven(filesOf(this.options().given ?? { clientCaFile: "" }), look, this.log);
+    const given = followFiles(filesOf(this.options().given ?? { clientCaFile: "" }), look, this.log);
     return {
       async stop() {
         clearInterval(timer);
@@ -144,25 +143,6 @@ export class MasterKeys {
     }
     this.log.info("keys and certificates in use were renewed");
   }
-}
-
-/** Certificates made elsewhere are renewed there: looked at once their folder is quiet again, for a pair is two files. Gives what
- *  ends it. */
-function followGiven(paths: readonly string[], look: () => Promise<void>, log: Log): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const soon = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(look, givenQuiet_ms);
-  };
-  const watchers = [...new Set(paths.map((path) => dirname(path)))].map((folder) => {
-    const watcher = watch(folder, soon);
-    watcher.on("error", (error) => log.error("changes of certificates are not seen", { folder, error }));
-    return watcher;
-  });
-  return () => {
-    clearTimeout(timer);
-    for (const watcher of watchers) watcher.close();
-  };
 }
 
 const essence = ({ authorities, certificates, door }: MasterPki): unknown => {

@@ -43,15 +43,19 @@ test("a request takes no longer than a timer can count", () => {
 
 describe("a server with rules", () => {
   const folder = mkdtempSync(join(tmpdir(), "bramble-rules-"));
+  const [cert, key] = [join(folder, "named.crt"), join(folder, "named.key")];
   let server: TestServer;
 
-  beforeAll(async () => {
+  async function issue(commonName: string): Promise<void> {
     const authority = await createCertificateAuthority("named");
-    const subject = { commonName: "named", dnsNames: ["named.example"] };
+    const subject = { commonName, dnsNames: ["named.example"] };
     const pair = await issueCertificate(authority, subject, [extendedKeyUsages.serverAuth]);
-    const [cert, key] = [join(folder, "named.crt"), join(folder, "named.key")];
     writeFileSync(cert, pair.certificatePem);
     writeFileSync(key, pair.keyPem);
+  }
+
+  beforeAll(async () => {
+    await issue("named");
     server = await startTestServer({
       rules: requestRulesOf({
         ...settings,
@@ -100,6 +104,17 @@ describe("a server with rules", () => {
     expect(await shake("localhost")).toBe("kube-apiserver TLSv1.3");
     expect(await shake("named.example")).toBe("named TLSv1.3");
     expect(await shake("a.pages.example")).toBe("named TLSv1.3");
+  });
+
+  test("shows a renewed one from then on, and the former while the files are wrong", async () => {
+    const useAnew = () => server.trustClientsOf(server.authority.certificatePem);
+    await issue("renewed");
+    useAnew();
+    expect(await shake("named.example")).toBe("renewed TLSv1.3");
+    expect(await shake("a.pages.example")).toBe("renewed TLSv1.3");
+    writeFileSync(cert, "half of it");
+    expect(useAnew).toThrow("tls-sni-cert-key");
+    expect(await shake("named.example")).toBe("renewed TLSv1.3");
   });
 
   test("speaks no older TLS than it is told", async () => {

@@ -15,9 +15,11 @@ export interface NamedCertificate {
 export interface TlsRules extends TlsChoice {
   /** As they are at the moment. */
   readonly named: () => readonly NamedCertificate[];
+  /** Where they are read from. */
+  readonly namedFiles: readonly string[];
 }
 
-export const usualTlsRules: TlsRules = { ...usualTls, named: () => [] };
+export const usualTlsRules: TlsRules = { ...usualTls, named: () => [], namedFiles: [] };
 
 type Settings = Pick<MasterSettings, "tlsMinVersion" | "tlsCipherSuites" | "tlsSniCertKey">;
 
@@ -26,7 +28,8 @@ export function tlsRulesOf(settings: Settings): TlsRules {
   const named = (): NamedCertificate[] => settings.tlsSniCertKey.map(namedCertificate);
   // What is wrong is said before anything runs.
   named();
-  return { ...tlsChoiceOf(settings), named };
+  const namedFiles = settings.tlsSniCertKey.flatMap((text) => Object.values(filesOf(text)));
+  return { ...tlsChoiceOf(settings), named, namedFiles };
 }
 
 export const contextOf = ({ minVersion, ciphers }: TlsRules): SecureContextOptions => ({
@@ -34,12 +37,18 @@ export const contextOf = ({ minVersion, ciphers }: TlsRules): SecureContextOptio
   ...(ciphers === undefined ? {} : { ciphers }),
 });
 
-/** `CERT,KEY` or `CERT,KEY:NAME,NAME`. */
-function namedCertificate(text: string): NamedCertificate {
-  const [files = "", names] = text.split(/:(.*)/s);
+/** `CERT,KEY` or `CERT,KEY:NAME,NAME`. Throws ConfigError. */
+function filesOf(text: string): { readonly certificate: string; readonly key: string } {
+  const [files = ""] = text.split(":");
   const [certificate = "", key = "", ...more] = files.split(",");
   if (certificate === "" || key === "" || more.length > 0)
     throw new ConfigError("tls-sni-cert-key: expected comma separated certificate and key file paths");
+  return { certificate, key };
+}
+
+function namedCertificate(text: string): NamedCertificate {
+  const { certificate, key } = filesOf(text);
+  const [, names] = text.split(/:(.*)/s);
   try {
     const { certificatePem: cert, keyPem } = pairInFiles(certificate, key);
     const given = names?.split(",").map((name) => name.trim());

@@ -16,7 +16,7 @@ import { Http2Server } from "./http2.ts";
 import { type RequestRules, usualRequestRules } from "./request-rules.ts";
 import { RequestService } from "./request-service.ts";
 import { shownChain } from "./shown-chain.ts";
-import { contextOf, type TlsRules, usualTlsRules } from "./tls-rules.ts";
+import { contextOf, type NamedCertificate, type TlsRules, usualTlsRules } from "./tls-rules.ts";
 import { UpgradeService } from "./upgrade-service.ts";
 
 export interface TransportCertificates {
@@ -94,7 +94,7 @@ export class HttpsTransport {
       },
       (socket) => this.#accept(socket),
     );
-    this.#addNamed();
+    this.#addNamed(tls.named());
     this.#tls.on("connection", (socket: TLSSocket) => this.#connections.opened(socket));
     this.#tls.on("tlsClientError", () => server.metrics.handshakeErrors.add());
   }
@@ -111,12 +111,15 @@ export class HttpsTransport {
     return (this.#tls.address() as AddressInfo).port;
   }
 
-  /** Renewed certificates, for connections from now on. One whose client's certificate does not count any more is ended. */
+  /** Renewed certificates, for connections from now on, those for names among them, which are read anew. A connection whose client's
+   *  certificate does not count any more is ended. Throws ConfigError. */
   useCertificates({ certificate, key, authorities }: TransportCertificates): void {
-    this.#authorities = new ClientAuthorities(authorities);
     const { tls = usualTlsRules } = this.#options;
+    // Read first: where they are wrong, all stays as it is.
+    const named = tls.named();
+    this.#authorities = new ClientAuthorities(authorities);
     this.#tls.setSecureContext({ cert: certificate, key, ca: this.#authorities.all, ...contextOf(tls) });
-    this.#addNamed();
+    this.#addNamed(named);
     for (const socket of this.#connections.sockets) {
       const chain = this.#chains.get(socket);
       if (!chain) continue;
@@ -139,9 +142,9 @@ export class HttpsTransport {
   }
 
   /** Certificates for clients that ask for a name. */
-  #addNamed(): void {
+  #addNamed(named: readonly NamedCertificate[]): void {
     const { tls = usualTlsRules } = this.#options;
-    for (const { names, cert, key } of tls.named())
+    for (const { names, cert, key } of named)
       for (const name of names) this.#tls.addContext(name, { cert, key, ca: this.#authorities.all, ...contextOf(tls) });
   }
 
