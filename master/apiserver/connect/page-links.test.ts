@@ -54,9 +54,34 @@ describe("a proxied page", () => {
       expect(await pageOf(link, begin, ...endless, link)).toBe(`${shown}${begin}${endless.join("")}${shown}`);
   });
 
-  test("stays as it is from where too many elements may be open", async () => {
-    const many = Array.from({ length: 2000 }, () => "<div></x>".repeat(50));
-    expect(await pageOf(link, ...many, link)).toBe(`${shown}${many.join("")}${link}`);
+  test("costs the same however many elements are open, and is changed to its end", async () => {
+    const open = "<div>".repeat(100_000);
+    const unmatched = "</x>".repeat(100_000);
+    expect(await pageOf(link, open, unmatched, link)).toBe(`${shown}${open}${unmatched}${shown}`);
+  });
+
+  test("comes to the same in whatever pieces it comes", async () => {
+    const parts = [
+      '<a b href = \'/a"\' href="/b">',
+      '<!-- <a href="/a"> --><!--><a href=/a>',
+      '<script>"<a href=\'/a\'>" </scripty></SCRIPT\n><a href="/a"/>',
+      "<? <a href='/a'><a/href='/a'><a x=y=\" href='/a'>",
+      '</a href="/a"><textarea><a href="/a"></textarea><a\nHREF=/a/b>',
+      '<title></title><a =href="/a" href="/c"><a href><a href=><p href="/a"></',
+    ];
+    const changed = [
+      `<a b href = '${place.root}/a"' href="/b">`,
+      `<!-- <a href="/a"> --><!--><a href="${place.root}/a">`,
+      `<script>"<a href='/a'>" </scripty></SCRIPT\n><a href="${place.root}/a"/>`,
+      `<? <a href='/a'><a/href='${place.root}/a'><a x=y=" href='${place.root}/a'>`,
+      `</a href="/a"><textarea><a href="/a"></textarea><a\nHREF="${place.root}/a/b">`,
+      `<title></title><a =href="/a" href="${place.root}/c"><a href><a href=><p href="/a"></`,
+    ];
+    const [whole, expected] = [parts.join(""), changed.join("")];
+    expect(await pageOf(whole)).toBe(expected);
+    expect(await pageOf(...whole)).toBe(expected);
+    for (let at = 1; at < whole.length; at += 1)
+      expect(await pageOf(whole.slice(0, at), whole.slice(at))).toBe(expected);
   });
 
   test("ends with what it is made of", async () => {

@@ -5,7 +5,7 @@
 import { posix } from "node:path";
 import { pipeline, Readable, type Transform } from "node:stream";
 import { createDeflateRaw, createGunzip, createGzip, createInflateRaw } from "node:zlib";
-import { PageMeasure } from "./page-measure.ts";
+import { PageRewriter } from "./page-rewriter.ts";
 
 export interface ProxiedPlace {
   /** The path of the proxy for the client, without a slash at its end: `/api/v1/namespaces/a/pods/b/proxy`. */
@@ -25,26 +25,24 @@ export function proxiedLink(link: string, { root, hosts }: ProxiedPlace): string
 }
 
 /** Attributes of HTML that hold one link. */
-const linkAttributes: Readonly<Record<string, string>> = {
-  href: "a area base link",
-  src: "audio embed frame iframe img input script source video",
-  cite: "blockquote del ins q",
-  longdesc: "frame iframe img",
-  usemap: "img input object",
-  formaction: "button input",
-  codebase: "applet object",
-  action: "form",
-  background: "body",
-  classid: "object",
-  data: "object",
-  icon: "command",
-  manifest: "html",
-  poster: "video",
-  profile: "head",
-};
-
-const selectors = Object.entries(linkAttributes).flatMap(([attribute, elements]) =>
-  elements.split(" ").map((element) => ({ attribute, selector: `${element}[${attribute}]` })),
+const linkAttributes = new Map(
+  Object.entries({
+    href: "a area base link",
+    src: "audio embed frame iframe img input script source video",
+    cite: "blockquote del ins q",
+    longdesc: "frame iframe img",
+    usemap: "img input object",
+    formaction: "button input",
+    codebase: "applet object",
+    action: "form",
+    background: "body",
+    classid: "object",
+    data: "object",
+    icon: "command",
+    manifest: "html",
+    poster: "video",
+    profile: "head",
+  }).map(([attribute, elements]) => [attribute, new Set(elements.split(" "))]),
 );
 
 /** The page with its links as the client needs them; undefined for an encoding that cannot be read. */
@@ -54,46 +52,21 @@ export function proxiedPage(body: Readable, encoding: string, place: ProxiedPlac
   return through(Readable.from(rewritten(through(body, coders.decoder), place)), coders.encoder);
 }
 
-/** From where rewriting it would fill the memory on, a page stays as it is. */
-async function* rewritten(body: Readable, place: ProxiedPlace): AsyncGenerator<Uint8Array> {
-  const parts = body[Symbol.asyncIterator]();
-  const measure = new PageMeasure();
-  let isOver = false;
-  let rest: Buffer | undefined;
-  async function* light(): AsyncGenerator<Buffer> {
-    for (let next = await parts.next(); ; next = await parts.next()) {
-      isOver = next.done === true;
-      const part = next.value as Buffer;
-      if (!isOver && measure.exceeds(part)) rest = part;
-      if (isOver || rest) return;
-      yield part;
-    }
-  }
+async function* rewritten(body: Readable, place: ProxiedPlace): AsyncGenerator<Buffer> {
+  // A byte a character: what else stands on the page need not be understood.
+  const plain = { root: bytesOf(place.root), hosts: place.hosts.map(bytesOf) };
+  const rewriter = new PageRewriter((element, attribute, value) =>
+    linkAttributes.get(attribute)?.has(element) ? proxiedLink(value, plain) : undefined,
+  );
   try {
-    const page = rewriterFor(place).transform(
-      new Response(Readable.toWeb(Readable.from(light())) as unknown as ReadableStream),
-    );
-    yield* (page.body ?? []) as AsyncIterable<Uint8Array>;
-    if (rest) yield rest;
-    for (let next = isOver ? undefined : await parts.next(); next && !next.done; next = await parts.next())
-      yield next.value as Buffer;
+    for await (const part of body) yield Buffer.from(rewriter.push((part as Buffer).toString("latin1")), "latin1");
+    yield Buffer.from(rewriter.end(), "latin1");
   } finally {
     body.destroy();
   }
 }
 
-function rewriterFor(place: ProxiedPlace): HTMLRewriter {
-  const rewriter = new HTMLRewriter();
-  for (const { attribute, selector } of selectors) {
-    rewriter.on(selector, {
-      element(element) {
-        const link = element.getAttribute(attribute);
-        if (link !== null) element.setAttribute(attribute, proxiedLink(link, place));
-      },
-    });
-  }
-  return rewriter;
-}
+const bytesOf = (text: string): string => Buffer.from(text).toString("latin1");
 
 interface Coders {
   readonly decoder?: Transform;
