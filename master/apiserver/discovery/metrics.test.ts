@@ -35,6 +35,29 @@ test("requests are counted under upstream's names", () => {
   expect(after).not.toMatch(/apiserver_longrunning_requests\{/);
 });
 
+test.each([
+  ["POST", "/api/v1/namespaces/a/pods", "", "POST", "resource"],
+  ["PUT", "/api/v1/namespaces/a/pods/p", "", "PUT", "resource"],
+  ["PUT", "/api/v1/namespaces/a/pods/p/status", "", "PUT", "resource"],
+  ["PATCH", "/api/v1/namespaces/a/pods/p", "application/merge-patch+json", "PATCH", "resource"],
+  ["PATCH", "/api/v1/namespaces/a/pods/p", "application/apply-patch+yaml", "APPLY", "resource"],
+  ["HEAD", "/api/v1/namespaces/a/pods/p", "", "GET", "resource"],
+  ["GET", "/api/v1/namespaces/a/pods", "", "LIST", "namespace"],
+  ["GET", "/api/v1/nodes", "", "LIST", "cluster"],
+  ["DELETE", "/api/v1/namespaces/a/pods/p", "", "DELETE", "resource"],
+  ["DELETE", "/api/v1/namespaces/a/pods", "", "DELETE", "namespace"],
+  ["GET", "/api/v1/namespaces/a/pods/p/log", "", "CONNECT", "resource"],
+  ["POST", "/api/v1/namespaces/a/pods/p/exec", "", "CONNECT", "resource"],
+  ["GET", "/healthz", "", "GET", ""],
+  ["OPTIONS", "/healthz", "", "other", ""],
+])("%s %s %s is counted as upstream does: %s, %s", (method, path, contentType, verb, scope) => {
+  const metrics = new ServerMetrics(new RequestGate(), () => true);
+  metrics.begin(requestInfoOf(method, path, query), contentType)(200);
+  const [, labels] = /^apiserver_request_total\{(.*)\} 1$/m.exec(metrics.read()) ?? [];
+  expect(labels).toStartWith(`verb="${verb}",`);
+  expect(labels).toContain(`,scope="${scope}",`);
+});
+
 test("paths that clients make up do not grow what is kept, nor take the place of others", () => {
   const metrics = new ServerMetrics(new RequestGate(), ({ group }) => group === "");
   for (let index = 0; index < 5000; index += 1) {

@@ -61,9 +61,10 @@ export class ServerMetrics {
     this.#sources.push(source);
   }
 
-  /** Notes that a request has begun; call what it gives when it is answered, for a read with the size of the answer. */
-  begin(info: RequestInfo): (code: number, size_bytes?: number) => void {
-    const series = this.#series.of(info);
+  /** Notes that a request has begun; call what it gives when it is answered, for a read with the size of the answer.
+   *  @param contentType of the request's body */
+  begin(info: RequestInfo, contentType?: string): (code: number, size_bytes?: number) => void {
+    const series = this.#series.of(info, contentType);
     if (isLongRunning(info)) {
       series.longRunning += 1;
       return (code) => {

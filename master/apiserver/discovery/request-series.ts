@@ -61,16 +61,17 @@ export class SeriesTable {
 
   constructor(private readonly isServed: (info: RequestInfo) => boolean) {}
 
-  of(info: RequestInfo): Series {
-    const { verb, group, version, resource, subresource = "", namespace, name } = info;
-    const scope = !info.isResourceRequest ? "" : name ? "resource" : namespace ? "namespace" : "cluster";
+  /** @param contentType of the request's body. */
+  of(info: RequestInfo, contentType?: string): Series {
+    const { group, version, resource, subresource = "" } = info;
+    const [verb, scope] = [verbOf(info, contentType), scopeOf(info)];
     const key = `${verb} ${group}/${version}/${resource}/${subresource} ${scope}`;
     const known = this.#series.get(key);
     if (known) return known;
     const isUnserved = !this.isServed(info);
     if (this.#series.size >= MAX_SERIES || (isUnserved && this.#unserved >= MAX_UNSERVED)) return this.#others;
     if (isUnserved) this.#unserved += 1;
-    const made = new Series(labelsOf(verb.toUpperCase(), group, version, resource, subresource, scope));
+    const made = new Series(labelsOf(verb, group, version, resource, subresource, scope));
     this.#series.set(key, made);
     return made;
   }
@@ -84,6 +85,36 @@ export class SeriesTable {
     yield* this.#series.values();
     if (this.#others.codes.size > 0 || this.#others.longRunning > 0) yield this.#others;
   }
+}
+
+const connections = new Set(["log", "exec", "portforward", "attach", "proxy"]);
+/** By what is done; of what is no resource, by the method. */
+const verbs: Readonly<Record<string, string>> = {
+  get: "GET",
+  head: "GET",
+  list: "LIST",
+  watch: "WATCH",
+  create: "POST",
+  post: "POST",
+  update: "PUT",
+  put: "PUT",
+  patch: "PATCH",
+  delete: "DELETE",
+  deletecollection: "DELETE",
+};
+
+/** As upstream names it, on which dashboards and alerts rely: the method, but for lists, watches, applies and connections. */
+function verbOf({ verb, subresource = "", isResourceRequest }: RequestInfo, contentType: string | undefined): string {
+  if (isResourceRequest && connections.has(subresource)) return "CONNECT";
+  if (verb === "patch" && contentType === "application/apply-patch+yaml") return "APPLY";
+  return verbs[verb] ?? "other";
+}
+
+/** What is created counts as named. */
+function scopeOf({ verb, name, namespace, isResourceRequest }: RequestInfo): string {
+  if (!isResourceRequest) return "";
+  if (name || verb === "create") return "resource";
+  return namespace ? "namespace" : "cluster";
 }
 
 function labelsOf(

@@ -106,8 +106,8 @@ export class RequestService {
   }
 
   /** What is measured, recorded and stopped as the response closes, answered or not. */
-  #endWithResponse({ response, connection }: Arrival, visit: Visit): void {
-    const done = this.#server.metrics.begin(visit.info);
+  #endWithResponse({ request, response, connection }: Arrival, visit: Visit): void {
+    const done = this.#server.metrics.begin(visit.info, request.headers["content-type"]);
     let ended = false;
     response.on("close", () => {
       if (ended) return;
