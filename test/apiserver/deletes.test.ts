@@ -142,6 +142,30 @@ describe("eviction", () => {
   });
 });
 
+test("an eviction means the pod as it was seen, though it marks it first, and marks no other", async () => {
+  const path = "/api/v1/namespaces/test/pods";
+  const merge = { "content-type": "application/merge-patch+json" };
+  const spec = { containers: [{ name: "c", image: "i" }] };
+  const { body: made } = await send("POST", path, { apiVersion: "v1", kind: "Pod", metadata: { name: "seen" }, spec });
+  const { body: seen } = await send("PATCH", `${path}/seen/status`, { status: { phase: "Running" } }, merge);
+  const evict = (preconditions: object) =>
+    send("POST", `${path}/seen/eviction`, {
+      apiVersion: "policy/v1",
+      kind: "Eviction",
+      metadata: { name: "seen" },
+      deleteOptions: { preconditions },
+    });
+  const { resourceVersion } = made.metadata;
+  const refused = [await evict({ resourceVersion }), await evict({ uid: "other" })];
+  expect(refused.map(({ code, body }) => [code, body.reason])).toEqual([
+    [409, "Conflict"],
+    [409, "Conflict"],
+  ]);
+  expect((await send("GET", `${path}/seen`)).body.metadata.resourceVersion).toBe(seen.metadata.resourceVersion);
+  expect((await evict({ uid: seen.metadata.uid, resourceVersion: seen.metadata.resourceVersion })).code).toBe(201);
+  expect((await send("GET", `${path}/seen`)).code).toBe(404);
+});
+
 test("an Eviction of the version before is taken, since clients that drain nodes may not know the newer one", async () => {
   const path = "/api/v1/namespaces/test/pods";
   const pod = {

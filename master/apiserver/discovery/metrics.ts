@@ -6,7 +6,7 @@ import { CounterTable, HistogramTable } from "#shared/metrics/tables.ts";
 import { levelGauges } from "../../flow-control/flow-counts.ts";
 import type { RequestGate } from "../../flow-control/request-gate.ts";
 import { admissionStepFamilies } from "../admission/admission-steps.ts";
-import { podSecurityEvaluations } from "../admission/pod-security/evaluation-counts.ts";
+import { podSecurityEvaluations, podSecurityExemptions } from "../admission/pod-security/evaluation-counts.ts";
 import { conditionFamilies } from "../admission/policies/condition-metrics.ts";
 import { policyFamilies } from "../admission/policies/policy-metrics.ts";
 import { webhookFamilies } from "../admission/webhooks/webhook-metrics.ts";
@@ -108,6 +108,7 @@ export class ServerMetrics {
       ...this.admission.families(),
       ...admissionStepFamilies(),
       podSecurityEvaluations.family(),
+      podSecurityExemptions.family(),
       ...policyFamilies(),
       ...conditionFamilies(),
       this.#bodies.family(),

@@ -65,7 +65,13 @@ export async function remove(
   }
 }
 
-function checkPreconditions(scope: WriteScope, name: string, live: Entry, { preconditions }: DeleteOptions): void {
+/** Throws Conflict where an object is not the one that is meant. */
+export function checkPreconditions(
+  scope: WriteScope,
+  name: string,
+  live: Entry,
+  { preconditions }: DeleteOptions,
+): void {
   const fail = (what: string, wanted: string, is: string, fate: string): StatusError =>
     scope.stored.declaration.strategy?.isRemovable
       ? // What outlives its first deletion has its preconditions checked by the store.

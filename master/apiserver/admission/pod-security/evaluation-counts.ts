@@ -15,7 +15,7 @@ export function countEvaluation(
   decision: "allow" | "deny",
   mode: PolicyMode,
   { level, version }: LevelVersion,
-  { operation, declaration, subresource = "" }: AdmissionAttributes,
+  attributes: AdmissionAttributes,
 ): void {
   podSecurityEvaluations.add([
     decision,
@@ -23,8 +23,21 @@ export function countEvaluation(
     level,
     // The level that forbids nothing is the same in every version.
     version === "latest" || level === "privileged" ? "latest" : `v1.${version}`,
-    operation.toLowerCase(),
-    declaration.ref.plural === "pods" ? "pod" : "controller",
-    subresource,
+    ...requestLabels(attributes),
   ]);
 }
+
+export const podSecurityExemptions = new CounterTable({
+  name: "pod_security_exemptions_total",
+  help: "Pods and what makes pods that were not judged for whose they are.",
+  labels: ["request_operation", "resource", "subresource"],
+});
+
+export const countExemption = (attributes: AdmissionAttributes): void =>
+  podSecurityExemptions.add(requestLabels(attributes));
+
+const requestLabels = ({ operation, declaration, subresource = "" }: AdmissionAttributes): string[] => [
+  operation.toLowerCase(),
+  declaration.ref.plural === "pods" ? "pod" : "controller",
+  subresource,
+];

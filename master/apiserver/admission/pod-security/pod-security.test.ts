@@ -5,6 +5,8 @@ import type { Container, Namespace, Pod, PodSpec } from "#shared/api/types/core-
 import { admit, writeOf } from "../../../../test/support/admission.ts";
 import { MapReader } from "../../../../test/support/map-reader.ts";
 import { describeViolations, violations } from "./checks.ts";
+import { podSecurityExemptions } from "./evaluation-counts.ts";
+import { usualPodSecurity } from "./exemptions.ts";
 import type { LevelVersion } from "./levels.ts";
 import { PodSecurity } from "./pod-security.ts";
 
@@ -185,4 +187,16 @@ describe("PodSecurity", () => {
       "p (and 1 other pod): host namespaces",
     ]);
   });
+});
+
+test("what is exempt is not judged, but counted", async () => {
+  const reader = new MapReader();
+  const exemptions = { ...usualPodSecurity.exemptions, namespaces: ["blue"], runtimeClasses: ["vm"] };
+  const defaults = { ...usualPodSecurity.defaults, enforce: restricted };
+  const plugin = new PodSecurity(reader, { defaults, exemptions });
+  const { count: before } = podSecurityExemptions.of(["create", "pod", ""]);
+  await admit(plugin, writeOf(pods, podWith(), { namespace: "blue" }));
+  await admit(plugin, writeOf(pods, podWith({ runtimeClassName: "vm" }), { namespace: "red" }));
+  await expect(admit(plugin, writeOf(pods, podWith(), { namespace: "red" }))).rejects.toThrow("violates PodSecurity");
+  expect(podSecurityExemptions.of(["create", "pod", ""]).count - before).toBe(2);
 });

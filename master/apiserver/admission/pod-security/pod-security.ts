@@ -8,7 +8,7 @@ import type { AdmissionAttributes, AdmissionPlugin } from "../admission.ts";
 import { isWriteTo, refusal } from "../attributes.ts";
 import type { CheckedPod } from "./check.ts";
 import { describeViolations, violations } from "./checks.ts";
-import { countEvaluation, type PolicyMode } from "./evaluation-counts.ts";
+import { countEvaluation, countExemption, type PolicyMode } from "./evaluation-counts.ts";
 import { exemptionOf, type PodSecurityRules, usualPodSecurity } from "./exemptions.ts";
 import {
   describeLabels,
@@ -94,8 +94,10 @@ export class PodSecurity implements AdmissionPlugin {
   #isExempt(attributes: AdmissionAttributes, { runtimeClassName: runtimeClass }: PodSpec): boolean {
     const { namespace = "", user } = attributes;
     const by = exemptionOf(this.rules.exemptions, { user: user.name, namespace, runtimeClass });
-    if (by) attributes.auditAnnotations[annotations.exempt] = by;
-    return by !== undefined;
+    if (by === undefined) return false;
+    attributes.auditAnnotations[annotations.exempt] = by;
+    countExemption(attributes);
+    return true;
   }
 
   /** Warnings and audit annotations. */

@@ -20,9 +20,10 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { DeleteOptions } from "#shared/api/types/meta-v1.generated.ts";
 import type { Eviction, PodDisruptionBudget } from "#shared/api/types/policy-v1.generated.ts";
 import type { ApiResponse, RequestContext } from "../../request.ts";
+import type { Entry } from "../../watch-cache/entry.ts";
 import { valueResponse } from "../answer.ts";
 import type { Prepared } from "../declaration.ts";
-import { remove } from "../remove.ts";
+import { checkPreconditions, remove } from "../remove.ts";
 import type { BodyHandler, SubresourceCall } from "../subresource-handler.ts";
 import { update } from "../update.ts";
 import { checkDeleteOptions } from "../write-options.ts";
@@ -31,6 +32,9 @@ import { type Internal, internalScope } from "./internal.ts";
 /** Pods that a budget may hold as evicted but not yet gone. */
 const MAX_DISRUPTED = 2000;
 const RETRY_S = 10;
+/** While a pod that costs no budget changes: how often it is looked at anew, as upstream. */
+const MAX_ATTEMPTS = 20;
+const BETWEEN_ATTEMPTS_MS = 500;
 const budgetName = { group: "policy", plural: "poddisruptionbudgets" };
 
 export class PodEviction implements BodyHandler {
@@ -55,31 +59,68 @@ export class PodEviction implements BodyHandler {
     options: DeleteOptions,
     isDryRun: boolean,
   ): Promise<ApiResponse> {
-    const { parts, table, reader } = this.#internal;
-    const pod = reader.get(pods, { namespace, name });
-    if (!pod) throw notFound(pods, name);
-    if (!ignoresBudgets(pod)) await this.#spend(pod, namespace, context, isDryRun);
-    const scope = internalScope(table, pods, namespace, context, { dryRun: isDryRun });
-    if (isDryRun) checkDeleteOptions(options);
-    else await this.#markDisrupted(namespace, name, context);
-    await remove(parts, scope, name, options, "unshown");
+    const eviction: PodRemoval = { namespace, name, context, isDryRun };
+    for (let attempt = 1; !(await this.#attempt(eviction, options, attempt === MAX_ATTEMPTS)); attempt += 1) {
+      await Bun.sleep(BETWEEN_ATTEMPTS_MS);
+    }
     return valueResponse({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
   }
 
-  /** Takes one disruption from the pod's budget, where it has one. */
-  async #spend(pod: Pod, namespace: string, context: RequestContext, dryRun: boolean): Promise<void> {
+  /** False where the pod became another one meanwhile, for which its budget may have to be asked. */
+  async #attempt(eviction: PodRemoval, options: DeleteOptions, isLast: boolean): Promise<boolean> {
+    const { namespace, name, context, isDryRun } = eviction;
+    const pod = this.#internal.reader.get(pods, { namespace, name });
+    if (!pod) throw notFound(pods, name);
+    const isPinned = Boolean(options.preconditions?.resourceVersion);
+    if (!ignoresBudgets(pod)) {
+      const spared = await this.#spend(pod, namespace, context, isDryRun);
+      await this.#remove(eviction, spared ? pinnedTo(pod.metadata.resourceVersion, options) : options).catch(
+        (error) => {
+          throw spared && !isPinned && isConflict(error) ? stillProcessed(spared) : error;
+        },
+      );
+      return true;
+    }
+    // One that does not run yet may begin to.
+    const pins = !isPinned && !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined;
+    try {
+      await this.#remove(eviction, pins ? pinnedTo(pod.metadata.resourceVersion, options) : options);
+      return true;
+    } catch (error) {
+      if (isPinned || isLast || !isConflict(error)) throw error;
+      return false;
+    }
+  }
+
+  async #remove(eviction: PodRemoval, options: DeleteOptions): Promise<void> {
+    const { namespace, name, context, isDryRun } = eviction;
+    const { parts, table } = this.#internal;
+    const scope = internalScope(table, pods, namespace, context, { dryRun: isDryRun });
+    if (isDryRun) {
+      checkDeleteOptions(options);
+      await remove(parts, scope, name, options, "unshown");
+      return;
+    }
+    const marked = await this.#markDisrupted(eviction, options);
+    // The mark alone may be what has changed.
+    const left = options.preconditions?.resourceVersion ? pinnedTo(String(marked.revision), options) : options;
+    await remove(parts, scope, name, left, "unshown");
+  }
+
+  /** Takes one disruption from the pod's budget, where it has one. The budget's name where that spares the pod as it is now. */
+  async #spend(pod: Pod, namespace: string, context: RequestContext, dryRun: boolean): Promise<string | undefined> {
     const { parts, table, reader } = this.#internal;
     const budgets = reader
       .list(podDisruptionBudgets, namespace)
       .filter((budget) => labelSelectorOrNone(budget.spec?.selector).matches(pod.metadata.labels));
     const [budget] = budgets;
-    if (!budget) return;
+    if (!budget) return undefined;
     if (budgets.length > 1) {
       const message =
         "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
       throw new StatusError("", message, { code: 500 });
     }
-    if (mayGoUnhealthy(pod, budget)) return;
+    if (mayGoUnhealthy(pod, budget)) return budget.metadata.name;
     const scope = internalScope(table, podDisruptionBudgets, namespace, context, { subresource: "status", dryRun });
     try {
       await update(parts, scope, {
@@ -95,19 +136,35 @@ export class PodEviction implements BodyHandler {
         throw tooManyRequests("Cannot evict pod: its disruption budget changes too often.", RETRY_S);
       throw error;
     }
+    return undefined;
   }
 
   /** The condition that tells a pod's controllers why it goes (KEP-3329). */
-  async #markDisrupted(namespace: string, name: string, context: RequestContext): Promise<void> {
+  async #markDisrupted({ namespace, name, context }: PodRemoval, options: DeleteOptions): Promise<Entry> {
     const { parts, table } = this.#internal;
     const scope = internalScope(table, pods, namespace, context, { subresource: "status", dryRun: false });
-    await update(parts, scope, {
+    return update(parts, scope, {
       name,
       isInternal: true,
-      next: (live) => ({ draft: disrupted(live.view() as unknown as Pod, rfc3339(parts.now_ms())), fromPresent: true }),
+      next: (live) => {
+        checkPreconditions(scope, name, live, options);
+        return { draft: disrupted(live.view() as unknown as Pod, rfc3339(parts.now_ms())), fromPresent: true };
+      },
     });
   }
 }
+
+interface PodRemoval {
+  readonly namespace: string;
+  readonly name: string;
+  readonly context: RequestContext;
+  readonly isDryRun: boolean;
+}
+
+const pinnedTo = (resourceVersion: string | undefined, options: DeleteOptions): DeleteOptions => ({
+  ...options,
+  preconditions: { ...options.preconditions, resourceVersion },
+});
 
 /** Whether it is a dry run. Throws where the request and its body do not want the same. */
 function checkDryRuns(asked: readonly string[], told: readonly string[]): boolean {
@@ -144,18 +201,21 @@ function mayGoUnhealthy(pod: Pod, { spec, status }: PodDisruptionBudget): boolea
   return currentHealthy >= desiredHealthy && desiredHealthy > 0;
 }
 
+const overBudget = (message: string): StatusError =>
+  new StatusError("TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {
+    causes: [{ reason: "DisruptionBudget", message }],
+  });
+
+function stillProcessed(budget: string): StatusError {
+  const { message, options } = overBudget(`The disruption budget ${budget} is still being processed by the server.`);
+  return new StatusError("TooManyRequests", message, { ...options, retryAfterSeconds: RETRY_S });
+}
+
 /** The budget with one disruption less. Throws 429 when there is none left, 403 when it cannot take more. */
 function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): KubeObject {
   const name = budget.metadata.name ?? "";
   const { status, metadata } = budget;
-  const tooMany = (message: string): StatusError =>
-    new StatusError("TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {
-      causes: [{ reason: "DisruptionBudget", message }],
-    });
-  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
-    const error = tooMany(`The disruption budget ${name} is still being processed by the server.`);
-    throw new StatusError("TooManyRequests", error.message, { ...error.options, retryAfterSeconds: RETRY_S });
-  }
+  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) throw stillProcessed(name);
   const allowed = status?.disruptionsAllowed ?? 0;
   if (allowed < 0) throw forbidden(budgetName, name, "pdb disruptions allowed is negative");
   if (Object.keys(status?.disruptedPods ?? {}).length > MAX_DISRUPTED) {
@@ -163,7 +223,7 @@ function spent(budget: PodDisruptionBudget, pod: Pod, now_ms: number): KubeObjec
   }
   if (allowed === 0) {
     const { desiredHealthy = 0, currentHealthy = 0 } = status ?? {};
-    throw tooMany(
+    throw overBudget(
       `The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`,
     );
   }
