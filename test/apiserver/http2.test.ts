@@ -314,6 +314,14 @@ test.each([
   client.close();
 });
 
+test("blanks around a value mean nothing, as Go's clients send them", async () => {
+  const client = await connect(patient);
+  const accept = ["accept", " \tapplication/yaml "] as const;
+  const answer = await client.answer(client.begin("GET", "/api/v1/namespaces", [accept, ["authorization", "Bearer "]]));
+  expect([answer.status, answer.headers["content-type"]]).toEqual([200, "application/yaml"]);
+  client.close();
+});
+
 test("what a client does wrong on a stream that is answered already is told all the same", async () => {
   const client = await connect(patient);
   const answered = client.begin("GET", "/version");
