@@ -2,9 +2,11 @@
  * Looking into a master's store from a shell of its board: through a socket that only root may open while the master
  * runs, else in the file itself. Values are what the API server stored, decrypted unless they are asked for as they rest.
  */
+
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { encryptedPrefixes } from "./encryption-keys.ts";
+import { compareKeys } from "./key-order.ts";
 import { restingTransformer } from "./resting-values.ts";
 import { SqliteEngine } from "./sqlite-engine.ts";
 import type { SqliteOptions } from "./sqlite-messages.ts";
@@ -209,7 +211,7 @@ async function* readFile({ path, encryption }: StoreFiles, query: StoreQuery): A
     const durable = query.prefix
       ? engine.list(query.key, { now: engine.newest() }).items
       : [engine.get(query.key)].filter((value) => value !== undefined);
-    yield* [...durable, ...matching].sort((a, b) => (a.key < b.key ? -1 : 1));
+    yield* [...durable, ...matching].sort((a, b) => compareKeys(a.key, b.key));
   } finally {
     engine.closeReader();
   }

@@ -1,4 +1,5 @@
 import type { Engine } from "./engine.ts";
+import { compareKeys } from "./key-order.ts";
 import {
   CompactedError,
   FutureRevisionError,
@@ -57,8 +58,8 @@ export class MemoryEngine implements Engine {
       if (value.key.startsWith(prefix) && !undone.has(value.key)) items.push(value);
     }
     for (const value of undone.values()) if (value) items.push(value);
-    const rest = startAfter === undefined ? items : items.filter((item) => item.key > startAfter);
-    rest.sort((a, b) => (a.key < b.key ? -1 : 1));
+    const rest = startAfter === undefined ? items : items.filter((item) => compareKeys(item.key, startAfter) > 0);
+    rest.sort((a, b) => compareKeys(a.key, b.key));
     const more = limit !== undefined && rest.length > limit;
     return { items: more ? rest.slice(0, limit) : rest, revision, more };
   }

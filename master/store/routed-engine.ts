@@ -9,6 +9,7 @@
 
 import { isDiskFull, StoreSyncError } from "./database-file.ts";
 import { applyWrite, type Engine, type Outcome, type Write } from "./engine.ts";
+import { compareKeys } from "./key-order.ts";
 import { MemoryEngine } from "./memory-engine.ts";
 import { RevisionSequence } from "./revision-sequence.ts";
 import type { SqliteEngine } from "./sqlite-engine.ts";
@@ -122,7 +123,7 @@ export class RoutedEngine implements Engine {
     const { revision = range.now } = range;
     if (revision < this.#memory.oldest()) return durable;
     const memory = this.#memory.list(prefix, range);
-    const items = [...durable.items, ...memory.items].sort((a, b) => (a.key < b.key ? -1 : 1));
+    const items = [...durable.items, ...memory.items].sort((a, b) => compareKeys(a.key, b.key));
     const more = durable.more || memory.more || (range.limit !== undefined && items.length > range.limit);
     return { items: range.limit === undefined ? items : items.slice(0, range.limit), revision, more };
   }

@@ -1,5 +1,7 @@
 /** What every Store promises, run against each implementation (master/store/*.test.ts). */
+
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { compareKeys } from "./key-order.ts";
 import {
   CompactedError,
   FutureRevisionError,
@@ -118,6 +120,20 @@ export function describeStoreContract(backend: StoreBackend): void {
       const rest = await store.list("/registry/b/", { limit: 2, startAfter: "/registry/b/2", revision: page.revision });
       expect(rest.items.map((item) => item.key)).toEqual(["/registry/b/3"]);
       expect(rest.more).toBe(false);
+    });
+
+    test("lists in the order of the keys' bytes in UTF-8", async () => {
+      const names = ["a", "a\0", "\ue000", "\uffff", "\u{1f600}", "\u{1f600}a", "\u{10ffff}"];
+      for (const name of names.toReversed()) await store.create(`/registry/names/${name}`, name);
+      const listed: string[] = [];
+      for (let more = true; more; ) {
+        const startAfter = listed.length > 0 ? `/registry/names/${listed.at(-1)}` : undefined;
+        const page = await store.list("/registry/names/", { limit: 2, startAfter });
+        listed.push(...page.items.map(({ value }) => value));
+        more = page.more;
+      }
+      expect(listed).toEqual(names);
+      expect(names.toReversed().sort(compareKeys)).toEqual(names);
     });
 
     test("lists as of a revision", async () => {

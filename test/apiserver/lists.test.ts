@@ -34,6 +34,25 @@ describe("list", () => {
     expect(third.metadata.continue).toBeUndefined();
   });
 
+  test("names of any script come in upstream's order, page after page", async () => {
+    const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    const names = ["zz-a", "zz-a\0", "zz-\ufffdx", "zz-\uffff", "zz-\u{1f600}"];
+    for (const name of ["zz-\u{1f600}", "zz-\uffff", "zz-a\0", "zz-\ud800x", "zz-a"])
+      await send("POST", roles, {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "ClusterRole",
+        metadata: { name, labels: { names: "any" } },
+      });
+    const listed: string[] = [];
+    for (let next: string | undefined = ""; next !== undefined; ) {
+      const { body }: Answer = await send("GET", `${roles}?labelSelector=names%3Dany&limit=1&continue=${next}`);
+      listed.push(...body.items.map((item: Answer["body"]) => item.metadata.name));
+      next = body.metadata.continue;
+    }
+    expect(listed).toEqual(names);
+    for (const name of names) expect((await send("DELETE", `${roles}/${encodeURIComponent(name)}`)).code).toBe(200);
+  });
+
   test("members are without the kind that the list says", async () => {
     const members = async (query: string, headers: Record<string, string> = {}) =>
       (await send("GET", `/api/v1/namespaces/pages/configmaps${query}`, undefined, headers)).body.items;

@@ -1,7 +1,9 @@
 /** Lists: which objects, as of which revision, and where a next page goes on (the API's resourceVersion semantics). */
+
 import { decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
+import { compareKeys } from "../../store/key-order.ts";
 import { CompactedError, FutureRevisionError, type Store } from "../../store/store.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { Entry } from "../watch-cache/entry.ts";
@@ -167,7 +169,7 @@ function firstAfter(entries: readonly Entry[], key: string): number {
   let high = entries.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((entries[middle] as Entry).key > key) high = middle;
+    if (compareKeys((entries[middle] as Entry).key, key) > 0) high = middle;
     else low = middle + 1;
   }
   return low;

@@ -3,6 +3,7 @@
 import { expired } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { CompactMap } from "#shared/compact/compact-map.ts";
+import { compareKeys } from "../../store/key-order.ts";
 import type { StoredValue, StoreEvent } from "../../store/store.ts";
 import { Entry, type Indexed } from "./entry.ts";
 import { type CacheEvent, EventHistory } from "./event-history.ts";
@@ -99,7 +100,7 @@ export class ResourceCache {
     for (const entry of undone.values()) {
       if (entry && (!namespace || entry.namespace === namespace)) kept.push(entry);
     }
-    return kept.sort((a, b) => (a.key < b.key ? -1 : 1));
+    return kept.sort((a, b) => compareKeys(a.key, b.key));
   }
 
   /** Takes over some of what was there when the cache began; all of it before `begin`. */
@@ -126,7 +127,7 @@ export class ResourceCache {
   begin(revision: number): void {
     this.#history.restart(revision);
     this.#filledAt = revision;
-    this.#sorted = [...this.#entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    this.#sorted = [...this.#entries.values()].sort((a, b) => compareKeys(a.key, b.key));
   }
 
   /** Nothing more will come: what it holds is for those alone who still have it. */
@@ -256,7 +257,7 @@ export class ResourceCache {
 
   #place(entry: Entry, previous: Entry | undefined): void {
     const last = this.#sorted.at(-1);
-    if (last === undefined || last.key < entry.key) this.#sorted.push(entry);
+    if (last === undefined || compareKeys(last.key, entry.key) < 0) this.#sorted.push(entry);
     else this.#sorted.splice(lowerBound(this.#sorted, entry.key), previous ? 1 : 0, entry);
   }
 

@@ -1,3 +1,4 @@
+import { compareKeys } from "../../store/key-order.ts";
 import type { Entry } from "./entry.ts";
 
 /** Where the first of sorted entries stands whose key is not before `key`. */
@@ -6,7 +7,7 @@ export function lowerBound(entries: readonly Entry[], key: string): number {
   let high = entries.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((entries[middle] as Entry).key < key) low = middle + 1;
+    if (compareKeys((entries[middle] as Entry).key, key) < 0) low = middle + 1;
     else high = middle;
   }
   return low;
