@@ -164,6 +164,8 @@ function reservedBoardPorts(settings: ControllerSettings): ReadonlyMap<string, s
 }
 
 export interface SchedulerPart extends CheckedPart {
+  /** Rejects while it has not seen yet what decisions are made of. */
+  checkCaches(): Promise<string>;
   /** What pods ask for, for /metrics/resources. */
   podResources(): Family[];
 }
@@ -175,6 +177,7 @@ export function startScheduler(client: Client, log: Log, configuration = default
   informers.start();
   return {
     check: () => scheduler.check(),
+    checkCaches: () => scheduler.checkCaches(),
     podResources: () => scheduler.podResources(),
     async stop() {
       await scheduler.stop();

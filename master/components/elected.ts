@@ -30,6 +30,8 @@ export interface ElectedComponent {
   readonly log: Log;
   /** What /configz shows. */
   readonly configuration: () => Readonly<Record<string, unknown>>;
+  /** What else it needs before it can do its work. */
+  readonly readiness?: ComponentPages["readiness"];
   /** Further pages of metrics, by path. */
   readonly moreMetrics?: ComponentPages["moreMetrics"];
 }
@@ -63,7 +65,7 @@ export const requestRateOf = ({ kubeApiQps, kubeApiBurst }: ElectedSettings): Ra
 /** Runs a component until it is told to end: at once, or whenever it holds its Lease. Its own server, with health, metrics
  *  and configuration, answers all the while. */
 export async function runElected(
-  { settings, component, eventSource, log, configuration, moreMetrics }: ElectedComponent,
+  { settings, component, eventSource, log, configuration, readiness, moreMetrics }: ElectedComponent,
   start: (client: HttpClient, signals: WorkSignals) => Promise<CheckedPart>,
 ): Promise<void> {
   const givingUp = new AbortController();
@@ -82,6 +84,7 @@ export async function runElected(
   let check: () => Promise<string> = () => Promise.resolve("ok");
   const pages: ComponentPages = {
     checks: { [settings.leaderElectResourceName]: () => check() },
+    readiness,
     results: new HealthResults(),
     families: () => [
       ...processFamilies(),

@@ -30,6 +30,8 @@ export async function runScheduler(given: SchedulerSettings): Promise<void> {
       eventSource: leaderEventSource(configuration),
       log,
       configuration: () => ({ componentconfig: shownConfiguration(settings, configuration) }),
+      // Who waits for its Lease could take over at once.
+      readiness: { "sched-handler-sync": async () => scheduler?.checkCaches() },
       // Only who decides follows pods.
       moreMetrics: { "/metrics/resources": () => scheduler?.podResources() ?? [] },
     },

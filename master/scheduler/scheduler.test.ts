@@ -53,6 +53,20 @@ test("binds pods and says so", async () => {
   expect([items[0]?.source, items[0]?.count, items[0]?.lastTimestamp]).toEqual([{}, undefined, undefined]);
 });
 
+test("is well while it waits for an API server, and ready once it has seen the cluster", async () => {
+  const harness = await Harness.onApiServer();
+  const { client, informers } = harness;
+  const scheduler = new Scheduler({ client, informers });
+  stops.push(
+    () => harness.stop(),
+    () => scheduler.stop(),
+  );
+  expect(await scheduler.check()).toBe("ok");
+  await expect(scheduler.checkCaches()).rejects.toThrow("handlers are not fully synchronized");
+  await scheduler.start();
+  expect(await scheduler.checkCaches()).toBe("ok");
+});
+
 test("tells how long each step takes, and what came of it", async () => {
   const counts = (): Map<string, number> => {
     const name = "scheduler_framework_extension_point_duration_seconds";

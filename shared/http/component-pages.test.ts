@@ -27,3 +27,15 @@ test("metrics that are kept apart have a page of their own, in Prometheus' forma
   expect((await ask("/metrics/others"))[0]).toBe(404);
   server.close();
 });
+
+test("a component that cannot work yet is alive, and not ready", async () => {
+  const notYet = () => Promise.reject(new Error("handlers are not fully synchronized"));
+  const pages: ComponentPages = { checks: {}, readiness: { "handler-sync": notYet }, results: new HealthResults() };
+  const server = createServer((request, response) => void servePage(pages, request, response));
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const codeOf = async (path: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+  const paths = ["/healthz", "/livez", "/readyz", "/readyz/handler-sync", "/readyz/ping", "/livez/handler-sync"];
+  expect(await Promise.all(paths.map(codeOf))).toEqual([200, 200, 500, 500, 200, 404]);
+  server.close();
+});

@@ -17,6 +17,8 @@ export interface Page {
 /** What a component that runs by itself shows of itself, at upstream's paths. */
 export interface ComponentPages {
   readonly checks: Readonly<Record<string, HealthCheck>>;
+  /** What /readyz asks as well: a component that cannot work yet is not to be started anew for that. */
+  readonly readiness?: Readonly<Record<string, HealthCheck>> | undefined;
   /** What the checks came to; /metrics/slis shows it where there are metrics. */
   readonly results: HealthResults;
   /** What /metrics shows; no such page when absent. */
@@ -53,7 +55,8 @@ async function componentPage(
   const [root = "", only, ...rest] = pathname.slice(1).split("/");
   if (healthRoots.has(root) && rest.length === 0 && only !== "") {
     const excluded = new Set(searchParams.getAll("exclude"));
-    const checks = { ping: () => Promise.resolve(), ...pages.checks };
+    const more = root === "readyz" ? pages.readiness : undefined;
+    const checks = { ping: () => Promise.resolve(), ...pages.checks, ...more };
     const asked = { only, excluded, verbose: searchParams.has("verbose") };
     const { code, body } = await healthPage(root, checks, asked, pages.results);
     return textPage(code, body);

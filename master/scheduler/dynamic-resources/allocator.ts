@@ -47,6 +47,11 @@ export class AllocationError extends Error {
   override readonly name = "AllocationError";
 }
 
+/** There may be an allocation, but it has too many ways to be looked for. */
+export class SearchGivenUp extends Error {
+  override readonly name = "SearchGivenUp";
+}
+
 /** Of one request; the API allows no more. */
 const mostAlternatives = 8;
 /** Devices that one request may take; the API allows no more. */
@@ -56,7 +61,7 @@ const mostSteps = 20_000;
 
 /**
  * An allocation for each claim out of the pools of a node, or undefined when they cannot all be had there. `taken` are devices
- * of other claims. Throws AllocationError for a fault of a claim, a class or a pool.
+ * of other claims. Throws AllocationError for a fault of a claim, a class or a pool, and SearchGivenUp.
  */
 export function allocate(
   claims: readonly ResourceClaim[],
@@ -134,7 +139,9 @@ class Search {
   ) {}
 
   run(): readonly Choice[] | undefined {
-    return this.#request(0) ? this.#choices : undefined;
+    if (this.#request(0)) return this.#choices;
+    if (this.#steps > mostSteps) throw new SearchGivenUp();
+    return undefined;
   }
 
   #request(at: number): boolean {

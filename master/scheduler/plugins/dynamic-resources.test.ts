@@ -10,7 +10,7 @@ import type {
 } from "#shared/api/types/resource-v1.generated.ts";
 import { eventually } from "../../controllers/testing/eventually.ts";
 import { Harness } from "../../controllers/testing/harness.ts";
-import { AllocationError, allocate } from "../dynamic-resources/allocator.ts";
+import { AllocationError, allocate, SearchGivenUp } from "../dynamic-resources/allocator.ts";
 import { deviceValue, selects } from "../dynamic-resources/device-selector.ts";
 import { poolsFor, poolsOf } from "../dynamic-resources/pools.ts";
 import { Scheduler } from "../scheduler.ts";
@@ -94,6 +94,14 @@ describe("what a claim gets on a node", () => {
     const constraints = [{ matchAttribute: `${driver}/model` }];
     expect(results({ requests: [exactly({ count: 2 })], constraints })).toBe("r=d0,r=d2");
     expect(results({ requests: [exactly({ count: 3 })], constraints })).toBeUndefined();
+  });
+
+  test("a search that has too many ways to go is given up, which is not to say that there is nothing", () => {
+    // Fifteen alike of fourteen each: most choices of fourteen would be tried.
+    const many = Array.from({ length: 70 }, (_, index) => device(`d${index}`, `model-${index % 5}`));
+    const constraints = [{ matchAttribute: `${driver}/model` }];
+    const search = () => results({ requests: [exactly({ count: 15 })], constraints }, [], [slice("a", many)]);
+    expect(search).toThrow(SearchGivenUp);
   });
 
   test("the first alternative that can be had", () => {

@@ -11,7 +11,9 @@ import {
   volumeAttachments,
 } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
+import { PodInfo } from "../pod-info.ts";
 import { TestCluster, testNode, testPod } from "../testing.ts";
+import { volumeZone } from "./volume-limits.ts";
 import { planVolumes } from "./volumes.ts";
 
 type Entry = [ResourceRef<never>, KubeObject];
@@ -70,6 +72,22 @@ test("a volume is used from the zones that its labels name", () => {
   );
   // Where nodes tell no zones, they count for nothing.
   expect(new TestCluster([testNode("c")], [], bound("one", { [zone]: "z9" })).node(using("p", "one"))).toBe("c");
+});
+
+test("a claim whose volume is not known yet is waited for by the zones of volumes too", () => {
+  const claim = (spec: object) =>
+    entry(persistentVolumeClaims as never, { metadata: { name: "c", namespace: "default" }, spec });
+  const storageClass = (volumeBindingMode: string) =>
+    entry(storageClasses as never, { metadata: { name: "s" }, volumeBindingMode });
+  const why = (...objects: Entry[]) =>
+    volumeZone.begin(new PodInfo(using("p", "c")), new TestCluster([], [], objects).view)?.reject?.reasons;
+  const ofClass = claim({ storageClassName: "s" });
+  expect(why()).toEqual(['persistentvolumeclaim "c" not found']);
+  expect(why(claim({ volumeName: "v" }))).toEqual(['persistentvolume "v" not found']);
+  expect(why(claim({}))).toEqual(["PersistentVolumeClaim had no pv name and storageClass name"]);
+  expect(why(ofClass)).toEqual(['storageclass.storage.k8s.io "s" not found']);
+  expect(why(ofClass, storageClass("Immediate"))).toEqual(["PersistentVolume had no name"]);
+  expect(why(ofClass, storageClass("WaitForFirstConsumer"))).toBeUndefined();
 });
 
 test("a driver that tells where it has room is believed", () => {

@@ -2,11 +2,11 @@ import { csiNodes, persistentVolumes, storageClasses, volumeAttachments } from "
 import { isBound } from "#shared/api/scheduling/volume-match.ts";
 import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
-import type { CSINode } from "#shared/api/types/storage-v1.generated.ts";
+import type { CSINode, StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
 import type { PodInfo } from "../pod-info.ts";
-import { claimNamesOf, claimsOf, isClaimOf } from "./volumes.ts";
+import { type ClaimOfPod, claimNamesOf, claimsOf, isClaimOf } from "./volumes.ts";
 
 /** Volumes of CSI drivers by a name of their own, with their driver. */
 type DriverOfVolume = Map<string, string>;
@@ -120,6 +120,20 @@ const zonesOf = ({ metadata }: PersistentVolume): ZoneDemand[] =>
     return values === undefined || values.includes("") ? [] : [{ label, values: new Set(values) }];
   });
 
+/** The claim's volume; undefined while it waits for its consumer, or why there is none. */
+function volumeOf({ name, claim }: ClaimOfPod, cluster: ClusterView): PersistentVolume | string | undefined {
+  if (!claim?.spec) return `persistentvolumeclaim "${name}" not found`;
+  const { volumeName, storageClassName } = claim.spec;
+  if (volumeName)
+    return cluster.lister(persistentVolumes).get(volumeName) ?? `persistentvolume "${volumeName}" not found`;
+  if (!storageClassName) return "PersistentVolumeClaim had no pv name and storageClass name";
+  const storageClass = cluster.lister(storageClasses).get(storageClassName);
+  if (!storageClass) return `storageclass.storage.k8s.io "${storageClassName}" not found`;
+  return waitsForConsumer(storageClass) ? undefined : "PersistentVolume had no name";
+}
+
+const waitsForConsumer = ({ volumeBindingMode }: StorageClass): boolean => volumeBindingMode === "WaitForFirstConsumer";
+
 const sameZones = (a: PersistentVolume, b: PersistentVolume): boolean =>
   zoneLabels.every((label) => a.metadata.labels?.[label] === b.metadata.labels?.[label]);
 
@@ -133,18 +147,19 @@ export const volumeZone: SchedulerPlugin = {
         return isClaimOf(pod, storage.now);
       case "volume":
         return storage.now !== undefined && (!storage.before || !sameZones(storage.now, storage.before));
+      case "storageClass":
+        return storage.now !== undefined && !storage.before && waitsForConsumer(storage.now);
       default:
         return storage === undefined;
     }
   },
   begin(info, cluster) {
     const demands: ZoneDemand[] = [];
-    for (const { claim, ephemeral } of claimsOf(info, cluster)) {
-      const name = claim?.spec?.volumeName;
-      if (ephemeral || !name) continue;
-      const volume = cluster.lister(persistentVolumes).get(name);
-      if (!volume) return { reject: rejection(`persistentvolume "${name}" not found`, "final") };
-      demands.push(...zonesOf(volume));
+    for (const one of claimsOf(info, cluster)) {
+      if (one.ephemeral) continue;
+      const volume = volumeOf(one, cluster);
+      if (typeof volume === "string") return { reject: rejection(volume, "final") };
+      if (volume) demands.push(...zonesOf(volume));
     }
     if (demands.length === 0) return undefined;
     return {
