@@ -38,6 +38,7 @@ export async function rotateEncryption(options: {
     await writeSecureFile(path, text);
   };
   let keys = parseEncryptionKeys(await read(), path);
+  const changesKey = keys.stage !== "writing";
   if (keys.stage === "settled") {
     await give(publishEncryptionKey(keys));
     keys = parseEncryptionKeys(await read(), path);
@@ -56,6 +57,9 @@ export async function rotateEncryption(options: {
   console.log(`step 3 of 4: ${count} Secrets rest under the new key`);
   await give(dropFormerEncryptionKeys(keys));
   console.log("step 4 of 4: the former key is gone. Backups that were made before hold it still");
+  // Of a change that was not finished, or of a backup from before a change.
+  if (!changesKey)
+    console.log("The key is the one that encrypted before: a former one was left. Run this again for a new key");
 }
 
 /** Every API server that serves, as `https://address:port`. */

@@ -8,6 +8,7 @@ import {
   parseEncryptionKeys,
   publishEncryptionKey,
   switchEncryptionKey,
+  withFormerKeys,
 } from "./encryption-keys.ts";
 
 const key = (byte: number): string => Buffer.alloc(32, byte).toString("base64");
@@ -25,6 +26,15 @@ describe("the keys of the store", () => {
     const left = parse(dropFormerEncryptionKeys(writing));
     expect(left).toEqual({ writing: writing.writing, others: [], stage: "settled" });
     expect(() => switchEncryptionKey(settled)).toThrow("no new encryption key was published");
+  });
+
+  test("of a backup that is restored within a change are kept until nothing rests under them", () => {
+    const published = publishEncryptionKey(parse(`${key(1)}\n`));
+    const restored = parse(withFormerKeys(published, `${key(2)}\n`, "keys"));
+    expect(restored.stage).toBe("published");
+    const writing = parse(switchEncryptionKey(restored));
+    const known = [key(1), key(2)].map((text) => parse(text).writing);
+    expect(writing).toEqual({ writing: restored.others[0], others: known, stage: "writing" } as typeof writing);
   });
 
   test.each(["", "abc", `next ${key(1)}`, `${key(1)}\n${key(2)}`, `${key(1)}\nother ${key(2)}`])(

@@ -45,15 +45,17 @@ export function parseEncryptionKeys(text: string, path: string): EncryptionKeys 
 
 const text = (secret: Uint8Array): string => Buffer.from(secret).toString("base64");
 
+const formerLine = ({ secret }: EncryptionKey): string => `former ${text(secret)}\n`;
+
 /** A new key beside the one that encrypts. */
 export const publishEncryptionKey = ({ writing }: EncryptionKeys): string =>
   `${text(writing.secret)}\nnext ${text(randomBytes(KEY_BYTES))}\n`;
 
-/** The new key encrypts; the former one still decrypts. Throws when no new key was published. */
+/** The new key encrypts; the former one still decrypts, and so do those that a backup brought. Throws when no new key was published. */
 export function switchEncryptionKey({ writing, others, stage }: EncryptionKeys): string {
-  const [next] = others;
+  const [next, ...former] = others;
   if (stage !== "published" || !next) throw new Error("no new encryption key was published");
-  return `${text(next.secret)}\nformer ${text(writing.secret)}\n`;
+  return `${text(next.secret)}\n${[writing, ...former].map(formerLine).join("")}`;
 }
 
 export const dropFormerEncryptionKeys = ({ writing }: EncryptionKeys): string => `${text(writing.secret)}\n`;
@@ -62,7 +64,7 @@ export const dropFormerEncryptionKeys = ({ writing }: EncryptionKeys): string =>
 export function withFormerKeys(present: string, others: string, path: string): string {
   const known = allOf(parseEncryptionKeys(present, path)).map(({ keyId }) => keyId);
   const lacking = allOf(parseEncryptionKeys(others, path)).filter(({ keyId }) => !known.includes(keyId));
-  return `${present.trim()}\n${lacking.map(({ secret }) => `former ${text(secret)}\n`).join("")}`;
+  return `${present.trim()}\n${lacking.map(formerLine).join("")}`;
 }
 
 const allOf = ({ writing, others }: EncryptionKeys): EncryptionKey[] => [writing, ...others];
