@@ -167,15 +167,17 @@ test("a quota's status follows what there is", async () => {
   const { client } = harness;
   const running = await harness.run(resourceQuotaController(new ResourceMapper(client)));
   await client.create(pods, testPod("p", {}, { requests: { cpu: "500m" } }));
+  for (const name of ["a", "b", "c"])
+    await client.create(secrets, { apiVersion: "v1", kind: "Secret", metadata: { name, namespace: "default" } });
   await client.create(resourceQuotas, {
     apiVersion: "v1",
     kind: "ResourceQuota",
     metadata: { name: "q", namespace: "default" },
-    spec: { hard: { "requests.cpu": "2", pods: "10", configmaps: "5" } },
+    spec: { hard: { "requests.cpu": "2", pods: "10", configmaps: "5", "count/secrets": "9" } },
   });
   const used = async () => (await client.get(resourceQuotas, { namespace: "default", name: "q" })).status?.used;
   await eventually(async () => (await used()) !== undefined);
-  expect(await used()).toEqual({ "requests.cpu": "500m", pods: "1", configmaps: "0" });
+  expect(await used()).toEqual({ "requests.cpu": "500m", pods: "1", configmaps: "0", "count/secrets": "3" });
   // Charged by admission, before the object is there: that is no reason to count anew.
   const charge = { status: { used: { configmaps: "1" } } };
   const key = { namespace: "default", name: "q" };
@@ -189,7 +191,7 @@ test("a quota's status follows what there is", async () => {
   });
   await client.delete(pods, { namespace: "default", name: "p" });
   await eventually(async () => (await used())?.["pods"] === "0", "the pod given back");
-  expect(await used()).toEqual({ "requests.cpu": "0", pods: "0", configmaps: "1" });
+  expect(await used()).toEqual({ "requests.cpu": "0", pods: "0", configmaps: "1", "count/secrets": "3" });
 });
 
 test("expired join tokens go", async () => {

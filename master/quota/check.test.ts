@@ -147,6 +147,10 @@ describe("usedBy", () => {
     });
     const unserved = usedBy(limited, ({ plural }) => (plural === "widgets" ? undefined : []), now_ms);
     expect(listOf(unserved)).not.toHaveProperty(["count/widgets.example.com"]);
+    const many = ({ plural }: { readonly plural: string }) => (plural === "widgets" ? 7 : []);
+    expect(listOf(usedBy(limited, many, now_ms))).toMatchObject({ "count/widgets.example.com": "7" });
+    const scoped = { ...limited, spec: { ...limited.spec, scopes: ["BestEffort"] } };
+    expect(listOf(usedBy(scoped, many, now_ms))).toMatchObject({ "count/widgets.example.com": "0" });
   });
 
   test("gives up a pod that is going for longer than its grace", () => {

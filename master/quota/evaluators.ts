@@ -36,6 +36,8 @@ export interface QuotaEvaluator {
   /** Whether its objects are counted under a quota's name. */
   counts(name: string): boolean;
   usage(object: KubeObject, now_ms: number): QuotaAmounts;
+  /** What so many objects use, where all use the same, so that none need be looked at. */
+  usageOf?(count: number): QuotaAmounts;
   /** Whether a write can change what is used. */
   concerns(write: QuotaWrite): boolean;
   matchesScope(scope: ScopedResourceSelectorRequirement, object: KubeObject): boolean;
@@ -105,6 +107,7 @@ function objectCount(resource: CountedResource): QuotaEvaluator {
   return {
     counts: (name) => names.includes(name),
     usage: () => new Map(names.map((name) => [name, one])),
+    usageOf: (count) => new Map(names.map((name) => [name, quantityOf(count)])),
     concerns: ({ operation, subresource }) => operation === "CREATE" && !subresource,
     matchesScope: () => false,
   };

@@ -11,11 +11,14 @@ export function appliesTo(quota: ResourceQuota, evaluator: QuotaEvaluator, objec
   return names.some((name) => evaluator.counts(name)) && inScopes(quota, evaluator, object);
 }
 
-/** What is used of everything that a quota limits, counted anew. `list` gives all objects of a resource in its namespace;
- *  of one that it knows nothing of, nothing is told either. */
+/** All objects of a resource in a namespace, or how many there are where that is all that a quota asks. */
+export type CountedObjects = Iterable<KubeObject> | number;
+
+/** What is used of everything that a quota limits, counted anew. Of a resource that `list` knows nothing of, nothing is told
+ *  either. */
 export function usedBy(
   quota: ResourceQuota,
-  list: (resource: CountedResource) => Iterable<KubeObject> | undefined,
+  list: (resource: CountedResource) => CountedObjects | undefined,
   now_ms: number = Date.now(),
 ): QuotaAmounts {
   const names = Object.keys(quota.spec.hard ?? {});
@@ -23,8 +26,12 @@ export function usedBy(
   for (const resource of countedResources(names)) {
     const evaluator = evaluatorFor(resource);
     const objects = list(resource);
-    if (!evaluator || !objects) continue;
+    if (!evaluator || objects === undefined) continue;
     used = sum(used, new Map(names.filter((name) => evaluator.counts(name)).map((name) => [name, zeroQuantity])));
+    if (typeof objects === "number") {
+      if (scopesOf(quota).length === 0) used = sum(used, only(evaluator.usageOf?.(objects) ?? new Map(), names));
+      continue;
+    }
     for (const object of objects)
       if (inScopes(quota, evaluator, object)) used = sum(used, only(evaluator.usage(object, now_ms), names));
   }

@@ -26,8 +26,8 @@ import {
 import type { ResourceMapper } from "#shared/client/discovery.ts";
 import type { InformerEvent } from "#shared/client/informer.ts";
 import { listOf } from "../../quota/amounts.ts";
-import { type CountedResource, countedResources } from "../../quota/evaluators.ts";
-import { usedBy } from "../../quota/usage.ts";
+import { type CountedResource, countedResources, evaluatorFor } from "../../quota/evaluators.ts";
+import { type CountedObjects, usedBy } from "../../quota/usage.ts";
 import { canonicalText } from "../canonical-text.ts";
 
 /** What most quotas limit, and others watch anyway: a quota is counted anew as soon as one of these gives something back. */
@@ -78,7 +78,7 @@ export function resourceQuotaController(mapper: ResourceMapper): ControllerDefin
       const quota = lister(resourceQuotas).get(key);
       if (!quota || quota.metadata.deletionTimestamp) return undefined;
       const counted = countedResources(Object.keys(quota.spec?.hard ?? {}));
-      const objects = new Map<string, readonly KubeObject[] | undefined>();
+      const objects = new Map<string, CountedObjects | undefined>();
       for (const resource of counted)
         objects.set(id(resource), await listCounted(client, mapper, resource, quota.metadata.namespace ?? ""));
       const used = listOf(usedBy(quota, (resource) => objects.get(id(resource)), clock.wall_ms()));
@@ -92,15 +92,26 @@ export function resourceQuotaController(mapper: ResourceMapper): ControllerDefin
   });
 }
 
-/** undefined for a resource that is not served. */
+/** undefined for a resource that is not served. Few kinds are more than counted: only their objects are read. */
 async function listCounted(
   client: Client,
   mapper: ResourceMapper,
   resource: CountedResource,
   namespace: string,
-): Promise<readonly KubeObject[] | undefined> {
+): Promise<CountedObjects | undefined> {
   const known =
     watched.find((ref) => id(ref) === id(resource)) ??
     (await mapper.discovery()).resources.find(({ ref }) => id(ref) === id(resource))?.ref;
-  return known ? (await client.list(known, { namespace })).items : undefined;
+  if (!known) return undefined;
+  return (
+    (evaluatorFor(resource)?.usageOf && (await countOf(client, known, namespace))) ??
+    (await client.list(known, { namespace })).items
+  );
+}
+
+/** undefined where the server does not say how many there are behind the first. */
+async function countOf(client: Client, ref: ResourceRef<KubeObject>, namespace: string): Promise<number | undefined> {
+  const { items, metadata } = await client.list(ref, { namespace, limit: 1 });
+  if (!metadata.continue) return items.length;
+  return metadata.remainingItemCount === undefined ? undefined : items.length + metadata.remainingItemCount;
 }
