@@ -2,7 +2,7 @@ import { csiNodes, persistentVolumes, storageClasses, volumeAttachments } from "
 import { isBound } from "#shared/api/scheduling/volume-match.ts";
 import { storageClassNameOf } from "#shared/api/storage-class-name.ts";
 import type { PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
-import type { CSINode, StorageClass } from "#shared/api/types/storage-v1.generated.ts";
+import type { CSINode, StorageClass, VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin } from "../framework.ts";
 import type { NodeInfo } from "../node-info.ts";
 import type { PodInfo } from "../pod-info.ts";
@@ -31,11 +31,12 @@ export const nodeVolumeLimits: SchedulerPlugin = {
   begin(info, cluster) {
     const wanted = csiVolumesOf(info, cluster);
     if (wanted.size === 0) return undefined;
+    const attachedTo = attachmentsByNode(cluster);
     return {
       filter(node) {
         const limits = limitsOf(cluster.lister(csiNodes).get(node.name));
         if (limits.size === 0) return undefined;
-        const present = presentOn(node, cluster);
+        const present = presentOn(node, cluster, attachedTo(node.name));
         const counts = new Map<string, number>();
         for (const driver of present.values()) counts.set(driver, (counts.get(driver) ?? 0) + 1);
         for (const [volume, driver] of wanted)
@@ -84,13 +85,21 @@ function csiVolumesOf(info: PodInfo, cluster: ClusterView): DriverOfVolume {
   return found;
 }
 
+/** Of each node; looked through once for a pod, with the first node that asks. */
+function attachmentsByNode(cluster: ClusterView): (node: string) => readonly VolumeAttachment[] {
+  let byNode: Map<string, VolumeAttachment[]> | undefined;
+  return (node) => {
+    byNode ??= Map.groupBy(cluster.lister(volumeAttachments).list(), ({ spec }) => spec.nodeName);
+    return byNode.get(node) ?? [];
+  };
+}
+
 /** What pods of the node use, and what is still attached to it. */
-function presentOn(node: NodeInfo, cluster: ClusterView): DriverOfVolume {
+function presentOn(node: NodeInfo, cluster: ClusterView, attachments: readonly VolumeAttachment[]): DriverOfVolume {
   const present: DriverOfVolume = new Map();
   for (const other of node.pods.values())
     for (const [volume, driver] of csiVolumesOf(other, cluster)) present.set(volume, driver);
-  for (const { spec } of cluster.lister(volumeAttachments).list()) {
-    if (spec.nodeName !== node.name) continue;
+  for (const { spec } of attachments) {
     const volume = cluster.lister(persistentVolumes).get(spec.source.persistentVolumeName ?? "");
     if (volume?.spec?.csi) present.set(nameOf(volume), spec.attacher);
   }
