@@ -1,10 +1,7 @@
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
-import { helmCharts } from "#shared/api/helm-chart.ts";
-import type { Client } from "#shared/client/client.ts";
-import { ResourceMapper } from "#shared/client/discovery.ts";
 import { HttpClient } from "#shared/client/http-client.ts";
 import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
-import { type Log, stderrLog } from "#shared/client/log.ts";
+import { stderrLog } from "#shared/client/log.ts";
 import { agentOfUser } from "#shared/client/user-agent.ts";
 import type { ControllerManagerSettings } from "#shared/config/component-settings.ts";
 import { readNamedFile } from "#shared/config/named-file.ts";
@@ -53,7 +50,7 @@ export async function runControllerManager(settings: ControllerManagerSettings):
         });
       };
       const manager = await startControllerManager({
-        settings: (await servesHelmCharts(client, log)) ? settings : withoutHelm(settings),
+        settings,
         ca,
         // Without a file the cluster's CA is the one by which this component itself trusts the API server.
         rootCa: rootCaFile === "" ? () => credentials().ca ?? "" : namedRootCa,
@@ -74,19 +71,6 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     },
   );
 }
-
-/** An API server that is not Bramble's has no such kind, and who waits for it is never ready. */
-async function servesHelmCharts(client: Client, log: Log): Promise<boolean> {
-  const { group, version, kind } = helmCharts;
-  const isServed = (await new ResourceMapper(client).resourceOf(`${group}/${version}`, kind)) !== undefined;
-  if (!isServed) log.info("the API server has no HelmCharts: their controller does not run");
-  return isServed;
-}
-
-const withoutHelm = (settings: ControllerManagerSettings): ControllerManagerSettings => ({
-  ...settings,
-  disable: [...settings.disable, "helm-controller"],
-});
 
 /** The fields of KubeControllerManagerConfiguration that say how these controllers run. */
 function shownConfiguration(settings: ControllerManagerSettings): Readonly<Record<string, unknown>> {

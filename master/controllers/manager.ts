@@ -53,6 +53,7 @@ export class ControllerManager {
   readonly #log: Log;
   readonly #running: { readonly name: string; stop(): Promise<void> }[] = [];
   readonly #starting: Promise<void>[] = [];
+  readonly #startingSomeDay: Promise<void>[] = [];
   readonly #failed: string[] = [];
   #tellNoMore: (() => void) | undefined;
   #state: "starting" | "running" | "ending" = "starting";
@@ -65,20 +66,23 @@ export class ControllerManager {
       options.informers ?? new InformerFactory(options.client, { clock: options.clock, log: this.#log });
   }
 
-  /** Resolves when every controller runs (or has failed to start, which the log tells). */
+  /** Resolves when every controller that is not optional runs (or has failed to start, which the log tells). */
   async start(): Promise<void> {
     this.#tellNoMore = tellAlso(() => [...controllerFamilies(), ...(this.#options.families?.(this.#informers) ?? [])]);
     if (!this.#options.informers) this.#informers.start();
-    for (const definition of this.#options.controllers)
-      this.#begin(definition.name, () => this.#runController(definition));
+    for (const definition of this.#options.controllers) {
+      const starting = definition.isOptional ? this.#startingSomeDay : this.#starting;
+      starting.push(this.#begin(definition.name, () => this.#runController(definition)));
+    }
     for (const service of this.#options.services ?? []) {
       const log = this.#log.named(service.name);
       const client = this.#options.clientFor(service.serviceAccount);
-      this.#begin(service.name, async () => {
+      const begin = async () => {
         const { clock } = this.#options;
         const running = await service.start({ client, informers: this.#informers, clock, log });
         return { name: service.name, stop: () => running.stop() };
-      });
+      };
+      this.#starting.push(this.#begin(service.name, begin));
     }
     await Promise.all(this.#starting);
     if (this.#state === "starting") this.#state = "running";
@@ -101,7 +105,7 @@ export class ControllerManager {
     this.#state = "ending";
     this.#tellNoMore?.();
     if (!this.#options.informers) await this.#informers.stop();
-    await Promise.all(this.#starting);
+    await Promise.all([...this.#starting, ...this.#startingSomeDay]);
     await Promise.all(
       this.#running.map(async (one) => {
         await one.stop();
@@ -110,17 +114,14 @@ export class ControllerManager {
     );
   }
 
-  #begin(name: string, start: () => Promise<{ readonly name: string; stop(): Promise<void> }>): void {
-    this.#starting.push(
-      start().then(
-        (one) => void this.#running.push(one),
-        (error: unknown) => {
-          this.#failed.push(name);
-          // What is ended while it starts says so, too.
-          if (this.#state !== "ending") this.#log.error(`${name} did not start`, { error });
-        },
-      ),
-    );
+  async #begin(name: string, start: () => Promise<{ readonly name: string; stop(): Promise<void> }>): Promise<void> {
+    try {
+      this.#running.push(await start());
+    } catch (error) {
+      this.#failed.push(name);
+      // What is ended while it starts says so, too.
+      if (this.#state !== "ending") this.#log.error(`${name} did not start`, { error });
+    }
   }
 
   #runController(definition: ControllerDefinition): Promise<RunningController> {

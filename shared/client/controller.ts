@@ -191,6 +191,8 @@ export interface ControllerDefinition {
   readonly concurrency?: number | undefined;
   /** Between tries of a key whose reconcile fails, doubled each time. Default: that of the work queue. */
   readonly backOff?: { readonly first_ms: number; readonly longest_ms: number } | undefined;
+  /** What it watches may be served later than the rest, or never: it begins when it can, and nobody waits for it. */
+  readonly isOptional?: boolean | undefined;
   /** Runs once when the caches are full, before the first key: for what no object's event starts. */
   readonly start?: ((context: ControllerContext) => void | Promise<void>) | undefined;
   // biome-ignore lint/suspicious/noConfusingVoidType: a reconcile that asks for nothing just ends.

@@ -52,6 +52,8 @@ interface Work {
 export const helmChartController = (defaults: JobDefaults): ControllerDefinition =>
   defineController({
     name: "helm-controller",
+    // An API server serves HelmCharts when it has been up for a moment; one that is not Bramble's, perhaps never.
+    isOptional: true,
     watches: [
       watching(helmCharts),
       watching(helmChartConfigs),
