@@ -128,16 +128,27 @@ async function openEngine(
   for (;;) {
     try {
       const etcd = await openEtcdStore({ endpoints, credentials, transformer, log });
+      const store = await shifted(etcd, options);
       trouble.end();
-      if (options.after !== undefined) await raiseRevisions(etcd, options.after);
-      const shift = Number((await etcd.get(shiftKey))?.value ?? 0);
-      return shift === 0 ? etcd : new ShiftedStore(etcd, shift);
+      return store;
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error;
       const asked = typeof endpoints === "function" ? endpoints() : endpoints;
       trouble.tell(error, { endpoints: asked.join(",") });
       await Bun.sleep(retry_ms);
     }
+  }
+}
+
+/** Closes what it is given where that does not serve any more. */
+async function shifted(etcd: Store, { after }: OpenOptions): Promise<Store> {
+  try {
+    if (after !== undefined) await raiseRevisions(etcd, after);
+    const shift = Number((await etcd.get(shiftKey))?.value ?? 0);
+    return shift === 0 ? etcd : new ShiftedStore(etcd, shift);
+  } catch (error) {
+    await etcd.close();
+    throw error;
   }
 }
 

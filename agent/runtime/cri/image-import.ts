@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { errnoOf } from "#shared/files/if-present.ts";
 import { RuntimeError } from "../runtime.ts";
+import { longCall_ms } from "./client.ts";
 
 const longestSaid_bytes = 64 * 1024;
 
@@ -10,6 +11,7 @@ const longestSaid_bytes = 64 * 1024;
 export async function importImages(socketPath: string, archive: Readable): Promise<string[]> {
   const tool = spawn("ctr", ["--address", socketPath, "--namespace", "k8s.io", "images", "import", "-"], {
     stdio: ["pipe", "pipe", "pipe"],
+    timeout: longCall_ms,
   });
   let said = "";
   for (const stream of [tool.stdout, tool.stderr]) {
@@ -24,7 +26,7 @@ export async function importImages(socketPath: string, archive: Readable): Promi
   try {
     // A tool that ends early breaks the pipe: what it said tells more.
     const [code] = await Promise.all([ended, pipeline(archive, tool.stdin).catch(() => undefined)]);
-    if (code !== 0) throw new Error(said.trim());
+    if (code !== 0) throw new Error(said.trim() || `ctr ended with ${code ?? "a signal"}`);
   } catch (error) {
     const missing = errnoOf(error) === "ENOENT";
     const message = missing ? "only containerd with its tool ctr can be given images" : (error as Error).message;
