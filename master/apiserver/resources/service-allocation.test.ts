@@ -27,6 +27,13 @@ describe("pools", () => {
       expect(() => pool.take(address, reservations("a/b"))).toThrow(NotAvailableError);
   });
 
+  test("give any address of a large range to who asks for it", () => {
+    const pool = new AddressPool(["fd00::/64"]);
+    for (const address of ["fd00::1", "fd00::1:0:0:0", "fd00::ffff:ffff:ffff:ffff"])
+      expect(pool.take(address, reservations(`a/${address}`))).toBe(address);
+    expect(() => pool.take("fd00::", reservations("a/b"))).toThrow("is not in the valid range");
+  });
+
   test("keep reservations until they are visible or given back", () => {
     const pool = new PortPool(30_000, 30_003);
     const held = reservations("default/a");

@@ -159,10 +159,12 @@ class ServiceRange {
     return isInRange(address, this.range);
   }
 
-  /** Whether an address that is contained may be given. */
+  /** Whether an address that is contained may be asked for: anywhere in the range, also where none is given unasked. */
   gives({ value }: Address): boolean {
-    const offset = value - this.range.base;
-    return offset >= 1n && offset <= BigInt(this.#size);
+    const { base, bits, prefix } = this.range;
+    const offset = value - base;
+    const last = (1n << BigInt(bits - prefix)) - 1n;
+    return offset >= 1n && (bits === 128 || offset < last);
   }
 
   #at(offset: number): string {
