@@ -1,6 +1,7 @@
 import { access, constants, readFile, statfs } from "node:fs/promises";
 import { hostname, release, totalmem } from "node:os";
 import { dirname, join } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { defaultRouteInterface, defaultRouteInterfaceV6 } from "#shared/board/addresses.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import { builtAt_ms } from "#shared/version.ts";
@@ -148,7 +149,7 @@ async function probeRuntime(socket: string): Promise<RuntimeFacts> {
   try {
     return { socket, isCri, version: await (isCri ? criVersion : dockerVersion)(socket), problem: undefined };
   } catch (error) {
-    return without(error instanceof Error ? error.message : String(error));
+    return without(messageOf(error));
   }
 }
 

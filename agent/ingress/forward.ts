@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { hostPort } from "#shared/http/host-port.ts";
 import { endToEnd, requestOver } from "#shared/http/http-over-stream.ts";
 import type { Backend } from "./backends.ts";
@@ -38,7 +39,7 @@ export class Forwarder {
         else await this.overHttp1(exchange, await this.connected(endpoint));
         return;
       } catch (error) {
-        why = error instanceof Error ? error.message : String(error);
+        why = messageOf(error);
         if (!(error instanceof Unreachable)) {
           exchange.fail(error instanceof TimedOut ? 504 : 502, `the pod did not answer: ${why}`);
           return;

@@ -1,4 +1,5 @@
 import type { SandboxStatus } from "#agent/runtime/runtime.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { ContainerGarbage } from "./container-garbage.ts";
 import { podFromContainers } from "./container-identity.ts";
@@ -56,7 +57,7 @@ export async function sweep({ parts, workers, containerGarbage, imageGarbage, bo
   try {
     await containerGarbage.collect(containers, sandboxes);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     parts.recorder.record(boardReference(board), { type: "Warning", reason: "ContainerGCFailed", message });
     log.warn("dead containers could not be removed", { error });
   }

@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { NetworkError, type SandboxAttachment, type SandboxNetwork } from "../runtime/sandbox-network.ts";
 import type { AttachedPod } from "./policy-sync.ts";
 
@@ -22,7 +23,7 @@ export class PolicedNetwork implements SandboxNetwork {
       return ips;
     } catch (error) {
       await this.detach(sandboxId);
-      throw new NetworkError(`network policies: ${error instanceof Error ? error.message : String(error)}`, {
+      throw new NetworkError(`network policies: ${messageOf(error)}`, {
         cause: error,
       });
     }

@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
 
 /** A network configuration list by the CNI specification 1.0, section 1. A single `.conf` is a list of one. */
@@ -35,7 +36,7 @@ export async function findCniConfig(directory: string): Promise<CniConfigSearch>
     try {
       return { found: { path, config: parseCniConfig(await readFile(path, "utf8")) }, problems };
     } catch (error) {
-      problems.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`${path}: ${messageOf(error)}`);
     }
   }
   return { found: undefined, problems };

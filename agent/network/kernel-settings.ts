@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { CommandRunner } from "./command.ts";
 
 /**
@@ -28,7 +29,7 @@ export async function prepareKernel(
       }
       await writeFile(path, value);
     } catch (error) {
-      problems.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`${path}: ${messageOf(error)}`);
     }
   };
   // Built into some kernels, and a module to load on others; whether it worked shows in the files below.

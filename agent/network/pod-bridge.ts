@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { CommandRunner } from "./command.ts";
 import { podBridgeName } from "./default-cni-config.ts";
 
@@ -21,6 +22,6 @@ export async function preparePodBridge(run: CommandRunner): Promise<string[]> {
     if ((await readFile(detection, "utf8")).trim() !== "0") await writeFile(detection, "0");
     return [];
   } catch (error) {
-    return [`${detection}: ${error instanceof Error ? error.message : String(error)}`];
+    return [`${detection}: ${messageOf(error)}`];
   }
 }

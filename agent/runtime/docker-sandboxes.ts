@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { type CreateContext, type SandboxTraits, sandboxCreateOptions, sandboxTraits } from "./docker-create.ts";
 import { dockerMessage } from "./docker-errors.ts";
 import { DockerLifecycle } from "./docker-lifecycle.ts";
@@ -162,7 +163,7 @@ export class DockerSandboxes {
 
 function networkError(sandboxId: string, error: unknown): RuntimeError {
   if (error instanceof RuntimeError) return error;
-  const message = `network of sandbox ${sandboxId}: ${error instanceof Error ? error.message : String(error)}`;
+  const message = `network of sandbox ${sandboxId}: ${messageOf(error)}`;
   return new RuntimeError("network", message, { cause: error });
 }
 

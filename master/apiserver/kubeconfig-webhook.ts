@@ -1,6 +1,7 @@
 /** Webhooks that a kubeconfig names: where its server is, and by what this API server signs in there. */
 
 import { formatGoDuration_ms } from "#shared/api/go-duration.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { genericWords } from "#shared/api/refused-answer.ts";
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
@@ -36,7 +37,7 @@ export class KubeconfigWebhook {
     try {
       this.#config = loadKubeconfig(file);
     } catch (error) {
-      throw new ConfigError(`${setting}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new ConfigError(`${setting}: ${messageOf(error)}`);
     }
   }
 
@@ -76,7 +77,7 @@ export class KubeconfigWebhook {
         hop = next;
       }
     } catch (error) {
-      const said = error instanceof Error ? error.message : String(error);
+      const said = messageOf(error);
       const cause = signal.aborted ? "context deadline exceeded" : said;
       const wasReset = !signal.aborted && (error as { code?: unknown }).code === "ECONNRESET";
       return { body: "", why: `Post ${JSON.stringify(hop.url.href)}: ${cause}`, wasReset };

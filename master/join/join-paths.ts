@@ -1,4 +1,5 @@
 import { badRequest, conflict, methodNotAllowed } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import { caPath, type JoinAnswer, type JoinRequest, joinPath } from "#shared/pki/join-protocol.ts";
 import { onlyBoardOf } from "../apiserver/authz/bramble-roles.ts";
@@ -71,7 +72,7 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw badRequest(`the join request is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(`the join request is not JSON: ${messageOf(error)}`);
   }
 }
 

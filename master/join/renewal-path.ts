@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { badRequest, forbidden, isNotFound, methodNotAllowed } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { nodes } from "#shared/api/resources.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -95,7 +96,7 @@ async function examine(
     // What else is asked for, the signer judges.
     if (asked.commonName !== commonName) return { nodeName, problem: "it asks for another name" };
   } catch (error) {
-    return { nodeName, problem: error instanceof Error ? error.message : String(error) };
+    return { nodeName, problem: messageOf(error) };
   }
   return { nodeName };
 }
@@ -123,6 +124,6 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw badRequest(`the renewal request is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(`the renewal request is not JSON: ${messageOf(error)}`);
   }
 }

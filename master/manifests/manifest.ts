@@ -1,4 +1,5 @@
 import { parseAllDocuments } from "yaml";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 
 /** An object of a manifest, as its author wrote it. */
@@ -30,7 +31,7 @@ export function parseManifest(text: string): ManifestObject[] {
     try {
       value = document.toJS({ maxAliasCount: mostAliases });
     } catch (cause) {
-      throw new ManifestError(cause instanceof Error ? cause.message : String(cause));
+      throw new ManifestError(messageOf(cause));
     }
     // Nothing but comments.
     return value === null || value === undefined ? [] : objectsOf(value, `document ${index + 1}`);

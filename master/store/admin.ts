@@ -2,9 +2,9 @@
  * Looking into a master's store from a shell of its board: through a socket that only root may open while the master
  * runs, else in the file itself. Values are what the API server stored, decrypted unless they are asked for as they rest.
  */
-
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { encryptedPrefixes } from "./encryption-keys.ts";
 import { compareKeys } from "./key-order.ts";
 import { restingTransformer } from "./resting-values.ts";
@@ -54,7 +54,7 @@ export async function serveStoreAdmin(store: Store, socketPath: string): Promise
       if (end < 0) return;
       socket.pause();
       answer(store, socket, text.slice(0, end)).catch((error: unknown) => {
-        socket.end(`${JSON.stringify({ error: error instanceof Error ? error.message : String(error) })}\n`);
+        socket.end(`${JSON.stringify({ error: messageOf(error) })}\n`);
       });
     });
   });

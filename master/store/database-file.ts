@@ -2,6 +2,7 @@
 import { SQLiteError } from "bun:sqlite";
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { syncFolders, writeFileAtomically } from "./write-file-atomically.ts";
 
 /** The store is not as it was written. */
@@ -24,7 +25,7 @@ export class StoreSyncError extends Error {
   override readonly name = "StoreSyncError";
 
   constructor(what: "log" | "database", cause: unknown) {
-    super(`the store's ${what} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    super(`the store's ${what} cannot be written: ${messageOf(cause)}`, {
       cause,
     });
   }

@@ -1,4 +1,5 @@
 /** A Store over an engine: groups writes, publishes what was committed, and answers in that order. */
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { BoundedQueue } from "./bounded-queue.ts";
 import { eventOf, type Outcome, type Write } from "./engine.ts";
 import {
@@ -279,7 +280,7 @@ export type ReadFailure =
 export function failureOf(error: unknown): ReadFailure {
   if (error instanceof CompactedError) return { kind: "compacted", revision: error.oldest };
   if (error instanceof FutureRevisionError) return { kind: "future", revision: error.newest };
-  return { kind: "other", message: error instanceof Error ? error.message : String(error) };
+  return { kind: "other", message: messageOf(error) };
 }
 
 export function errorOf(failure: ReadFailure): Error {

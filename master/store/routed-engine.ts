@@ -7,6 +7,7 @@
  * - quiet: in memory, and written at once when anything but the fields that tick changes (Leases: renewTime).
  */
 
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { isDiskFull, StoreSyncError } from "./database-file.ts";
 import { applyWrite, type Engine, type Outcome, type Write } from "./engine.ts";
 import { compareKeys } from "./key-order.ts";
@@ -90,7 +91,7 @@ export class RoutedEngine implements Engine {
       return outcomes;
     } catch (error) {
       if (error instanceof StoreSyncError) throw error;
-      const said = error instanceof Error ? error.message : String(error);
+      const said = messageOf(error);
       const kept = this.#keptOf(writes, outcomes);
       const used = [...kept.values()].flatMap((each) => (each.kind === "committed" ? [each.revision] : []));
       this.#sequence.rollBack(before, Math.max(before.current, ...used));

@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { stderrLog } from "#shared/client/log.ts";
 import { promptThread } from "#shared/process/prompt-thread.ts";
 import { isDiskFull, StoreDamagedError, StoreSyncError } from "./database-file.ts";
@@ -152,7 +153,7 @@ function tell(error: unknown): void {
   if (error instanceof StoreDamagedError) {
     const { path, what, isOlder } = error;
     say({ type: "damaged", path, what, isOlder });
-  } else say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+  } else say({ type: "failed", message: messageOf(error) });
 }
 
 const isFlat = (message: ToWorker): message is FlatWrites => Array.isArray(message);

@@ -1,5 +1,4 @@
 /** What every Store promises, run against each implementation (master/store/*.test.ts). */
-
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { compareKeys } from "./key-order.ts";
 import {

@@ -1,6 +1,7 @@
 /** Functions on text: those of the language and its strings extension. */
 
 import { RE2JS } from "re2js";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { BoundedMap } from "../compact/bounded-map.ts";
 import { work } from "./frame.ts";
 import { type Implementation, namespaced, type Overload, overload } from "./functions.ts";
@@ -19,7 +20,7 @@ export function patternOf(text: string): RE2JS {
     compiled = RE2JS.compile(text);
   } catch (error) {
     // Its messages are Go's.
-    throw new CelError(error instanceof Error ? error.message : String(error));
+    throw new CelError(messageOf(error));
   }
   patterns.set(text, compiled);
   return compiled;

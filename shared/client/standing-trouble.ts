@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Log } from "./log.ts";
 
 /** What else goes wrong while a trouble stands is told too; errors that name a port or a time are others for ever. */
@@ -18,7 +19,7 @@ export class StandingTrouble {
 
   /** A try has failed. */
   tell(error: unknown, fields: Readonly<Record<string, unknown>> = {}): void {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     const isNew = !this.#told.has(text) && this.#told.size < mostTold;
     if (isNew) this.#told.add(text);
     this.log[isNew ? "warn" : "debug"](this.words.wrong, { ...fields, error });

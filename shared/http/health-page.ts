@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { HealthResults } from "./health-results.ts";
 
@@ -50,6 +51,6 @@ async function singleCheck(check: HealthCheck | undefined): Promise<{ readonly c
     await check();
     return { code: 200, body: "ok" };
   } catch (error) {
-    return { code: 500, body: `internal server error: ${error instanceof Error ? error.message : String(error)}\n` };
+    return { code: 500, body: `internal server error: ${messageOf(error)}\n` };
   }
 }

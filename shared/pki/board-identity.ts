@@ -2,6 +2,7 @@ import { createPrivateKey } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { hasReason, isConflict } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
 import type { Clock } from "#shared/client/clock.ts";
 import type { Credentials } from "#shared/client/http-transport.ts";
@@ -116,7 +117,7 @@ export class BoardIdentity {
     } catch (error) {
       if (isConflict(error)) {
         log.warn("another board has this node's name: joining under a name of its own", { error });
-        return BoardIdentity.#join(options, error instanceof Error ? error.message : String(error));
+        return BoardIdentity.#join(options, messageOf(error));
       }
       options.signal?.throwIfAborted();
       // Whatever is wrong with the master or the certificate: this board's pods must run. The agent goes on trying.

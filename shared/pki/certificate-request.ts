@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import "reflect-metadata";
 import {
   KeyUsageFlags,
@@ -85,7 +86,7 @@ function requestFrom(pem: string): Pkcs10CertificateRequest {
     if (!block) throw new Error("PEM block type must be CERTIFICATE REQUEST");
     return new Pkcs10CertificateRequest(block.rawData);
   } catch (error) {
-    throw new CertificateRequestError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new CertificateRequestError(messageOf(error), { cause: error });
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Host } from "#agent/host/host.ts";
 import type { ContainerStats } from "#agent/runtime/runtime.ts";
 import type { SystemOom } from "#agent/telemetry/system-oom.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventToRecord } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -101,7 +102,7 @@ export class PressureRelief {
       return message === undefined ? undefined : { reason: "FreeDiskSpaceFailed", message };
     } catch (error) {
       this.#imageTrouble.tell(error);
-      return { message: error instanceof Error ? error.message : String(error) };
+      return { message: messageOf(error) };
     }
   }
 

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
@@ -115,7 +116,7 @@ export class StaticPodSource {
     try {
       return parseStaticPods(text, path, this.nodeName);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       leftOut.set(path, why);
       if (this.#leftOut.get(path) !== why) this.log.warn("a manifest is left out", { path, why });
       return [];

@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { GrpcChannel } from "#shared/grpc/channel.ts";
 import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import type { MessageType } from "#shared/grpc/message.ts";
@@ -105,7 +106,7 @@ export async function ifFound<T>(request: Promise<T>): Promise<T | undefined> {
 
 function toRuntimeError(what: string, error: unknown, notFound: RuntimeErrorKind = "not-found"): RuntimeError {
   if (error instanceof RuntimeError) return error;
-  const message = `${what}: ${error instanceof Error ? error.message : String(error)}`;
+  const message = `${what}: ${messageOf(error)}`;
   const code = codeOf(error);
   const away = code === GrpcCode.Unavailable || code === GrpcCode.Cancelled;
   const kind = code === GrpcCode.NotFound ? notFound : away ? "unavailable" : "other";

@@ -1,5 +1,5 @@
 import { notFound } from "#shared/api/errors.ts";
-import { joinErrors } from "#shared/api/joined-errors.ts";
+import { joinErrors, messageOf } from "#shared/api/joined-errors.ts";
 import { localPathFinalizer, localPathNodeLabel } from "#shared/api/local-path.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { claimNameOf } from "#shared/api/pod-claims.ts";
@@ -355,7 +355,7 @@ async function ownCertificate(node: string, attributes: AdmissionAttributes): Pr
   try {
     ({ commonName } = await parseCertificateRequest(Buffer.from(spec.request, "base64").toString("utf8")));
   } catch (error) {
-    throw refusal(attributes, `unable to parse csr: ${error instanceof Error ? error.message : String(error)}`);
+    throw refusal(attributes, `unable to parse csr: ${messageOf(error)}`);
   }
   if (commonName !== `system:node:${node}`)
     throw refusal(attributes, `can only create a node CSR with CN=system:node:${node}`);

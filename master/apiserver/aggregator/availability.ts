@@ -1,4 +1,5 @@
 /** Whether the server behind an APIService can be used, and why not: upstream's reasons in upstream's words. */
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { endpointSlices, services } from "#shared/api/resources.ts";
 import type { APIService, APIServiceCondition } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { User } from "../request.ts";
@@ -15,7 +16,7 @@ export async function availabilityOf(parts: RemoteParts, service: APIService): P
     await check(parts, service);
     return { type: "Available", status: "True", reason: "Passed", message: "all checks passed" };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return { type: "Available", status: "False", reason: "FailedDiscoveryCheck", message };
   }
 }
@@ -61,7 +62,7 @@ async function check(parts: RemoteParts, service: APIService): Promise<void> {
   const answer = await endpoint
     .request(aggregatorUser, request, { verification: "unverified", signal })
     .catch((error: unknown) => {
-      const why = signal.aborted ? "context deadline exceeded" : error instanceof Error ? error.message : String(error);
+      const why = signal.aborted ? "context deadline exceeded" : messageOf(error);
       throw new Error(`failing or missing response from ${url}: Get "${url}": ${why}`);
     });
   answer.body.destroy();

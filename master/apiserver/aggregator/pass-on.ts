@@ -1,6 +1,7 @@
 /** One request of a client, passed on to an aggregated API server, and its answer passed back. */
 import type { Readable } from "node:stream";
 import { StatusError } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { refusalOf } from "#shared/api/refused-answer.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
@@ -73,7 +74,7 @@ function resolved(parts: RemoteParts, service: APIService): RemoteEndpoint {
 function unreached(error: unknown, signal: AbortSignal): unknown {
   const cause = signal.aborted ? (signal.reason as unknown) : error;
   const isLate = cause instanceof DOMException && cause.name === "TimeoutError";
-  const why = isLate ? "context deadline exceeded" : cause instanceof Error ? cause.message : String(cause);
+  const why = isLate ? "context deadline exceeded" : messageOf(cause);
   return failed("ServiceUnavailable", `error trying to reach service: ${why}`);
 }
 
@@ -153,11 +154,11 @@ async function upgraded(
   { socket, request, head }: Extract<Exchange, { kind: "upgrade" }>,
 ): Promise<"handled"> {
   const stream = await endpoint.connect("verified", signal).catch((error: unknown) => {
-    throw failed("ServiceUnavailable", error instanceof Error ? error.message : String(error));
+    throw failed("ServiceUnavailable", messageOf(error));
   });
   const headers = upgradeHeaders(endpoint.host, user, request);
   await relayUpgrade({ request, socket, head }, stream, path, headers).catch((error: unknown) => {
-    throw failed("ServiceUnavailable", error instanceof Error ? error.message : String(error));
+    throw failed("ServiceUnavailable", messageOf(error));
   });
   return "handled";
 }

@@ -1,6 +1,7 @@
 /** The file and the collector that events go to, by the settings. */
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { AuditMode } from "#shared/config/audit-settings.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
@@ -156,6 +157,6 @@ function ensureLogFile(path: string): void {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     closeSync(openSync(path, "a", 0o600));
   } catch (error) {
-    throw new ConfigError(`audit-log-path: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ConfigError(`audit-log-path: ${messageOf(error)}`);
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { TokenBucket } from "#shared/process/token-bucket.ts";
 
 /** How events wait to be written: together, for a while, and never more than so many. */
@@ -93,10 +94,7 @@ export class EventBatch {
       const pause_ms = throttle?.reserve_ms() ?? 0;
       if (pause_ms > 0) await Bun.sleep(pause_ms);
       const batch = this.#next();
-      const fault = await send(batch.map(({ text }) => text)).then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      );
+      const fault = await send(batch.map(({ text }) => text)).then(() => undefined, messageOf);
       for (const { settle } of batch) settle?.(fault === undefined);
       if (fault !== undefined) onLoss({ events: batch.length, why: fault, isForRoom: false });
       this.#tellDropped();

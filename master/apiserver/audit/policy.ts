@@ -1,6 +1,7 @@
 /** audit.k8s.io/v1 Policy: which requests are recorded, at which stages, and how much of each. */
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { RequestInfo, User } from "../request.ts";
 
@@ -96,7 +97,7 @@ export function readPolicy(path: string): Policy {
   try {
     return checked(parse(readFileSync(path, "utf8")));
   } catch (error) {
-    throw new ConfigError(`audit-policy-file: ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ConfigError(`audit-policy-file: ${path}: ${messageOf(error)}`);
   }
 }
 

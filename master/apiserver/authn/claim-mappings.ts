@@ -1,5 +1,6 @@
 /** Who is meant by a token, by the mappings and rules of an AuthenticationConfiguration (KEP-3331). */
 import type { JWTPayload } from "jose";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Expression } from "#shared/cel/ast.ts";
 import type { Environment } from "#shared/cel/checker.ts";
 import { FunctionTable } from "#shared/cel/functions.ts";
@@ -240,7 +241,7 @@ function run(program: Program, name: string, variable: Value, what: string): Val
   try {
     return program.run((asked) => (asked === name ? variable : undefined), COST_LIMIT);
   } catch (error) {
-    throw new TokenError(`oidc: ${what}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new TokenError(`oidc: ${what}: ${messageOf(error)}`);
   }
 }
 

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { StatusError } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { writeHead } from "#shared/http/http-over-stream.ts";
 import { SWITCHED, upgradeAnswer } from "#shared/http/upgrade-answer.ts";
 
@@ -34,7 +35,7 @@ export async function relayUpgrade(
   socket.on("close", abandon).on("error", abandon);
   const answer = await upgradeAnswer(stream).catch((error: unknown) => {
     stream.destroy();
-    throw failed(error instanceof Error ? error.message : String(error));
+    throw failed(messageOf(error));
   });
   if (answer.status !== SWITCHED && answer.status < FIRST_REFUSAL) {
     stream.destroy();

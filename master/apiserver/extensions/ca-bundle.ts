@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { messageOf } from "#shared/api/joined-errors.ts";
 
 const pemBlocks = /-----BEGIN ([^-\n]+)-----[^-]*-----END \1-----/g;
 
@@ -16,7 +17,7 @@ export function faultOfCaBundle(caBundle: string | undefined): string | undefine
       new X509Certificate(block);
       return undefined;
     } catch (error) {
-      unread ??= `failed to parse certificate: ${error instanceof Error ? error.message : String(error)}`;
+      unread ??= `failed to parse certificate: ${messageOf(error)}`;
     }
   }
   return `unable to load root certificates: ${unread ?? "unable to parse bytes as PEM block"}`;

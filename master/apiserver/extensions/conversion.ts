@@ -1,4 +1,5 @@
 /** Versions of a custom resource: what is stored in one is shown in another, unchanged or as a webhook converts it. */
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { apiVersionOf, fieldsOf, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject } from "#shared/api/patch/json-value.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
@@ -124,7 +125,7 @@ class ConversionWebhook {
         timeout_ms: CONVERSION_TIMEOUT_MS,
       })) as ConversionReview;
     } catch (error) {
-      throw failed(`${title}: ${error instanceof Error ? error.message : String(error)}`, error);
+      throw failed(`${title}: ${messageOf(error)}`, error);
     }
     const made = convertedObjects(answer, version, uid, title);
     if (made.length !== objects.length) {

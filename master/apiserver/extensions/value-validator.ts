@@ -5,6 +5,7 @@
 import { RE2JS } from "re2js";
 import { integerOf, isRawNumber, numberToken } from "#shared/api/codec/number.ts";
 import type { FieldError, FieldErrorReason } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { equalJson, goJson, isJsonObject, type JsonObject, member } from "#shared/api/patch/json-value.ts";
 import type { JSONSchemaProps } from "#shared/api/types/apiextensions-v1.generated.ts";
 import { Field } from "../resources/validation/field.ts";
@@ -242,7 +243,7 @@ export function patternProblem(pattern: string): string | undefined {
     RE2JS.compile(pattern);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

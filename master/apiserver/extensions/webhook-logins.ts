@@ -2,6 +2,7 @@
  *  WebhookAdmissionConfiguration). */
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { kubeconfigUsers, type UserProofs } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
 
@@ -20,7 +21,7 @@ export class WebhookLogins {
     try {
       this.#users = kubeconfigUsers(readFileSync(kubeconfig, "utf8"), dirname(kubeconfig));
     } catch (error) {
-      throw new ConfigError(`${kubeconfig}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new ConfigError(`${kubeconfig}: ${messageOf(error)}`);
     }
   }
 

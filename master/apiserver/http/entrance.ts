@@ -1,5 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import { internalError, StatusError } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Connections } from "#shared/http/connections.ts";
 import { auditIdOf } from "../audit/auditor.ts";
 import type { AuditedRequest, AuditRecord } from "../audit/record.ts";
@@ -97,7 +98,7 @@ export class Entrance {
     if (error instanceof StatusError) return error;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#options.log(`${request.method} ${request.url}: ${text}`);
-    return internalError(error instanceof Error ? error.message : String(error), error);
+    return internalError(messageOf(error), error);
   }
 }
 

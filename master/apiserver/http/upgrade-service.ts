@@ -2,6 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { StatusError } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Connections } from "#shared/http/connections.ts";
 import { withoutBody } from "../request.ts";
 import type { ApiServer } from "../server.ts";
@@ -76,7 +77,7 @@ export class UpgradeService {
       const answer = await server.handle(asked, await server.actorOf(asked, user), upgraded);
       if (answer !== "handled") {
         answerByWebSocket({ request, socket, head }, answer, (error) => {
-          log(`${url} by WebSocket: ${error instanceof Error ? error.message : String(error)}`);
+          log(`${url} by WebSocket: ${messageOf(error)}`);
         });
       }
       audit?.started(SWITCHED);

@@ -1,5 +1,4 @@
 /** Lists: which objects, as of which revision, and where a next page goes on (the API's resourceVersion semantics). */
-
 import { decodeJson, JsonSyntaxError } from "#shared/api/codec/json.ts";
 import { badRequest, StatusError } from "#shared/api/errors.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";

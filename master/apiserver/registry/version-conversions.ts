@@ -1,4 +1,5 @@
 /** Versions of custom kinds for field management, which reckons at once: what a webhook converts is waited for outside. */
+import { messageOf } from "#shared/api/joined-errors.ts";
 import {
   ConversionFailed,
   type ManagedResource,
@@ -89,5 +90,4 @@ class Conversions {
   }
 }
 
-const failure = (error: unknown): ConversionFailed =>
-  new ConversionFailed(error instanceof Error ? error.message : String(error), { cause: error });
+const failure = (error: unknown): ConversionFailed => new ConversionFailed(messageOf(error), { cause: error });

@@ -5,6 +5,7 @@
  */
 
 import { internalError, invalid, type StatusError } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { cloneJson } from "#shared/api/patch/json-value.ts";
 import { services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
@@ -232,7 +233,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     try {
       return this.#addresses.take(family, wanted, held);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       if (error instanceof PoolFullError) throw internalError(`failed to allocate a serviceIP: ${why}`, error);
       const which = wanted === "" ? "failed to allocate IP" : `failed to allocate IP ${wanted}`;
       throw refuse(service, (root) =>
@@ -250,7 +251,7 @@ export class ServiceAllocation implements AdmissionPlugin {
       try {
         this.#ports.take(String(wanted), held);
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         throw internalError(`failed to allocate requested HealthCheck NodePort ${wanted}: ${why}`, error);
       }
     }
@@ -279,7 +280,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     try {
       return Number(this.#ports.takeNext(held));
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw internalError(`failed to allocate ${what}: ${why}`, error);
     }
   }
@@ -288,7 +289,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     try {
       this.#ports.take(String(port), held);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw refuse(service, (root) => place(root).invalid(port, why));
     }
   }

@@ -1,6 +1,7 @@
 /** One resource's objects and its recent history, fed from the store, read synchronously. */
 
 import { expired } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { CompactMap } from "#shared/compact/compact-map.ts";
 import { compareKeys } from "../../store/key-order.ts";
@@ -152,7 +153,7 @@ export class ResourceCache {
     try {
       return read();
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#unreadable.set(key.slice(this.prefix.length), { revision, why });
       this.report(`${key} in the store is no object that can be read, and is left out: ${why}`);
       return undefined;

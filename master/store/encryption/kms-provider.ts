@@ -4,6 +4,7 @@
  * value: what its Status says every minute keeps the present seed good, and another key ID there brings a new seed.
  */
 import { randomBytes, randomUUID } from "node:crypto";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Log } from "#shared/client/log.ts";
 import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { BoundedMap } from "#shared/compact/bounded-map.ts";
@@ -273,7 +274,7 @@ function seedKey({ encryptedDekSourceType: type, encryptedDekSource, keyId, anno
 
 function textOf(error: unknown): string {
   if (error instanceof GrpcError) return error.description;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 const rfc3339 = (time: Date): string => time.toISOString().replace(/\.\d+Z$/, "Z");

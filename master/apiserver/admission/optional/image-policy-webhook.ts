@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { pods } from "#shared/api/resources.ts";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { AnswerCache } from "../../answer-cache.ts";
@@ -72,8 +73,7 @@ export class ImagePolicyWebhook implements AdmissionPlugin {
 
   async #judge(attributes: AdmissionAttributes, spec: ImageReviewSpec): Promise<void> {
     const status = await this.#statusOf(spec).catch((error: unknown) => {
-      if (!this.policy.allowsByDefault)
-        throw refusal(attributes, error instanceof Error ? error.message : String(error));
+      if (!this.policy.allowsByDefault) throw refusal(attributes, messageOf(error));
       annotate(attributes, `${auditPrefix}failed-open`, "true");
       return undefined;
     });

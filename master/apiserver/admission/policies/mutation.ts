@@ -1,5 +1,6 @@
 /** What the value of a mutation's expression makes of an object (apiserver's policy/mutating/patch). Pure. */
 import { internalError, StatusError } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import { ConfigurationMisfit, mergedConfiguration } from "#shared/api/managed-fields/index.ts";
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
@@ -85,7 +86,7 @@ export function patchedBy(value: Value, mutated: Mutated): KubeObject | undefine
     return mutated.custom ? customObject(patched, mutated.shown) : builtInObject(patched, mutated);
   } catch (error) {
     if (error instanceof CustomKindError || (error instanceof StatusError && !isBadRequest(error))) throw error;
-    const why = isBadRequest(error) ? reasonOf(error) : error instanceof Error ? error.message : String(error);
+    const why = isBadRequest(error) ? reasonOf(error) : messageOf(error);
     throw internalError(why, error);
   }
 }

@@ -1,5 +1,6 @@
 /** AdmissionReview: what a webhook is asked, and what its answer must look like (admission.k8s.io/v1 and v1beta1). */
 import { decodeJson } from "#shared/api/codec/json.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { GroupVersionKind, KubeObject } from "#shared/api/object.ts";
 import { isJsonObject, type JsonObject } from "#shared/api/patch/json-value.ts";
 import { jsonKind } from "#shared/api/patch/patch-error.ts";
@@ -121,7 +122,7 @@ export function stepsOf(patch: string): readonly (JsonObject | null)[] {
   try {
     steps = decodeJson(patch).value;
   } catch (error) {
-    throw new Error(`${undecodable}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`${undecodable}: ${messageOf(error)}`, { cause: error });
   }
   if (steps === null) return [];
   if (Array.isArray(steps)) {

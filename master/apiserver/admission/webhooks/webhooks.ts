@@ -1,5 +1,6 @@
 /** MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
 import { internalError, StatusError } from "#shared/api/errors.ts";
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import { applyJsonPatch } from "#shared/api/patch/json-patch.ts";
 import { goEscaped, type JsonObject } from "#shared/api/patch/json-value.ts";
@@ -122,7 +123,7 @@ async function applied(
     // Of a patch that does not fit, the client of a PATCH is told less than is known.
     const cause = error instanceof StatusError ? error.options.cause : undefined;
     const told = cause instanceof Error ? cause : error;
-    throw internalError(told instanceof Error ? told.message : String(told), error);
+    throw internalError(messageOf(told), error);
   }
   annotate(
     attributes,

@@ -1,3 +1,4 @@
+import { messageOf } from "#shared/api/joined-errors.ts";
 import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { ComponentStatus } from "#shared/api/types/core-v1.generated.ts";
 import type { ResourceDeclaration } from "../../registry/declaration.ts";
@@ -48,7 +49,7 @@ export function computedComponentStatus(
 async function statusOf(name: string, check: ComponentCheck): Promise<ComponentStatus> {
   const result = await check().then(
     (message) => ({ status: "True", message }),
-    (error: unknown) => ({ status: "False", error: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) => ({ status: "False", error: messageOf(error) }),
   );
   return {
     apiVersion: "v1",
