@@ -4,6 +4,9 @@ import type { KubeObject } from "#shared/api/object.ts";
 import type { AuditRecord } from "./audit/record.ts";
 import type { Accepted } from "./http/negotiate.ts";
 
+/** Of a user's extras: the credential by which somebody was known (KEP-4193). */
+export const credentialIdKey = "authentication.kubernetes.io/credential-id";
+
 /** Who asks, once authenticated (authentication.k8s.io UserInfo). */
 export interface User {
   readonly name: string;

@@ -66,12 +66,15 @@ describe("a token's claims become a user", () => {
         { key: "example.org/absent", valueExpression: "has(claims.nothing) ? claims.nothing : ''" },
       ],
     };
-    const claims = { name: "ANNA", realm: { id: "blue" }, roles: "a,none,b", number: 7 };
+    const claims = { jti: "one", name: "ANNA", realm: { id: "blue" }, roles: "a,none,b", number: 7 };
     expect(await userBy(ofIssuer({ claimMappings }), claims)).toEqual({
       name: "anna:blue",
       groups: ["a", "b"],
       uid: "7",
-      extra: { "example.org/tenant": ["blue"] },
+      extra: {
+        "authentication.kubernetes.io/credential-id": ["JTI=one"],
+        "example.org/tenant": ["blue"],
+      },
     });
     await expect(userBy(ofIssuer({ claimMappings }), { ...claims, name: 5 })).rejects.toThrow("username");
     await expect(userBy(ofIssuer({ claimMappings }), { ...claims, realm: {} })).rejects.toThrow("no such key");

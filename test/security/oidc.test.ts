@@ -117,6 +117,9 @@ test("names and claims as the flags say", async () => {
   expect(await user({})).toEqual({ name: `${url}#1`, groups: [] });
   const requiredClaims = new Map([["team", "pi"]]);
   expect(await user({ requiredClaims, usernamePrefix: "" }, { team: "pi" })).toEqual({ name: "1", groups: [] });
+  expect((await user({}, { jti: "one" }))?.extra).toEqual({
+    "authentication.kubernetes.io/credential-id": ["JTI=one"],
+  });
   await expect(user({ requiredClaims }, { team: "x" })).rejects.toThrow("required claim team does not match");
   await expect(user({ requiredClaims })).rejects.toThrow("required claim team not present");
 });

@@ -11,7 +11,7 @@ import { bool, dyn, listOf, mapOf, string, type Type } from "#shared/cel/types.t
 import { fromJson, toJson, type Value } from "#shared/cel/values.ts";
 import { userInfoType } from "../admission/policies/environment.ts";
 import type { User } from "../request.ts";
-import { assertVerified, groupsOf, nameIn } from "./jwt-tokens.ts";
+import { assertVerified, credentialOf, groupsOf, nameIn } from "./jwt-tokens.ts";
 import { TokenError } from "./token-authenticator.ts";
 
 export interface PrefixedClaim {
@@ -113,7 +113,10 @@ export function userMapper(mapped: Mapped, field: string, report: Report): (clai
       ...uidOf(
         programs.uid ? textIn(value(programs.uid, "uid"), "uid") : uid.claim && nameIn(claims, uid.claim, "uid"),
       ),
-      ...extraOf(extras.map(({ key, program }) => [key, program ? textsIn(value(program, key), key) : []])),
+      ...extraOf([
+        ...Object.entries(credentialOf(claims)),
+        ...extras.map(({ key, program }) => [key, program ? textsIn(value(program, key), key) : []] as const),
+      ]),
     };
     assertVerified(claims, username.claim ?? "");
     assertUser(user, userRules);

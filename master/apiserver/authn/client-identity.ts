@@ -1,5 +1,5 @@
 import { anyUsage, extendedKeyUsages, parseCertificateDer, subjectOf } from "#shared/pki/certificate-facts.ts";
-import type { User } from "../request.ts";
+import { credentialIdKey, type User } from "../request.ts";
 
 /** Whom a certificate names, and when. */
 export interface ClientIdentity {
@@ -53,7 +53,7 @@ export class ClientIdentities {
         name: commonName,
         uid: uids[0],
         groups: organizations,
-        extra: { "authentication.kubernetes.io/credential-id": [`X509SHA256=${certificate.fingerprint}`] },
+        extra: { [credentialIdKey]: [`X509SHA256=${certificate.fingerprint}`] },
       },
       notBefore_ms: certificate.notBefore.getTime(),
       notAfter_ms: certificate.notAfter.getTime(),

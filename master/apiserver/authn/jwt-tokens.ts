@@ -9,7 +9,7 @@ import {
   jwtVerify,
 } from "jose";
 import { trusting } from "#shared/pki/trusting.ts";
-import type { User } from "../request.ts";
+import { credentialIdKey, type User } from "../request.ts";
 import { type AuthenticatedToken, type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
 
 /** Somebody else's tokens (JWT), and who is meant by them here. */
@@ -132,6 +132,11 @@ export function nameIn(claims: JWTPayload, claim: string, what: string): string 
   if (typeof name !== "string" || name === "")
     throw new TokenError(`oidc: parse ${what} claims "${claim}": claim not present`);
   return name;
+}
+
+/** Extras that tell by which token somebody came, where it has an ID: audit logs and reviews tell it. */
+export function credentialOf({ jti }: JWTPayload): Record<string, string[]> {
+  return typeof jti === "string" && jti !== "" ? { [credentialIdKey]: [`JTI=${jti}`] } : {};
 }
 
 /** As upstream: an address that its issuer says is not verified names nobody. */

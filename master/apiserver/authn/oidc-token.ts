@@ -3,7 +3,7 @@ import type { JWTPayload } from "jose";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { User } from "../request.ts";
-import { assertVerified, groupsOf, JwtTokens, knownAlgorithms, nameIn } from "./jwt-tokens.ts";
+import { assertVerified, credentialOf, groupsOf, JwtTokens, knownAlgorithms, nameIn } from "./jwt-tokens.ts";
 import { TokenError } from "./token-authenticator.ts";
 
 /** What makes somebody else's ID tokens (OpenID Connect) good here: upstream's `--oidc-…` flags. */
@@ -84,5 +84,10 @@ function userOf(settings: OidcSettings, claims: JWTPayload): User {
   const name = nameIn(claims, usernameClaim, "username");
   assertVerified(claims, usernameClaim);
   const groups = groupsClaim === "" ? [] : groupsOf(claims[groupsClaim], groupsClaim);
-  return { name: usernamePrefix + name, groups: groups.map((group) => groupsPrefix + group) };
+  const extra = credentialOf(claims);
+  return {
+    name: usernamePrefix + name,
+    groups: groups.map((group) => groupsPrefix + group),
+    ...(Object.keys(extra).length > 0 ? { extra } : {}),
+  };
 }

@@ -6,7 +6,7 @@ import { goQuoteAll } from "#shared/api/selector/go-quote.ts";
 import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import type { ServiceAccountKey } from "#shared/pki/service-account-key.ts";
 import type { ResourceReader } from "../registry/reader.ts";
-import type { User } from "../request.ts";
+import { credentialIdKey, type User } from "../request.ts";
 import type { SecretTokenUse } from "./secret-token-use.ts";
 import type { BoundReference, KubernetesClaim, ServiceAccountIssuer } from "./service-account-issuer.ts";
 import { type AuthenticatedToken, type TokenAuthenticator, TokenError } from "./token-authenticator.ts";
@@ -212,7 +212,7 @@ function serviceAccountUser(
   } = {},
 ): User {
   const extra: Record<string, string[]> = {
-    ...(bound.tokenId ? { "authentication.kubernetes.io/credential-id": [`JTI=${bound.tokenId}`] } : {}),
+    ...(bound.tokenId ? { [credentialIdKey]: [`JTI=${bound.tokenId}`] } : {}),
     ...(bound.pod
       ? {
           "authentication.kubernetes.io/pod-name": [bound.pod.name],
