@@ -14,8 +14,23 @@ export interface WebhookAnswer {
   readonly status?: number | undefined;
   readonly body: string;
   readonly why?: string | undefined;
+  readonly timedOut?: boolean | undefined;
   /** The connection broke when it stood: the request may be made again. */
   readonly wasReset?: boolean | undefined;
+}
+
+export type RoundTrip = "success" | "timeout" | "error";
+
+/** There is no review that could be used. */
+export class ReviewError extends Error {
+  override readonly name = "ReviewError";
+
+  constructor(
+    readonly result: Exclude<RoundTrip, "success">,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
 const ATTEMPTS = 5;
@@ -80,24 +95,44 @@ export class KubeconfigWebhook {
       const said = messageOf(error);
       const cause = signal.aborted ? "context deadline exceeded" : said;
       const wasReset = !signal.aborted && (error as { code?: unknown }).code === "ECONNRESET";
-      return { body: "", why: `Post ${JSON.stringify(hop.url.href)}: ${cause}`, wasReset };
+      const why = `Post ${JSON.stringify(hop.url.href)}: ${cause}`;
+      return { body: "", why, wasReset, timedOut: signal.aborted };
     }
   }
 
   /**
-   * POSTs a review and gives its answer. What may pass is tried a few times. Throws Error, worded for people.
+   * POSTs a review and gives its answer. What may pass is tried a few times. Throws ReviewError, worded for people.
    * @param firstPause_ms before it is tried again; later ones are longer.
+   * @param onRoundTrip told of each
    */
-  async review<R extends { readonly kind?: string }>(review: R, firstPause_ms: number = FIRST_PAUSE_MS): Promise<R> {
+  async review<R extends { readonly kind?: string }>(
+    review: R,
+    firstPause_ms: number = FIRST_PAUSE_MS,
+    onRoundTrip?: (result: RoundTrip, took_s: number) => void,
+  ): Promise<R> {
     const body = JSON.stringify(review);
     for (let attempt = 1, pause_ms = firstPause_ms; ; attempt += 1, pause_ms *= BACKOFF_FACTOR) {
+      const started_ms = performance.now();
       const answer = await this.post(body);
-      if (answer.status !== undefined && answer.status >= 200 && answer.status < 300)
-        return reviewIn<R>(answer.body, review.kind ?? "");
+      const read = readReview<R>(answer, review.kind ?? "");
+      const result = read instanceof ReviewError ? read.result : "success";
+      onRoundTrip?.(result, (performance.now() - started_ms) / 1000);
+      if (!(read instanceof ReviewError)) return read;
       const isWorthAnother = answer.wasReset || worthAnother.includes(answer.status ?? 0);
-      if (!isWorthAnother || attempt === ATTEMPTS) throw new Error(answer.why ?? refusal(answer));
+      if (!isWorthAnother || attempt === ATTEMPTS) throw read;
       await Bun.sleep(pause_ms);
     }
+  }
+}
+
+function readReview<R extends { readonly kind?: string }>(answer: WebhookAnswer, kind: string): R | ReviewError {
+  const { status, timedOut } = answer;
+  if (status === undefined || status < 200 || status >= 300)
+    return new ReviewError(timedOut || status === 504 ? "timeout" : "error", answer.why ?? refusal(answer));
+  try {
+    return reviewIn<R>(answer.body, kind);
+  } catch (error) {
+    return new ReviewError("error", error instanceof Error ? error.message : String(error));
   }
 }
 

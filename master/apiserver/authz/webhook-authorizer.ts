@@ -8,10 +8,17 @@ import type {
 } from "#shared/api/types/authorization-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import { AnswerCache } from "../answer-cache.ts";
-import { KubeconfigWebhook } from "../kubeconfig-webhook.ts";
+import { KubeconfigWebhook, ReviewError, type RoundTrip } from "../kubeconfig-webhook.ts";
 import type { WebhookEntry } from "./authorization-configuration.ts";
 import type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 import { allMatch } from "./match-conditions.ts";
+import {
+  matchConditionErrors,
+  matchConditionExclusions,
+  webhookDurations,
+  webhookEvaluations,
+  webhookFailOpens,
+} from "./webhook-metrics.ts";
 
 const MOST_ANSWERS = 8192;
 /** Longer requests are not remembered: they may only be made to fill the memory. */
@@ -37,11 +44,26 @@ export class WebhookAuthorizer implements Authorizer {
   async authorize(attributes: Attributes): Promise<Decision> {
     const spec = reviewSpecOf(attributes);
     try {
-      if (!allMatch(this.entry.conditions, spec)) return { outcome: "no-opinion", reason: "" };
+      if (!this.#concerns(spec)) return { outcome: "no-opinion", reason: "" };
       return decisionOf(await this.#statusOf(spec, attributes));
     } catch (error) {
-      this.log.error("an authorization webhook gave no decision", { name: this.entry.name, error });
-      return { outcome: this.entry.onFailure, reason: "", error: (error as Error).message };
+      const { name, onFailure } = this.entry;
+      if (error instanceof ReviewError && onFailure === "no-opinion") webhookFailOpens.add([name, error.result]);
+      this.log.error("an authorization webhook gave no decision", { name, error });
+      return { outcome: onFailure, reason: "", error: (error as Error).message };
+    }
+  }
+
+  /** Throws where that cannot be told. */
+  #concerns(spec: SubjectAccessReviewSpec): boolean {
+    const labels = ["Webhook", this.entry.name];
+    try {
+      const matches = allMatch(this.entry.conditions, spec);
+      if (!matches) matchConditionExclusions.add(labels);
+      return matches;
+    } catch (error) {
+      matchConditionErrors.add(labels);
+      throw error;
     }
   }
 
@@ -64,7 +86,11 @@ export class WebhookAuthorizer implements Authorizer {
       // The older version has the groups under another name.
       spec: version === "v1" ? spec : { ...rest, group: groups },
     };
-    return (await this.#webhook.review<Review>(review)).status ?? { allowed: false };
+    const count = (result: RoundTrip, took_s: number): void => {
+      webhookEvaluations.add([this.entry.name, result]);
+      webhookDurations.observe(took_s, [this.entry.name, result]);
+    };
+    return (await this.#webhook.review<Review>(review, undefined, count)).status ?? { allowed: false };
   }
 }
 

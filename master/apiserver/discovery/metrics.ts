@@ -14,6 +14,7 @@ import { auditFamilies } from "../audit/audit-metrics.ts";
 import { tokenFamilies } from "../authn/token-metrics.ts";
 import { clientCertificateExpirations } from "../authn/x509.ts";
 import { authorizationDecisions } from "../authz/decision-counts.ts";
+import { authorizationWebhookFamilies } from "../authz/webhook-metrics.ts";
 import { ruleFamilies } from "../extensions/rule-metrics.ts";
 import { watchEventSizes, watchEvents } from "../registry/watch.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
@@ -117,6 +118,7 @@ export class ServerMetrics {
       ...tokenFamilies(),
       ...ruleFamilies(),
       authorizationDecisions.family(),
+      ...authorizationWebhookFamilies(),
       clientCertificateExpirations.family(),
       watchEvents.family(),
       watchEventSizes.family(),
