@@ -47,9 +47,9 @@ export class AllocationError extends Error {
   override readonly name = "AllocationError";
 }
 
-/** There may be an allocation, but it has too many ways to be looked for. */
-export class SearchGivenUp extends Error {
-  override readonly name = "SearchGivenUp";
+/** Why nothing was found on this node, where that is not for want of devices. */
+export class FailedOnNode extends Error {
+  override readonly name = "FailedOnNode";
 }
 
 /** Of one request; the API allows no more. */
@@ -61,7 +61,7 @@ const mostSteps = 20_000;
 
 /**
  * An allocation for each claim out of the pools of a node, or undefined when they cannot all be had there. `taken` are devices
- * of other claims. Throws AllocationError for a fault of a claim, a class or a pool, and SearchGivenUp.
+ * of other claims. Throws AllocationError for a fault of a claim, a class or a pool, and FailedOnNode.
  */
 export function allocate(
   claims: readonly ResourceClaim[],
@@ -140,7 +140,10 @@ class Search {
 
   run(): readonly Choice[] | undefined {
     if (this.#request(0)) return this.#choices;
-    if (this.#steps > mostSteps) throw new SearchGivenUp();
+    if (this.#steps > mostSteps) throw new FailedOnNode("timed out trying to allocate devices");
+    // Others might have served the claims, so that it was no fault before.
+    if (this.pools.some(({ isInvalid }) => isInvalid))
+      throw new FailedOnNode("invalid resource pools were encountered");
     return undefined;
   }
 
@@ -204,17 +207,18 @@ class Search {
   }
 
   /** Devices to look at; where all are wanted, those that the selectors let through. Throws AllocationError where all are
-   *  wanted and a pool is not complete yet. */
+   *  wanted and a pool is not complete yet, or invalid. */
   #devicesFor(index: number, alternative: Alternative): readonly KnownDevice[] {
-    const complete = this.pools.filter(({ isComplete }) => isComplete).flatMap(({ devices }) => devices);
-    if (alternative.wanted !== "all") return complete;
-    const changing = this.pools.find(({ isComplete }) => !isComplete);
+    const isSound = ({ isComplete, isInvalid }: Pool): boolean => isComplete && !isInvalid;
+    const devices = this.pools.filter(isSound).flatMap((pool) => pool.devices);
+    if (alternative.wanted !== "all") return devices;
+    const unsound = this.pools.find((pool) => !isSound(pool));
     const claim = this.claims[index];
-    if (changing && claim)
+    if (unsound && claim)
       throw new AllocationError(
-        `claim ${keyOf(claim)}, request ${alternative.name}: asks for all devices, but resource pool ${changing.key} is currently being updated`,
+        `claim ${keyOf(claim)}, request ${alternative.name}: asks for all devices, but resource pool ${unsound.key} is currently ${unsound.isComplete ? "invalid" : "being updated"}`,
       );
-    return complete.filter((device) => this.#lets(alternative, device));
+    return devices.filter((device) => this.#lets(alternative, device));
   }
 
   /** Selectors are asked of a device when it is looked at: one that goes wrong on another device does no harm. */

@@ -28,6 +28,8 @@ export interface Pool {
   readonly devices: readonly KnownDevice[];
   /** All slices of its newest generation are there. */
   readonly isComplete: boolean;
+  /** Two of its devices have one name. */
+  readonly isInvalid: boolean;
 }
 
 /** Pools as their newest slices describe them (pure), in the order of drivers and names. */
@@ -56,7 +58,8 @@ export function poolsFor(node: Node, pools: ReturnType<typeof poolsOf>): readonl
   return pools.flatMap(({ key, slices }) => {
     const devices = slices.flatMap((slice) => devicesFor(node, slice));
     const isComplete = slices.length === slices[0]?.spec.pool.resourceSliceCount;
-    return devices.length > 0 ? [{ key, devices, isComplete }] : [];
+    const isInvalid = new Set(devices.map(({ device }) => device.name)).size < devices.length;
+    return devices.length > 0 ? [{ key, devices, isComplete, isInvalid }] : [];
   });
 }
 

@@ -10,7 +10,7 @@ import type {
 } from "#shared/api/types/resource-v1.generated.ts";
 import { eventually } from "../../controllers/testing/eventually.ts";
 import { Harness } from "../../controllers/testing/harness.ts";
-import { AllocationError, allocate, SearchGivenUp } from "../dynamic-resources/allocator.ts";
+import { AllocationError, allocate, FailedOnNode } from "../dynamic-resources/allocator.ts";
 import { deviceValue, selects } from "../dynamic-resources/device-selector.ts";
 import { poolsFor, poolsOf } from "../dynamic-resources/pools.ts";
 import { Scheduler } from "../scheduler.ts";
@@ -101,7 +101,24 @@ describe("what a claim gets on a node", () => {
     const many = Array.from({ length: 70 }, (_, index) => device(`d${index}`, `model-${index % 5}`));
     const constraints = [{ matchAttribute: `${driver}/model` }];
     const search = () => results({ requests: [exactly({ count: 15 })], constraints }, [], [slice("a", many)]);
-    expect(search).toThrow(SearchGivenUp);
+    expect(search).toThrow(new FailedOnNode("timed out trying to allocate devices"));
+  });
+
+  test("nothing of a pool that has a name twice, which is said where no other pool will do", () => {
+    const [one, other] = ["one", "other"].map((name) => ({
+      ...slice("a", gpus, { resourceSliceCount: 2 }),
+      metadata: { name },
+    })) as [ResourceSlice, ResourceSlice];
+    const find = (request: Partial<ExactDeviceRequest>, ...more: ResourceSlice[]) =>
+      results({ requests: [exactly(request)] }, [], [one, other, ...more]);
+    expect(() => find({})).toThrow(new FailedOnNode("invalid resource pools were encountered"));
+    const sound = { ...slice("a", [device("z0", "t4")], { name: "z" }), metadata: { name: "sound" } };
+    expect(find({}, sound)).toBe("r=z0");
+    expect(() => find({ allocationMode: "All" }, sound)).toThrow(
+      new AllocationError(
+        `claim default/c, request r: asks for all devices, but resource pool ${driver}/a is currently invalid`,
+      ),
+    );
   });
 
   test("the first alternative that can be had", () => {

@@ -10,7 +10,7 @@ import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { AllocationResult, ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
-import { type Allocation, AllocationError, allocate, SearchGivenUp } from "../dynamic-resources/allocator.ts";
+import { type Allocation, AllocationError, allocate, FailedOnNode } from "../dynamic-resources/allocator.ts";
 import { byState, claimsFor } from "../dynamic-resources/claims-of-pod.ts";
 import { DevicePromises } from "../dynamic-resources/device-promises.ts";
 import { deviceKey, poolsFor, poolsOf } from "../dynamic-resources/pools.ts";
@@ -148,7 +148,7 @@ function planner(open: readonly ResourceClaim[], cluster: ClusterView, promises:
       const found = allocate(open, poolsFor(node, pools), taken, (name) => cluster.lister(deviceClasses).get(name));
       return found ?? rejection("cannot allocate all claims", "final");
     } catch (error) {
-      if (error instanceof SearchGivenUp) return rejection("timed out trying to allocate devices", "final");
+      if (error instanceof FailedOnNode) return rejection(error.message, "final");
       if (!(error instanceof AllocationError)) throw error;
       throw new PluginError(`running "DynamicResources" filter plugin: ${error.message}`, { cause: error });
     }
