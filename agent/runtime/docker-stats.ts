@@ -19,6 +19,8 @@ interface Size {
 export class DockerStats {
   readonly #docker: Docker;
   readonly #sizes = new Map<string, Size>();
+  /** Under way: a large layer on a slow card takes longer than those who ask wait until they ask again. */
+  readonly #measuring = new Map<string, Promise<number>>();
   readonly #places = new Map<string, Place>();
 
   constructor(docker: Docker) {
@@ -68,14 +70,20 @@ export class DockerStats {
   }
 
   async #sizeOf(id: string): Promise<number> {
-    const now_ms = performance.now();
     const known = this.#sizes.get(id);
-    if (known !== undefined && now_ms - known.measuredAt_ms < sizeAge_ms) return known.used_bytes;
+    if (known !== undefined && performance.now() - known.measuredAt_ms < sizeAge_ms) return known.used_bytes;
+    const measuring = this.#measuring.get(id) ?? this.#measure(id).finally(() => this.#measuring.delete(id));
+    this.#measuring.set(id, measuring);
+    return await measuring;
+  }
+
+  async #measure(id: string): Promise<number> {
+    const measuredAt_ms = performance.now();
     const [listed] = await asRuntime(`measure container ${id}`, () =>
       this.#docker.listContainers({ all: true, size: true, filters: { id: [id] } }),
     );
     const used_bytes = listed !== undefined && "SizeRw" in listed ? Number(listed.SizeRw ?? 0) : 0;
-    this.#sizes.set(id, { measuredAt_ms: now_ms, used_bytes });
+    this.#sizes.set(id, { measuredAt_ms, used_bytes });
     return used_bytes;
   }
 }
