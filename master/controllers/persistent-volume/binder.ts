@@ -24,6 +24,7 @@ import { claimKeysOf } from "./protection.ts";
 
 const claimKey = (key: string): string => `claim/${key}`;
 const byClaim = "claim";
+const byVolume = "volume";
 const volumeKey = (name: string): string => `volume/${name}`;
 
 /** Binds claims to volumes and keeps the phases of both. */
@@ -37,19 +38,22 @@ export const volumeBinder = defineController({
         claimKey(keyOf(claim)),
         ...(claim.spec?.volumeName ? [volumeKey(claim.spec.volumeName)] : []),
       ],
-      indexes: { volume: ({ spec }) => (spec?.volumeName ? [spec.volumeName] : []) },
+      indexes: { [byVolume]: ({ spec }) => (spec?.volumeName ? [spec.volumeName] : []) },
     }),
     watching(persistentVolumes, {
       enqueue: (volume, { lister }) => {
         const { claimRef } = volume.spec ?? {};
+        const name = volume.metadata.name ?? "";
+        const claims = lister(persistentVolumeClaims);
         const waiting = claimRef
-          ? [claimKey(`${claimRef.namespace}/${claimRef.name}`)]
+          ? [`${claimRef.namespace}/${claimRef.name}`]
           : // A free volume is news for every claim that waits.
-            lister(persistentVolumeClaims)
+            claims
               .list()
               .filter((claim) => !isBound(claim))
-              .map((claim) => claimKey(keyOf(claim)));
-        return [volumeKey(volume.metadata.name ?? ""), ...waiting];
+              .map(keyOf);
+        // Also for those that had lost the volume of this name.
+        return [volumeKey(name), ...[...waiting, ...claims.keysByIndex(byVolume, name)].map(claimKey)];
       },
     }),
     watching(pods, {

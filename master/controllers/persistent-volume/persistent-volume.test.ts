@@ -75,6 +75,18 @@ test("a claim waits, says why, and is bound when a volume comes", async () => {
   await eventually(async () => (await pvc("c")).status?.phase === "Lost", "lost");
 });
 
+test("a claim that has lost its volume is bound again when one of that name comes", async () => {
+  const { client } = harness;
+  await client.create(persistentVolumes, volume("v", "1Gi"));
+  await client.create(persistentVolumeClaims, claim("c", "1Gi"));
+  await eventually(async () => (await pvc("c")).status?.phase === "Bound", "bound");
+  await client.delete(persistentVolumes, { name: "v" });
+  await eventually(async () => (await pvc("c")).status?.phase === "Lost", "lost");
+  await client.create(persistentVolumes, volume("v", "1Gi"));
+  await eventually(async () => (await pvc("c")).status?.phase === "Bound", "bound again");
+  expect((await pv("v")).spec?.claimRef?.uid).toBe((await pvc("c")).metadata.uid ?? "");
+});
+
 test("an external provisioner is asked", async () => {
   const { client } = harness;
   await client.create(storageClasses, {
