@@ -307,20 +307,25 @@ export class DockerRuntime implements ContainerRuntime {
     const opened = () => {
       for (const each of inspections) each.forgetAll();
     };
-    for await (const event of watchEvents(this.#docker, signal, opened)) {
-      for (const each of inspections) each.forget(event.containerId);
-      if (event.kind === "died") await this.#settled(event.containerId, signal);
-      yield event;
+    try {
+      for await (const event of watchEvents(this.#docker, signal, opened)) {
+        for (const each of inspections) each.forget(event.containerId);
+        // Who ends does not wait for a daemon that hangs.
+        if (event.kind === "died") await orAborted(signal, this.#settled(event.containerId));
+        yield event;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
   }
 
   /** Podman tells of an end before it has noted it; who looks because of that must see it. */
-  async #settled(id: string, signal: AbortSignal): Promise<void> {
+  async #settled(id: string): Promise<void> {
     for (const pause_ms of settlePauses_ms) {
       await delay(pause_ms);
       const { inspections } = this.#containers;
       inspections.forget(id);
-      if ((await orAborted(signal, inspections.fresh(id)))?.State.Status !== "running") return;
+      if ((await inspections.fresh(id))?.State.Status !== "running") return;
     }
   }
 

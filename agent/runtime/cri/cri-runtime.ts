@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { orAborted } from "#shared/client/or-aborted.ts";
 import { GrpcCode } from "#shared/grpc/grpc-error.ts";
 import type { Host } from "../../host/host.ts";
 import {
@@ -24,7 +25,7 @@ import {
 } from "../runtime.ts";
 import { CriClient, codeOf } from "./client.ts";
 import { type CriContainerOptions, CriContainers } from "./containers.ts";
-import { watchEvents } from "./events.ts";
+import { type SeenEvent, watchEvents } from "./events.ts";
 import { importImages } from "./image-import.ts";
 import { CriImages } from "./images.ts";
 import * as wire from "./messages.ts";
@@ -206,16 +207,22 @@ export class CriRuntime implements ContainerRuntime {
     // What happened while nobody watched was not seen.
     this.#containers.details.forgetAll();
     this.#sandboxes.details.forgetAll();
-    for await (const event of watchEvents(this.#client, signal)) {
-      const { containerId } = event;
-      const labels = (this.#containers.details.seen(containerId) ?? this.#sandboxes.details.seen(containerId))?.status
-        .labels;
-      this.#containers.details.forget(containerId);
-      this.#sandboxes.details.forget(containerId);
-      const podUid = event.podUid ?? (labels ? podOf(labels).uid : await this.#podUidOf(containerId));
-      if (event.isEarly) await this.#settled(containerId);
-      yield { kind: event.kind, containerId, podUid };
+    try {
+      // Who ends does not wait for a runtime that hangs.
+      for await (const event of watchEvents(this.#client, signal)) yield await orAborted(signal, this.#told(event));
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
+  }
+
+  async #told({ kind, containerId, podUid: uid, isEarly }: SeenEvent): Promise<RuntimeEvent> {
+    const labels = (this.#containers.details.seen(containerId) ?? this.#sandboxes.details.seen(containerId))?.status
+      .labels;
+    this.#containers.details.forget(containerId);
+    this.#sandboxes.details.forget(containerId);
+    const podUid = uid ?? (labels ? podOf(labels).uid : await this.#podUidOf(containerId));
+    if (isEarly) await this.#settled(containerId);
+    return { kind, containerId, podUid };
   }
 
   /** Waits until what CRI says of a container or sandbox is what has happened: that it has ended. */
