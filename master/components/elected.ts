@@ -84,7 +84,7 @@ export async function runElected(
   let check: () => Promise<string> = () => Promise.resolve("ok");
   const pages: ComponentPages = {
     checks: { [settings.leaderElectResourceName]: () => check() },
-    readiness,
+    readiness: { ...readiness, shutdown: async () => ending.signal.throwIfAborted() },
     results: new HealthResults(),
     families: () => [
       ...processFamilies(),

@@ -191,6 +191,9 @@ describe.each(["scheduler", "controller-manager"])("the %s's own server", (name)
       return answer.code === 200 ? answer.text : undefined;
     });
     expect(metrics).toContain(`leader_election_master_status{name="kube-${name}"} 1`);
+    const readiness = name === "scheduler" ? ["shutdown", "sched-handler-sync"] : ["shutdown"];
+    for (const check of readiness)
+      expect((await ask(`/readyz/${check}`, certificateOf(join(folder, "admin.yaml")))).text).toBe("ok");
     const results = await ask("/metrics/slis", certificateOf(join(folder, "admin.yaml")));
     expect(results.text).toContain(`kubernetes_healthcheck{name="kube-${name}",type="healthz"} 1`);
     await client.create(serviceAccounts, {
