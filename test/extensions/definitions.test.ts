@@ -163,3 +163,27 @@ test("defaults of an embedded object's metadata may name what no metadata has, w
   const known = { apiVersion: "foos/v1", kind: "Foo", metadata: { name: "bar" } };
   expect([body.byField, body.byObject, body.around]).toEqual([known, known, { inner: known }]);
 });
+
+test("of an object that nobody could write now, what can be read is shown, and it can be deleted", async () => {
+  const properties = { inner: { type: "object", "x-kubernetes-embedded-resource": true, ...anything } };
+  expect((await ask("POST", all, definitionOf("Relic", { properties }))).status).toBe(201);
+  await established("relics", "True");
+  const metadata = { annotations: { foo: 42 }, labels: { kept: "x y" }, unknown: 42 };
+  const relic = {
+    apiVersion: "home.example.com/v1",
+    kind: "Relic",
+    metadata: { ...metadata, name: "old", uid: crypto.randomUUID(), creationTimestamp: "2026-01-02T03:04:05Z" },
+    inner: { apiVersion: "v1", kind: "Pod", metadata },
+  };
+  await server.store.create("/registry/home.example.com/relics/old", JSON.stringify(relic));
+  const path = "/apis/home.example.com/v1/relics/old";
+  const seen = await eventually(async () => {
+    const response = await server.fetch(path);
+    return response.status === 404 ? undefined : { status: response.status, body: await response.json() };
+  });
+  expect(seen.status).toBe(200);
+  const { labels, annotations, unknown } = seen.body.metadata;
+  expect([labels, annotations, unknown]).toEqual([{ kept: "x y" }, undefined, undefined]);
+  expect(seen.body.inner.metadata).toEqual({ labels: { kept: "x y" } });
+  expect((await server.fetch(path, { method: "DELETE" })).status).toBe(200);
+});

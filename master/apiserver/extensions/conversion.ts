@@ -3,10 +3,11 @@ import { messageOf } from "#shared/api/joined-errors.ts";
 import { apiVersionOf, fieldsOf, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject } from "#shared/api/patch/json-value.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
-import { normalizeObject } from "#shared/api/schema/normalize-object.ts";
+import { DecodeError, type NormalizedObject, normalizeObject } from "#shared/api/schema/normalize-object.ts";
 import type { Schema } from "#shared/api/schema/schema.ts";
 import type { CustomResourceDefinition } from "#shared/api/types/apiextensions-v1.generated.ts";
 import type { VersionConverter } from "../registry/declaration.ts";
+import { withoutUnfitMetadata, withoutUnfitMetadataInside } from "../registry/unfit-metadata.ts";
 import { applyDefaults, dropUnwantedNulls, lacksDefaults } from "./defaulting.ts";
 import type { WebhookCaller, WebhookTarget } from "./webhook-client.ts";
 
@@ -62,7 +63,7 @@ export function versionConverter(definition: CustomResourceDefinition, parts: Co
 /** Pruned and with defaults, as the schema is now; the same object where nothing is to be done. */
 function settled(object: KubeObject, schema: Schema | undefined): KubeObject {
   if (!schema) return object;
-  const { object: pruned, unknown } = normalizeObject(schema, object, { isOwned: true });
+  const { object: pruned, unknown } = normalized(schema, object);
   if (unknown.length === 0 && !lacksDefaults(object, schema)) return object;
   const draft = cloneJson(pruned);
   dropUnwantedNulls(draft, schema);
@@ -73,8 +74,20 @@ function settled(object: KubeObject, schema: Schema | undefined): KubeObject {
 /** What has been converted gets no defaults: those of the version that it rests in it has already. */
 function pruned(object: KubeObject, schema: Schema | undefined): KubeObject {
   if (!schema) return object;
-  const normalized = normalizeObject(schema, object, { isOwned: true });
-  return normalized.unknown.length === 0 ? object : (normalized.object as unknown as KubeObject);
+  const { object: known, unknown } = normalized(schema, object);
+  return unknown.length === 0 ? object : (known as unknown as KubeObject);
+}
+
+/** What rests in the store may be older than the rules of today. */
+function normalized(schema: Schema, object: KubeObject): Pick<NormalizedObject, "object" | "unknown"> {
+  try {
+    return normalizeObject(schema, object, { isOwned: true });
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    const inside = withoutUnfitMetadataInside(schema, object) as KubeObject;
+    const { object: fit } = normalizeObject(schema, withoutUnfitMetadata(schema, inside));
+    return { object: fit, unknown: ["metadata"] };
+  }
 }
 
 interface ConversionReview {
