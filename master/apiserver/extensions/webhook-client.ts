@@ -35,8 +35,8 @@ export interface WebhookTarget {
 
 export interface WebhookCall {
   readonly timeout_ms: number;
-  /** Say the time in the query, as upstream does for admission. */
-  readonly announcesTimeout?: boolean | undefined;
+  /** How long the server is told that it may take, in the query; absent: it is not told. */
+  readonly announced_ms?: number | undefined;
   /** Aborted when nobody wants to know any more. */
   readonly signal?: AbortSignal | undefined;
   /** Absent: it is asked by nobody in particular. */
@@ -183,12 +183,12 @@ function secondsToWait({ status, retryAfter = "" }: Answer): number | undefined 
   return mayPass && /^[+-]?\d+$/.test(retryAfter) ? Number(retryAfter) : undefined;
 }
 
-function urlOf(target: WebhookTarget, { timeout_ms, announcesTimeout }: WebhookCall): URL {
+function urlOf(target: WebhookTarget, { announced_ms }: WebhookCall): URL {
   const { namespace = "", name = "", path = "", port = 443 } = target.service ?? {};
   const base = target.service ? `https://${name}.${namespace}.svc:${port}${path}` : (target.url ?? "");
   const url = new URL(base);
   url.pathname = cleanPath(url.pathname);
-  if (announcesTimeout) url.searchParams.set("timeout", `${Math.ceil(timeout_ms / 1000)}s`);
+  if (announced_ms !== undefined) url.searchParams.set("timeout", `${Math.ceil(announced_ms / 1000)}s`);
   return url;
 }
 

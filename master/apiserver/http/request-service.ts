@@ -235,6 +235,8 @@ export class RequestService {
 
   #fail({ request, response }: Arrival, error: unknown): void {
     const status = this.#entrance.statusOf(error, request);
+    // It was told that this takes too long.
+    if (response.writableEnded) return;
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;

@@ -164,8 +164,10 @@ export async function ask(
   const review = admissionReview(version, admissionRequest(attributes, match, uid), object, oldObject);
   let sentBack: unknown;
   try {
-    const timeout_ms = Math.min(timeoutSeconds * 1000, timeLeft_ms(attributes));
-    const call = { timeout_ms, announcesTimeout: true, signal: attributes.limits?.signal, logins: parts.logins };
+    const timeout_ms = timeoutSeconds * 1000;
+    // Where the request's time is over first, its client is told so before this call is given up: by the signal.
+    const announced_ms = Math.min(timeout_ms, timeLeft_ms(attributes));
+    const call = { timeout_ms, announced_ms, signal: attributes.limits?.signal, logins: parts.logins };
     sentBack = await parts.caller.call({ ...webhook.clientConfig, name }, review, call);
   } catch (error) {
     const { message, cause } = error instanceof Error ? error : new Error(String(error));
