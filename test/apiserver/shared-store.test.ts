@@ -119,12 +119,14 @@ describe("written by way of one server", () => {
 
 test("without a majority of etcd nothing is written and nothing fresh is read; all is well when one comes back", async () => {
   await one.create(configMaps, named("before"));
+  const key = { namespace: "a", name: "before" };
+  // A fresh read: from then on the other's cache shows it, too.
+  await other.get(configMaps, key);
   await servers.kill("m1");
   await servers.kill("m2");
   const refused = (await rejection(one.create(configMaps, named("refused")))) as StatusError;
   expect(hasReason(refused, "ServiceUnavailable") || hasReason(refused, "Timeout")).toBe(true);
   expect(refused.message).toContain("etcd");
-  const key = { namespace: "a", name: "before" };
   expect(await rejection(other.get(configMaps, key))).toSatisfy((error) => hasReason(error, "ServiceUnavailable"));
   // What the cache shows is still served to who asks for no more.
   expect((await other.get(configMaps, key, { resourceVersion: "0" })).metadata.name).toBe("before");
