@@ -1,6 +1,7 @@
 /** What a CustomResourceDefinition says besides the shape of its objects, and what becomes of a change to it. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { silentLog } from "#shared/client/log.ts";
+import type { AdmissionPlugin } from "../../master/apiserver/admission/admission.ts";
 import { Definitions } from "../../master/apiserver/extensions/definitions.ts";
 import { startTestServer, type TestServer } from "../support/apiserver.ts";
 import { eventually } from "./extended-server.ts";
@@ -10,10 +11,19 @@ let definitions: Definitions;
 
 setDefaultTimeout(300_000);
 
+/** What admission is shown of deletions: the version of the request, and that of the object. */
+const deletions: [requested: string, shown: string][] = [];
+
 beforeAll(async () => {
-  server = await startTestServer({ namespaces: ["boards"] });
+  const admission: AdmissionPlugin = {
+    name: "Seen",
+    validate({ operation, resource, oldObject }) {
+      if (operation === "DELETE" && resource && oldObject) deletions.push([resource.apiVersion, oldObject.apiVersion]);
+    },
+  };
+  server = await startTestServer({ namespaces: ["boards"], guards: () => ({ admission: [admission] }) });
   const { api, client } = server;
-  const webhooks = { call: () => Promise.reject(new Error("no webhook is meant")) };
+  const webhooks = { call: () => Promise.reject(new Error("nobody converts")) };
   definitions = new Definitions({ reader: api.reader, serving: api, client, webhooks, log: silentLog });
   await definitions.start();
 });
@@ -186,4 +196,30 @@ test("of an object that nobody could write now, what can be read is shown, and i
   expect([labels, annotations, unknown]).toEqual([{ kept: "x y" }, undefined, undefined]);
   expect(seen.body.inner.metadata).toEqual({ labels: { kept: "x y" } });
   expect((await server.fetch(path, { method: "DELETE" })).status).toBe(200);
+});
+
+test("a deletion is shown to admission in its own version, and is none where nobody can convert to that", async () => {
+  const versions = [version("v1", anything), version("v2", anything)];
+  expect((await ask("POST", all, definitionOf("Coin", anything, { versions }))).status).toBe(201);
+  await established("coins", "True");
+  const path = (served: string) => `/apis/home.example.com/${served}/coins`;
+  const make = (name: string) =>
+    ask("POST", path("v1"), { apiVersion: "home.example.com/v1", kind: "Coin", metadata: { name } });
+  for (const name of ["a", "b", "c"]) expect((await make(name)).status).toBe(201);
+  deletions.length = 0;
+  expect((await server.fetch(`${path("v2")}/a`, { method: "DELETE" })).status).toBe(200);
+  expect(deletions).toEqual([["home.example.com/v2", "home.example.com/v2"]]);
+  const webhook = { conversionReviewVersions: ["v1"], clientConfig: { url: "https://127.0.0.1:1/" } };
+  expect((await change("coins", { spec: { conversion: { strategy: "Webhook", webhook } } })).status).toBe(200);
+  await eventually(async () => ((await server.fetch(`${path("v2")}/b`)).status === 500 ? true : undefined));
+  for (const of of [`${path("v2")}/b`, path("v2")]) {
+    const refused = await server.fetch(of, { method: "DELETE" });
+    expect([refused.status, (await refused.json()).message]).toEqual([500, expect.stringContaining("nobody converts")]);
+  }
+  const left = await (await server.fetch(path("v1"))).json();
+  expect(left.items.map(({ metadata }: { readonly metadata: { readonly name: string } }) => metadata.name)).toEqual([
+    "b",
+    "c",
+  ]);
+  expect((await server.fetch(path("v1"), { method: "DELETE" })).status).toBe(200);
 });

@@ -58,6 +58,8 @@ export async function removeCollection(parts: WriteParts, request: EndpointReque
   const { entries, metadata } = await listEntries(source, selection, parameters);
   // As upstream, which finds out with the first of them.
   if (context.info.lacksNamespace && entries.length > 0) throw badRequest("Namespace parameter required.");
+  // What cannot be listed in this version is not deleted by it.
+  await resource.ready(entries);
   for (let from = 0; from < entries.length; from += DELETES_AT_ONCE) {
     const group = entries.slice(from, from + DELETES_AT_ONCE);
     await Promise.all(group.map((entry) => removeIfThere(parts, scope, entry, options)));

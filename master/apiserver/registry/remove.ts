@@ -116,8 +116,10 @@ async function removeOnce(
   const plan = planDeletion(strategy, old, options, parts.now_ms());
   if (plan.kind === "goes already") return { entry: live, isGone: false };
   const asked = { ...scope, options: { ...scope.options, ...filledIn(strategy, old, options) } };
-  const admitted = (before: KubeObject): Promise<void> => admit(parts, asked, before, shown);
-  await admitted(old);
+  // Shown in the version of the request; what no converter gives in that cannot be deleted by it.
+  const admitted = async (before: Entry): Promise<void> =>
+    admit(parts, asked, await scope.resource.working(before), shown);
+  await admitted(live);
   switch (plan.kind) {
     case "wait":
       return { entry: live, isGone: false };
@@ -134,13 +136,13 @@ async function takeOut(
   scope: WriteScope,
   live: Entry,
   marked: KubeObject | undefined,
-  admitted: (old: KubeObject) => Promise<void>,
+  admitted: (old: Entry) => Promise<void>,
   noteMark: (marked: Entry) => void,
 ): Promise<Entry> {
   const last = marked ? await markIn(parts, scope, live, marked) : live;
   if (scope.dryRun) return last;
   // The mark and the removal are two steps of upstream's, and admission is shown both.
-  if (marked) await admitted(last.view());
+  if (marked) await admitted(last);
   if (marked) noteMark(last);
   const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
   await parts.hub.waitFor(revision);
