@@ -221,5 +221,12 @@ test("a deletion is shown to admission in its own version, and is none where nob
     "b",
     "c",
   ]);
-  expect((await server.fetch(path("v1"), { method: "DELETE" })).status).toBe(200);
+  // The definition goes with its objects, though the version that they rest in is not served any more.
+  const hidden = versions.map((each) => ({ ...each, served: each.name === "v2" }));
+  expect((await change("coins", { spec: { versions: hidden } })).status).toBe(200);
+  expect((await server.fetch(`${all}/coins.home.example.com`, { method: "DELETE" })).status).toBe(200);
+  await eventually(async () =>
+    (await server.fetch(`${all}/coins.home.example.com`)).status === 404 ? true : undefined,
+  );
+  expect((await server.store.list("/registry/home.example.com/coins/")).items).toEqual([]);
 });

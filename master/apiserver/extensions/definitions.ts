@@ -181,8 +181,7 @@ export class Definitions {
   /** True once none is left. */
   async #deleteObjects({ spec }: CustomResourceDefinition): Promise<boolean> {
     const { client, reader } = this.#options;
-    const served = spec.versions.filter((version) => version.served);
-    const version = served.find(({ storage }) => storage) ?? served[0];
+    const version = spec.versions.find(({ storage }) => storage);
     const { plural, kind } = spec.names;
     const ref: ResourceRef<KubeObject> = {
       group: spec.group,
@@ -206,10 +205,11 @@ const terminating = (status: "True" | "False", reason: string, message: string):
   message,
 });
 
-/** With a version by which its objects can be deleted, where none is served: the one that is stored, which may do without a schema then. */
+/** With the version that objects rest in, by which they can be deleted though nobody converts them: where it is not served, it is
+ *  until they are gone, and may do without a schema then. */
 function reachable(definition: CustomResourceDefinition): CustomResourceDefinition {
   const { spec } = definition;
-  if (spec.versions.some(({ served }) => served)) return definition;
+  if (spec.versions.some(({ served, storage }) => served && storage)) return definition;
   const anything = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
   const versions = spec.versions.map((each) =>
     each.storage ? { ...each, served: true, schema: each.schema ?? anything } : each,
