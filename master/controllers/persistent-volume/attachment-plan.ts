@@ -31,7 +31,12 @@ export interface AttachmentFacts {
 export type AttachmentStep =
   | { readonly kind: "attach"; readonly name: string; readonly volume: PersistentVolume }
   /** The volume is on another node and allows one only, or its driver could not attach it. */
-  | { readonly kind: "refuse"; readonly wanted: WantedVolume; readonly message: string }
+  | {
+      readonly kind: "refuse";
+      readonly why: "conflict" | "failure";
+      readonly wanted: WantedVolume;
+      readonly message: string;
+    }
   | {
       readonly kind: "detach";
       readonly attachment: VolumeAttachment;
@@ -97,22 +102,28 @@ function stepFor(
 ): AttachmentStep | undefined {
   const { volume } = wanted;
   const { name = "" } = volume.metadata;
-  const refuse = (message: string): AttachmentStep => ({ kind: "refuse", wanted, message });
+  const refuse = (why: "conflict" | "failure", message: string): AttachmentStep => ({
+    kind: "refuse",
+    why,
+    wanted,
+    message,
+  });
   if (attachment) {
     const { attached, attachError } = attachment.status ?? {};
     if (attached) return { kind: "succeeded", wanted };
-    return attachError && refuse(`AttachVolume.Attach failed for volume "${name}" : ${attachError.message ?? ""}`);
+    if (!attachError) return undefined;
+    return refuse("failure", `AttachVolume.Attach failed for volume "${name}" : ${attachError.message ?? ""}`);
   }
   if (!node) return undefined;
   const there = elsewhere(name);
   const isExclusive = !(volume.spec?.accessModes ?? []).some((mode) => manyNodes.has(mode));
   if (!isExclusive || there.length === 0) return { kind: "attach", name: attachmentOf(volume, nodeName), volume };
   const users = usersOn(volume, there).map(({ metadata }) => metadata.name);
-  const why =
+  const holder =
     users.length > 0
       ? `Volume is already used by pod(s) ${users.join(", ")}`
       : "Volume is already exclusively attached to one node and can't be attached to another";
-  return refuse(`Multi-Attach error for volume "${name}" ${why}`);
+  return refuse("conflict", `Multi-Attach error for volume "${name}" ${holder}`);
 }
 
 /** Why a node is not waited for that still has the volume mounted; undefined while it is. */

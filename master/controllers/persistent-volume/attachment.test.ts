@@ -194,6 +194,42 @@ test("attachments come with a node's pods and go with them, and the node's statu
   expect(await reported()).toEqual([]);
 });
 
+test("pods are told once that another node has their volume, whoever uses it there", async () => {
+  const { client } = harness;
+  for (const name of ["a", "b"]) {
+    const managed = testNode(name);
+    managed.metadata.annotations = { "volumes.kubernetes.io/controller-managed-attach-detach": "true" };
+    await client.create(nodes, managed);
+  }
+  await client.create(persistentVolumes, volume("v", "ReadWriteOnce", "c"));
+  await client.create(persistentVolumeClaims, claim("c", "v"));
+  const running = await harness.run(attachDetachController());
+  const uses = { volumes: [{ name: "data", persistentVolumeClaim: { claimName: "c" } }] };
+  await client.create(pods, testPod("p", { nodeName: "a", ...uses }));
+  const name = attachmentOf(volume("v"), "a");
+  const all = async () => (await client.list(volumeAttachments)).items;
+  await eventually(async () => (await all()).length === 1, "the attachment");
+  // Its driver takes its time.
+  await client.patch(volumeAttachments, { name }, { type: "merge", body: { metadata: { finalizers: ["x/driver"] } } });
+  const seen = () => harness.informers.lister(volumeAttachments).get(name);
+  await eventually(() => seen()?.metadata.finalizers?.length === 1, "the controller's sight of it");
+  await client.create(pods, testPod("q", { nodeName: "b", ...uses }));
+  const told = () => harness.recorded.filter((line) => line.includes("Multi-Attach"));
+  await eventually(() => told().length > 0, "the event");
+  await client.delete(pods, { namespace: "default", name: "p" }, { gracePeriodSeconds: 0 });
+  await eventually(async () => (await all())[0]?.metadata.deletionTimestamp !== undefined, "the detach");
+  running.queue.add("b");
+  await eventually(() => !running.queue.busy, "another look at the node that waits");
+  await client.patch(volumeAttachments, { name }, { type: "merge", body: { metadata: { finalizers: null } } });
+  await eventually(async () => {
+    running.queue.add("b");
+    return (await all())[0]?.spec.nodeName === "b";
+  }, "the other's attachment");
+  expect(told()).toEqual([
+    'Warning Pod/q FailedAttachVolume: Multi-Attach error for volume "v" Volume is already used by pod(s) p',
+  ]);
+});
+
 test("a claim that asks for more of a CSI volume is told who sees to it", async () => {
   const { client } = harness;
   await client.create(persistentVolumes, volume("v", "ReadWriteOnce", "c"));
