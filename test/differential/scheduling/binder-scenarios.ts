@@ -134,6 +134,8 @@ export const binderScenarios: readonly Scenario[] = [
       await claimIs(world, "one", "Lost");
       await world.see("it is gone");
       await world.create(volume("ls-a", plain()));
+      // Upstream looks at all claims every 15 s.
+      await claimIs(world, "one", "Bound");
       await world.see("another of its name comes");
     },
   },
