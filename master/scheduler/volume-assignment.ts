@@ -4,9 +4,16 @@ import type { Client } from "#shared/client/client.ts";
 import type { ClusterView } from "./framework.ts";
 import { claimsOf, planVolumes } from "./plugins/volumes.ts";
 import type { PodInfo } from "./pod-info.ts";
+import type { VolumePromises } from "./volume-promises.ts";
 
 export const hasUnboundClaims = (info: PodInfo, cluster: ClusterView): boolean =>
   claimsOf(info, cluster).some(({ claim }) => claim && !isBound(claim));
+
+export interface VolumeAccess {
+  readonly client: Client;
+  readonly cluster: ClusterView;
+  readonly promises: VolumePromises;
+}
 
 /**
  * Asks for the volumes of a pod on its chosen node: reserves the volumes that fit, and names the node in the claims for
@@ -16,13 +23,12 @@ export const hasUnboundClaims = (info: PodInfo, cluster: ClusterView): boolean =
 export async function bindVolumes(
   info: PodInfo,
   nodeName: string,
-  client: Client,
-  cluster: ClusterView,
+  { client, cluster, promises }: VolumeAccess,
 ): Promise<"done" | "pending"> {
   const claims = claimsOf(info, cluster).flatMap(({ claim }) => (claim && !isBound(claim) ? [claim] : []));
   if (claims.length === 0) return "done";
   const node = cluster.node(nodeName)?.node;
-  const plans = node ? planVolumes(claims, node, cluster) : undefined;
+  const plans = node ? planVolumes(claims, node, cluster, promises) : undefined;
   if (!plans || plans === "not enough capacity")
     throw new Error(`the volumes of ${info.key} cannot be had on ${nodeName} any more`);
   for (const plan of plans) {
@@ -44,6 +50,7 @@ export async function bindVolumes(
         spec: { claimRef },
       };
       await client.patch(persistentVolumes, { name: metadata.name ?? "" }, { type: "merge", body });
+      promises.written(info.uid, metadata.name ?? "");
     }
   }
   return "pending";

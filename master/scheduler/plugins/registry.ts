@@ -1,6 +1,7 @@
 import type { PluginArgs } from "../configuration/plugin-args.ts";
 import type { SchedulerPlugin } from "../framework.ts";
 import { bindVolumes, hasUnboundClaims } from "../volume-assignment.ts";
+import { VolumePromises } from "../volume-promises.ts";
 import { dynamicResources } from "./dynamic-resources.ts";
 import { interPodAffinity } from "./inter-pod-affinity.ts";
 import { imageLocality, nodeAffinity, nodeName, nodePorts, nodeUnschedulable, taintToleration } from "./node-basics.ts";
@@ -25,7 +26,14 @@ export const pluginFactories: PluginFactories = {
   NodeResourcesFit: (args) => nodeResourcesFit(args.NodeResourcesFit),
   VolumeRestrictions: () => volumeRestrictions,
   NodeVolumeLimits: () => nodeVolumeLimits,
-  VolumeBinding: () => ({ ...volumeBinding, hasPreBind: hasUnboundClaims, preBind: bindVolumes }),
+  VolumeBinding: () => {
+    const promises = new VolumePromises();
+    return {
+      ...volumeBinding(promises),
+      hasPreBind: hasUnboundClaims,
+      preBind: (info, nodeName, client, cluster) => bindVolumes(info, nodeName, { client, cluster, promises }),
+    };
+  },
   VolumeZone: () => volumeZone,
   PodTopologySpread: (args) => podTopologySpread(args.PodTopologySpread),
   InterPodAffinity: (args) => interPodAffinity(args.InterPodAffinity),

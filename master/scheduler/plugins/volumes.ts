@@ -21,6 +21,7 @@ import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from "#shared
 import type { CSIStorageCapacity, StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ClusterView, rejection, type SchedulerPlugin, type StorageChange } from "../framework.ts";
 import type { PodInfo } from "../pod-info.ts";
+import { VolumePromises } from "../volume-promises.ts";
 
 export interface ClaimOfPod {
   readonly name: string;
@@ -87,6 +88,7 @@ export function planVolumes(
   claims: readonly PersistentVolumeClaim[],
   node: Node,
   cluster: ClusterView,
+  promises: VolumePromises = new VolumePromises(),
 ): VolumePlan[] | "not enough capacity" | undefined {
   const taken = new Set<string>();
   const plans: VolumePlan[] = [];
@@ -100,7 +102,13 @@ export function planVolumes(
     .filter((claim) => !toMake.includes(claim))
     .sort((a, b) => compareQuantities(sizeOf(a), sizeOf(b)));
   for (const claim of toFind) {
-    const volume = findVolumeOnNode(claim, cluster.lister(persistentVolumes).list(), { node, taken });
+    const promised = promises.volumeOf(claim);
+    const volumes = cluster
+      .lister(persistentVolumes)
+      .list()
+      .filter(({ metadata: { name = "" } }) => (promised === undefined ? !promises.has(name) : name === promised));
+    const volume = findVolumeOnNode(claim, volumes, { node, taken });
+    if (!volume && promised !== undefined) return undefined;
     if (!volume) {
       toMake.push(claim);
       continue;
@@ -140,7 +148,7 @@ function hasCapacity(
 }
 
 /** The pod's claims have their volumes, or can get them, on the node. */
-export const volumeBinding: SchedulerPlugin = {
+export const volumeBinding = (promises: VolumePromises): SchedulerPlugin => ({
   name: "VolumeBinding",
   wokenBy: new Set(["nodeAdded", "nodeLabels", "storage"]),
   mayHelp: (pod, { storage }) => !storage || mayHelpBinding(pod, storage),
@@ -156,11 +164,12 @@ export const volumeBinding: SchedulerPlugin = {
     }
     if (claims.some((claim) => !isBound(claim) && !waitsForConsumer(claim, cluster)))
       return { reject: rejection("pod has unbound immediate PersistentVolumeClaims", "final") };
+    promises.forgetShown(cluster);
     return {
       filter({ node }) {
         if (!node) return undefined;
         const bound = againstBound(claims, node, cluster);
-        const plan = planVolumes(claims, node, cluster);
+        const plan = planVolumes(claims, node, cluster, promises);
         // In upstream's order.
         const reasons = [
           ...(bound === unreached ? [unreached] : []),
@@ -172,7 +181,18 @@ export const volumeBinding: SchedulerPlugin = {
       },
     };
   },
-};
+  reserve(info, nodeName, cluster) {
+    const node = cluster.node(nodeName)?.node;
+    const claims = claimsOf(info, cluster).flatMap(({ claim }) => claim ?? []);
+    const plans = node && planVolumes(claims, node, cluster, promises);
+    if (!Array.isArray(plans)) return;
+    const kept = plans.flatMap((plan) =>
+      plan.kind === "bind" ? [{ claim: plan.claim, volume: plan.volume.metadata.name ?? "" }] : [],
+    );
+    promises.keep(info.uid, kept);
+  },
+  release: ({ uid }) => promises.release(uid),
+});
 
 const unreached = "node(s) didn't match PersistentVolume's node affinity";
 const absentVolume = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
