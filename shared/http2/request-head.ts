@@ -16,7 +16,7 @@ export interface RequestHead {
 /** Names as RFC 9110, 5.6.2 has them, without capitals. */
 const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be in a value.
-const badValue = /[\u0000\r\n]|^[ \t]|[ \t]$/;
+const badValue = /[\u0000\r\n]/;
 const surrounded = /^[ \t]|[ \t]$/;
 const ofOneHop: ReadonlySet<string> = new Set([
   "connection",
@@ -54,7 +54,7 @@ export function requestHeadOf(fields: readonly string[]): RequestHead | undefine
   let from = 0;
   while (from < fields.length && fields[from]?.startsWith(":")) from += 2;
   const pseudo = pseudoOf(fields, from);
-  const rawHeaders = fields.slice(from).map((text, at) => (at % 2 === 1 && surrounded.test(text) ? bare(text) : text));
+  const rawHeaders = fields.slice(from);
   const headers = pseudo && headersOf(rawHeaders);
   if (!headers) return undefined;
   const { ":method": method = "", ":scheme": scheme = "", ":path": url = "", ":authority": authority = "" } = pseudo;
@@ -69,23 +69,14 @@ export function requestHeadOf(fields: readonly string[]): RequestHead | undefine
   return { method, url, headers, rawHeaders, contentLength };
 }
 
-/** Blanks around a value, which upstream's server takes though HTTP/2 forbids them (8.2.1), mean nothing, as in HTTP/1.1: Go's
- *  clients send `Bearer ` where they have no token, and try for ever where a stream is refused for that. */
-function bare(value: string): string {
-  const isBlank = (at: number): boolean => value[at] === " " || value[at] === "\t";
-  let [from, end] = [0, value.length];
-  while (from < end && isBlank(from)) from += 1;
-  while (end > from && isBlank(end - 1)) end -= 1;
-  return value.slice(from, end);
-}
-
 /** Of the fields before `end`. */
 function pseudoOf(fields: readonly string[], end: number): Record<string, string> | undefined {
   const pseudo: Record<string, string> = {};
   for (let at = 0; at < end; at += 2) {
     const name = fields[at] ?? "";
     const value = fields[at + 1] ?? "";
-    if (!pseudoNames.has(name) || pseudo[name] !== undefined || badValue.test(value)) return undefined;
+    if (!pseudoNames.has(name) || pseudo[name] !== undefined || badValue.test(value) || surrounded.test(value))
+      return undefined;
     pseudo[name] = value;
   }
   return pseudo;

@@ -40,7 +40,7 @@ export class UnrecognizedBodyError extends Error {
 
 /** Throws 415 for a content type that is not known. */
 export function requireDecodable(contentType: string | undefined): void {
-  if (!hasParameters(contentType) || !decodedTypes.has(mediaTypeOf(contentType))) throw unknownFormat();
+  if (!isMediaType(contentType) || !decodedTypes.has(mediaTypeOf(contentType))) throw unknownFormat();
 }
 
 /** Decodes by content type. Throws UnrecognizedBodyError for a body that does not parse, 415 for a type that is not known.
@@ -52,7 +52,7 @@ export function decodeDocument(
 ): DecodedDocument {
   if (body.kind === "object") return documentOf(body.object);
   const bytes = body.kind === "none" ? new Uint8Array() : body.bytes;
-  const type = hasParameters(contentType) ? mediaTypeOf(contentType) : undefined;
+  const type = isMediaType(contentType) ? mediaTypeOf(contentType) : undefined;
   try {
     switch (type) {
       case "":
@@ -136,12 +136,14 @@ function beginningOf(body: RequestBody): string {
   return bytes.length > SHOWN_BYTES ? `${text} ...` : text;
 }
 
-/** Whether what stands behind the type, if anything, are parameters with values. */
-const hasParameters = (contentType = ""): boolean =>
-  contentType
-    .split(";")
-    .slice(1)
-    .every((each) => each.trim() === "" || /^[^\s=]+=("[^"]*"|[^\s"]+)$/.test(each.trim()));
+/** Whether it is a type with parameters that have values, if any, or none at all: Go's mime.ParseMediaType. */
+const isMediaType = (contentType = ""): boolean =>
+  contentType === "" ||
+  (mediaTypeOf(contentType) !== "" &&
+    contentType
+      .split(";")
+      .slice(1)
+      .every((each) => each.trim() === "" || /^[^\s=]+=("[^"]*"|[^\s"]+)$/.test(each.trim())));
 
 export const mediaTypeOf = (contentType: string | undefined): string =>
   (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
