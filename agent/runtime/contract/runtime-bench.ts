@@ -74,7 +74,8 @@ export class RuntimeBench {
     try {
       await use(id, config);
     } finally {
-      await this.runtime.stopSandbox(id);
+      // A process that ends at that very moment fails containerd's stop; kubelets ask again.
+      await eventually(() => this.runtime.stopSandbox(id));
       await this.runtime.removeSandbox(id);
     }
   }
