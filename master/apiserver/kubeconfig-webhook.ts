@@ -132,7 +132,7 @@ function readReview<R extends { readonly kind?: string }>(answer: WebhookAnswer,
   try {
     return reviewIn<R>(answer.body, kind);
   } catch (error) {
-    return new ReviewError("error", error instanceof Error ? error.message : String(error));
+    return new ReviewError("error", messageOf(error));
   }
 }
 

@@ -26,7 +26,7 @@ afterAll(() => fixture.stop());
 
 const configMap = (name: string) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } }) as const;
 const create = (name: string, dryRun = false) =>
-  server.client.create(configMaps, configMap(name), { namespace: "work", dryRun });
+  server.client.create(configMaps, configMap(name), { namespace: "shop", dryRun });
 
 test("an object stays in the namespace of the request, and keeps its name", async () => {
   const elsewhere = "the namespace of the provided object does not match the namespace sent on the request";
@@ -34,10 +34,10 @@ test("an object stays in the namespace of the request, and keeps its name", asyn
   steps = [move];
   await expect(create("a")).rejects.toThrow(elsewhere);
   steps = [{ op: "remove", path: "/metadata/namespace" }];
-  expect((await create("a")).metadata.namespace).toBe("work");
+  expect((await create("a")).metadata.namespace).toBe("shop");
   steps = [move];
   const patch = { type: "merge", body: { data: { a: "1" } } } as const;
-  const update = () => server.client.patch(configMaps, { namespace: "work", name: "a" }, patch);
+  const update = () => server.client.patch(configMaps, { namespace: "shop", name: "a" }, patch);
   await expect(update()).rejects.toThrow(elsewhere);
   steps = [{ op: "replace", path: "/metadata/name", value: "x" }];
   await expect(update()).rejects.toThrow(
@@ -72,13 +72,13 @@ test("why a patch does not fit is said", async () => {
 test("managed fields that a patch spoils stay as they were, and the client is told", async () => {
   steps = [];
   const filled = (name: string) => ({ ...configMap(name), data: { a: "1" } });
-  const made = await server.client.create(configMaps, filled("d"), { namespace: "work" });
+  const made = await server.client.create(configMaps, filled("d"), { namespace: "shop" });
   steps = [
     { op: "remove", path: "/metadata/managedFields/0/apiVersion" },
     { op: "remove", path: "/metadata/managedFields/0/fieldsV1" },
     { op: "remove", path: "/metadata/managedFields/0/fieldsType" },
   ];
-  const answer = await server.fetch("/api/v1/namespaces/work/configmaps/d", {
+  const answer = await server.fetch("/api/v1/namespaces/shop/configmaps/d", {
     method: "PATCH",
     headers: { "content-type": "application/json-patch+json" },
     body: "[]",
@@ -88,6 +88,6 @@ test("managed fields that a patch spoils stay as they were, and the client is to
     '299 - ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated ' +
       'mutating admission controller; please fix your requests: apiVersion must not be empty"',
   );
-  const another = await server.client.create(configMaps, filled("e"), { namespace: "work" });
+  const another = await server.client.create(configMaps, filled("e"), { namespace: "shop" });
   expect(another.metadata.managedFields).toMatchObject([{ apiVersion: "v1", fieldsType: "FieldsV1" }]);
 });
