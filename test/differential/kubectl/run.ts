@@ -106,5 +106,5 @@ const plain = (text: string): string =>
     // A column after it moves with its width.
     .replace(/\b\d+d (\(x\d+ over )\d+d\) */g, "AGE $1AGE) ")
     .replace(/\b\d+(ms|s|m\d+s)\b */g, "AGE ")
-    .replace(/(?<=^| {2})(\d+[mhd])+(?= {2}|$) */gm, "AGE ")
+    .replace(/(?<=^| {2})(\d+[ymhd])+(?= {2}|$) */gm, "AGE ")
     .replace(/\bAGE +(?=[A-Z])/g, "AGE ");
