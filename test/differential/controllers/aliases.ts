@@ -30,6 +30,8 @@ export class Aliases {
     return (
       result
         .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "TIME")
+        // When a run of a zone's CronJob was due, which is once a year.
+        .replace(/\d{4}(?=-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d)/g, "YEAR")
         .replace(/\b\d+\.\d+\.\d+\.\d+\b/g, "IP")
         .replace(/\bfd43:[0-9a-f:]+/g, "IP6")
         // Of what could not be made, or is in another namespace.
