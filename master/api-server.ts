@@ -34,9 +34,11 @@ import { type TlsRules, tlsRulesOf } from "./apiserver/http/tls-rules.ts";
 import { HttpsTransport, type TransportCertificates } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import type { ResourceReader } from "./apiserver/registry/reader.ts";
+import type { WriteCompanion } from "./apiserver/registry/write-companion.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
 import { capabilities } from "./apiserver/resources/core/pod/capabilities.ts";
 import { servedDeclarations } from "./apiserver/resources/runtime-config.ts";
+import { ServiceAddressObjects } from "./apiserver/resources/service-address-objects.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
@@ -231,6 +233,7 @@ function seatsOf({ maxRequestsInflight, maxMutatingRequestsInflight }: MasterSet
 interface GuardParts {
   readonly security: Security;
   readonly extensions: Extensions;
+  readonly companions: readonly WriteCompanion[];
 }
 
 /** Who is let in, and what people add to the API: each asks the other. */
@@ -277,13 +280,19 @@ function guardPartsOf(
     admissionPlugins: access.admissionPlugins,
     admissionExtensions: [allocation, ...extensions.admission],
   });
-  return { security, extensions };
+  const allocator = log.named("service-addresses");
+  const addresses = new ServiceAddressObjects({
+    reader,
+    client: client(apiServerUser),
+    report: (message, error) => allocator.error(message, { error }),
+  });
+  return { security, extensions, companions: [addresses] };
 }
 
 /** What stands before the registry, and what is served beside it. */
 function guardsOf(
   setup: ApiServerSetup,
-  { security, extensions: { aggregator } }: GuardParts,
+  { security, companions, extensions: { aggregator } }: GuardParts,
   dialer: BoardDialer,
   { reader, resources, client }: ServerParts,
 ): Guards {
@@ -293,6 +302,7 @@ function guardsOf(
   const dashboard = settings.disable.includes("dashboard") ? undefined : dashboardPaths();
   return {
     ...security,
+    companions,
     declarations: [
       ...security.declarations,
       computedComponentStatus(setup.components),

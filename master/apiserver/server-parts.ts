@@ -13,6 +13,7 @@ import type { SubresourceHandlers } from "./registry/endpoint.ts";
 import type { ResourceReader } from "./registry/reader.ts";
 import type { ResourceTable } from "./registry/resource-table.ts";
 import type { Exchange } from "./registry/subresource-handler.ts";
+import type { WriteCompanion } from "./registry/write-companion.ts";
 import type { ApiResponse, BodySource, RequestContext, RequestInfo, User } from "./request.ts";
 
 /** Serves one non-resource path, after authentication and authorisation. */
@@ -37,6 +38,8 @@ export interface Guards {
   readonly identityHeaders?: IdentityHeaders | undefined;
   readonly authorizer: Authorizer;
   readonly admission: readonly AdmissionPlugin[];
+  /** What is kept beside the objects of some kinds. */
+  readonly companions?: readonly WriteCompanion[] | undefined;
   /** Beyond the ones that the registry brings: logs, exec, tokens. */
   readonly subresources?: SubresourceHandlers | undefined;
   /** Exact non-resource paths. */

@@ -111,6 +111,7 @@ export class ApiServer {
       store,
       hub: this.#hub,
       admission: built.admission,
+      companions: built.companions,
       now_ms: this.#options.now_ms ?? Date.now,
     };
     const internal = { parts, table: this.resources, reader: this.reader };

@@ -14,6 +14,7 @@ import { canonical } from "./decode-body.ts";
 import { withoutRepeatedOwners } from "./owner-references.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
+import { followed } from "./write-companion.ts";
 import { cacheKey, entryFor, timestamp, unstoredEntry, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** As upstream: without vowels, so that no words come out. */
@@ -169,6 +170,7 @@ async function insert(
   try {
     const revision = await parts.store.create(storeKey, text);
     await parts.hub.waitFor(revision);
+    await followed(parts, scope, { after: object });
     const cached = stored.cache.get(key);
     return cached?.revision === revision ? cached : entryFor(scope, key, revision, text, object);
   } finally {

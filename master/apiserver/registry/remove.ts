@@ -11,6 +11,7 @@ import { judge, mutate } from "./admit.ts";
 import type { Strategy } from "./declaration.ts";
 import { canonical } from "./decode-body.ts";
 import { noObject } from "./unreadable.ts";
+import { followed } from "./write-companion.ts";
 import { addressedKey, entryFor, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 const ORPHAN = "orphan";
@@ -146,6 +147,7 @@ async function takeOut(
   if (marked) noteMark(last);
   const revision = await parts.store.delete(scope.stored.cache.prefix + live.key, last.revision);
   await parts.hub.waitFor(revision);
+  await followed(parts, scope, { before: last.view() });
   return last.at(revision);
 }
 

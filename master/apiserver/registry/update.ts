@@ -18,6 +18,7 @@ import { withoutRepeatedOwners } from "./owner-references.ts";
 import { checkRevision, namesRevision } from "./revision.ts";
 import { noObject } from "./unreadable.ts";
 import { reckonManagedFields } from "./version-conversions.ts";
+import { followed } from "./write-companion.ts";
 import { addressedKey, entryFor, timestamp, type WriteParts, type WriteScope } from "./write-scope.ts";
 
 /** What an update wants the object to become. */
@@ -283,7 +284,10 @@ async function replace(parts: WriteParts, scope: WriteScope, live: Entry, next: 
   const text = toStoredText(object);
   const storeKey = stored.cache.prefix + live.key;
   if (isFreed(stored.declaration.strategy, object, live.view())) {
-    if (!scope.dryRun) await parts.hub.waitFor(await parts.store.delete(storeKey, live.revision));
+    if (!scope.dryRun) {
+      await parts.hub.waitFor(await parts.store.delete(storeKey, live.revision));
+      await followed(parts, scope, { before: live.view() });
+    }
     return entryFor(scope, live.key, live.revision, text, object);
   }
   if (text === live.stored) return live;
@@ -291,8 +295,10 @@ async function replace(parts: WriteParts, scope: WriteScope, live: Entry, next: 
   assertStorable(text, stored.declaration.custom === true, live.stored);
   parts.hub.offer(storeKey, text, object);
   try {
+    const before = live.view();
     const revision = await parts.store.update(storeKey, text, live.revision);
     await parts.hub.waitFor(revision);
+    await followed(parts, scope, { before, after: object });
     const cached = stored.cache.get(live.key);
     return cached?.revision === revision ? cached : entryFor(scope, live.key, revision, text, object);
   } finally {

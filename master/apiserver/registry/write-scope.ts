@@ -9,12 +9,14 @@ import { Entry } from "../watch-cache/entry.ts";
 import { toUnstoredText } from "../watch-cache/stored-text.ts";
 import { checkPathSegment } from "./request-target.ts";
 import { indexerOf, type ServedResource, type StoredResource } from "./served-resource.ts";
+import type { WriteCompanion } from "./write-companion.ts";
 
 /** The parts of the server that a write goes through. */
 export interface WriteParts {
   readonly store: Store;
   readonly hub: CacheHub;
   readonly admission: readonly AdmissionPlugin[];
+  readonly companions?: readonly WriteCompanion[] | undefined;
   /** Wall clock in ms since the epoch. */
   now_ms(): number;
 }

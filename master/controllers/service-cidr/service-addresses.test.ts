@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { ipAddresses, services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
+import { addressObject } from "../../apiserver/resources/service-address-objects.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
 import type { RecordingClient } from "../testing/recording-client.ts";
-import { addressObject, serviceAddresses } from "./service-addresses.ts";
+import { serviceAddresses } from "./service-addresses.ts";
 
 let harness: Harness<RecordingClient>;
 beforeEach(async () => {

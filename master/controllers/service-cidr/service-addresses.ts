@@ -1,55 +1,18 @@
+import { isAlreadyExists } from "#shared/api/errors.ts";
 import { keyOf } from "#shared/api/object.ts";
 import { ipAddresses, services } from "#shared/api/resources.ts";
-import {
-  ipFamilyLabel,
-  isServiceAddress,
-  managedByLabel,
-  serviceAddressManager,
-} from "#shared/api/service-addresses.ts";
+import { isServiceAddress } from "#shared/api/service-addresses.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { IPAddress } from "#shared/api/types/networking-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import { defineController, watching } from "#shared/client/controller.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
-import { familyOf } from "#shared/net/ip-family.ts";
-import { formatAddress, parseAddress } from "../../apiserver/resources/validation/addresses.ts";
+import { addressesOf, addressObject, isHeldBy } from "../../apiserver/resources/service-address-objects.ts";
 
-/** The addresses that a Service holds, as IPAddress objects are named. */
-function addressesOf({ spec }: Pick<Service, "spec">): string[] {
-  return (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : [])).flatMap((text) => {
-    const address = parseAddress(text);
-    return address ? [formatAddress(address)] : [];
-  });
-}
-
-/** The IPAddress that says that a Service holds an address (KEP-1880). */
-export function addressObject(name: string, { metadata }: Service): IPAddress {
-  return {
-    apiVersion: "networking.k8s.io/v1",
-    kind: "IPAddress",
-    metadata: {
-      name,
-      labels: { [ipFamilyLabel]: familyOf(name), [managedByLabel]: serviceAddressManager },
-    },
-    spec: {
-      parentRef: { group: "", resource: "services", namespace: metadata.namespace ?? "", name: metadata.name ?? "" },
-    },
-  };
-}
-
-function isHeldBy({ metadata, spec }: IPAddress, service: Service): boolean {
-  const { group = "", resource, namespace, name } = spec.parentRef;
-  const wanted = addressObject(metadata.name ?? "", service).metadata.labels ?? {};
-  return (
-    group === "" &&
-    resource === "services" &&
-    namespace === service.metadata.namespace &&
-    name === service.metadata.name &&
-    Object.entries(wanted).every(([key, value]) => metadata.labels?.[key] === value)
-  );
-}
-
-/** Keeps one IPAddress for each address of a Service, and none for addresses that none holds any more. */
+/**
+ * Keeps one IPAddress for each address of a Service, and none for addresses that none holds any more. The API server does so with
+ * each write of a Service; what it did not get to do, because it ended in between, is found here.
+ */
 export const serviceAddresses = defineController({
   name: "ipallocator-repair-controller",
   watches: [
@@ -68,7 +31,7 @@ export const serviceAddresses = defineController({
     }
     if (present && isHeldBy(present, holder)) return;
     if (present) await remove(client, present);
-    await client.create(ipAddresses, addressObject(name, holder));
+    await make(client, addressObject(name, holder));
   },
 });
 
@@ -80,6 +43,15 @@ async function isForsaken(client: Client, { metadata, spec }: IPAddress): Promis
   const { namespace, name } = spec.parentRef;
   const service = await unlessGone(client.get(services, { namespace, name }));
   return !service || !addressesOf(service).includes(metadata.name ?? "");
+}
+
+/** The API server may just have made it; the informer shows what it says. */
+async function make(client: Client, object: IPAddress): Promise<void> {
+  try {
+    await client.create(ipAddresses, object);
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
 }
 
 async function remove(client: Client, { metadata }: IPAddress): Promise<void> {
