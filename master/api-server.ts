@@ -37,7 +37,7 @@ import type { ResourceReader } from "./apiserver/registry/reader.ts";
 import type { WriteCompanion } from "./apiserver/registry/write-companion.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
 import { capabilities } from "./apiserver/resources/core/pod/capabilities.ts";
-import { servedDeclarations } from "./apiserver/resources/runtime-config.ts";
+import { type ServedVersions, servedDeclarations, servedVersions } from "./apiserver/resources/runtime-config.ts";
 import { ServiceAddressObjects } from "./apiserver/resources/service-address-objects.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
@@ -96,19 +96,20 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const { issuer, frontProxies } = access;
   const auditor = auditorOf(settings, log.named("audit"));
   let built: GuardParts | undefined;
+  const served = servedVersions(settings.runtimeConfig);
   const report = (message: string): void => log.named("apiserver").error(message);
   const server = new ApiServer({
     store,
     auditor,
     report,
-    declarations: servedDeclarations(settings.runtimeConfig),
+    declarations: servedDeclarations(served),
     eventLifetime_ms: settings.eventTtl,
     shortestWatch_s: settings.minRequestTimeout,
     seats: seatsOf(settings),
     guards: (parts) => {
       reader = parts.reader;
       built = guardPartsOf(setup, access, dialer, parts);
-      return guardsOf(setup, built, dialer, parts);
+      return guardsOf(setup, { ...built, served }, dialer, parts);
     },
   });
   await server.start();
@@ -292,7 +293,7 @@ function guardPartsOf(
 /** What stands before the registry, and what is served beside it. */
 function guardsOf(
   setup: ApiServerSetup,
-  { security, companions, extensions: { aggregator } }: GuardParts,
+  { security, companions, served, extensions: { aggregator } }: GuardParts & { readonly served: ServedVersions },
   dialer: BoardDialer,
   { reader, resources, client }: ServerParts,
 ): Guards {
@@ -304,8 +305,7 @@ function guardsOf(
     ...security,
     companions,
     declarations: [
-      ...security.declarations,
-      computedComponentStatus(setup.components),
+      ...served.of([...security.declarations, computedComponentStatus(setup.components)]),
       ...metricsDeclarations({
         dialer,
         reader,

@@ -43,7 +43,7 @@ export class InProcessCalls {
   }
 
   #sharedCache<T extends KubeObject>(ref: ResourceRef<T>, user: User): SharedCache<T> | undefined {
-    const resource = this.#server.resources.find(ref.group, ref.version, ref.plural);
+    const resource = this.#server.resources.findInProcess(ref.group, ref.version, ref.plural);
     if (!resource?.stored || !resource.isServedAsStored) return undefined;
     const permit = async (): Promise<void> => {
       const authorizer = this.#server.authorizer();
@@ -67,6 +67,7 @@ export class InProcessCalls {
       body: body ? ofObject(body) : withoutBody,
       signal,
       warnings: [],
+      isInProcess: true,
     };
     const asked = { method, info, uri: url, headers, remoteAddress: "127.0.0.1" };
     const audit = this.#server.auditor?.begin(asked, user, auditIdOf(headers));

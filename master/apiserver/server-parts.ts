@@ -85,6 +85,8 @@ export interface ApiRequest {
   /** When its time is over, by performance.now(); absent: never. */
   readonly deadline_ms?: number | undefined;
   readonly warnings: string[];
+  /** By a part of the server's own process. */
+  readonly isInProcess?: boolean | undefined;
   readonly remoteAddress?: string | undefined;
   /** Where a policy wants the request recorded. */
   readonly audit?: AuditRecord | undefined;

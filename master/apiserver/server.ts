@@ -30,6 +30,7 @@ import { EventExpiry, upstreamTimes } from "./registry/event-expiry.ts";
 import type { ResourceReader } from "./registry/reader.ts";
 import { connectsBy, pageNotFound, pathNotFound } from "./registry/request-target.ts";
 import { ResourceTable } from "./registry/resource-table.ts";
+import type { ServedResource } from "./registry/served-resource.ts";
 import type { Exchange } from "./registry/subresource-handler.ts";
 import { PodBinding } from "./registry/subresources/binding.ts";
 import { PodEviction } from "./registry/subresources/eviction.ts";
@@ -263,18 +264,26 @@ export class ApiServer {
       const auditAnnotations = request.audit?.annotations ?? {};
       const context: RequestContext = { ...request, user, auditAnnotations, behind };
       await assertAllowed(authorizer, attributesOf(user, request.info, request.query), request.audit?.annotations);
-      return await this.#route(context, exchange);
+      return await this.#route(context, exchange, this.#resourceOf(request));
     } catch (error) {
       throw storeFailure(error) ?? error;
     }
   }
 
-  #route(context: RequestContext, exchange: Exchange | undefined): Promise<ApiResponse | "handled"> {
+  #resourceOf({ info: { group, version, resource }, isInProcess = false }: ApiRequest): ServedResource | undefined {
+    const { resources } = this;
+    return isInProcess ? resources.findInProcess(group, version, resource) : resources.find(group, version, resource);
+  }
+
+  #route(
+    context: RequestContext,
+    exchange: Exchange | undefined,
+    resource: ServedResource | undefined,
+  ): Promise<ApiResponse | "handled"> {
     const { info } = context;
     const guards = this.#ready();
     if (info.path.startsWith("//")) throw pageNotFound();
     if (!info.isResourceRequest) return this.#path(context, exchange, guards);
-    const resource = this.resources.find(info.group, info.version, info.resource);
     const elsewhere = !resource || isReplaceable(resource.declaration) ? guards.aggregator?.(info) : undefined;
     if (elsewhere) return elsewhere(context, exchange);
     if (resource && this.#endpoint) return this.#endpoint.handle(context, resource, exchange);

@@ -135,7 +135,7 @@ const serverOptions = under("API server:", {
   runtimeConfig: texts(
     "runtime-config",
     "KEY=BOOL",
-    "kinds of the API to serve beside the generally available ones: GROUP/VERSION or GROUP/VERSION/RESOURCE, or api/beta or api/all for all that there are",
+    "which kinds of the API to serve, or with =false not to: GROUP/VERSION or GROUP/VERSION/RESOURCE, or api/ga, api/beta or api/all for many",
   ),
   serviceNodePortRange: text("service-node-port-range", "RANGE", "ports for NodePort Services", "30000-32767"),
   defaultTolerationSeconds: integer(

@@ -14,6 +14,7 @@ import { ClientCertificates } from "../../master/apiserver/authn/x509.ts";
 import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/chain.ts";
 import { HttpsTransport, type TransportOptions } from "../../master/apiserver/http/transport.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
+import type { ResourceDeclaration } from "../../master/apiserver/registry/declaration.ts";
 import type { User } from "../../master/apiserver/request.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
@@ -30,6 +31,8 @@ export interface TestServerOptions {
   readonly store?: "memory" | "sqlite" | ((folder: string) => Promise<Store>) | undefined;
   /** Over the plain ones: client certificates, and system:masters may do everything. */
   readonly guards?: ((parts: ServerParts) => Partial<Guards>) | undefined;
+  /** Others than all kinds that are served without a setting. */
+  readonly declarations?: readonly ResourceDeclaration[] | undefined;
   /** Of connections, other than the usual ones. */
   readonly limits?: Partial<ConnectionLimits> | undefined;
   readonly rules?: TransportOptions["rules"];
@@ -69,7 +72,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const store = await openStoreOf(options.store, folder);
   const api = new ApiServer({
     store,
-    declarations: builtinDeclarations,
+    declarations: options.declarations ?? builtinDeclarations,
     guards: (parts) => ({
       authenticator: authenticatorChain([new ClientCertificates(new ClientIdentities())]),
       authorizer: authorizerChain([privilegedGroup]),

@@ -100,7 +100,8 @@ export type FieldGetter<T> = { get(object: T): string }["get"];
 
 export interface ServedVersion {
   readonly version: string;
-  readonly served: boolean;
+  /** `in process`: to the server's own parts, which work with it, and nobody else. */
+  readonly served: boolean | "in process";
   readonly deprecationWarning?: string | undefined;
   readonly convert?:
     | { fromStored(object: KubeObject): KubeObject; toStored(object: KubeObject): KubeObject }
@@ -108,6 +109,12 @@ export interface ServedVersion {
   /** Of a custom resource: the whole declaration as this version has it (columns, subresources, strategy). Its `ref` is
    *  the common one. */
   readonly declaration?: ResourceDeclaration | undefined;
+}
+
+/** All versions of a kind, its stored one included. */
+export function versionsOf({ ref, versions = [] }: ResourceDeclaration): readonly ServedVersion[] {
+  const isNamed = versions.some(({ version }) => version === ref.version);
+  return isNamed ? versions : [{ version: ref.version, served: true }, ...versions];
 }
 
 /** A request with a body, once whoever serves it knows that it is in order. Validating admission comes in between. */

@@ -3,7 +3,7 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { RequestInfo } from "../request.ts";
 import type { CacheHub } from "../watch-cache/cache-hub.ts";
 import type { ResourceCache } from "../watch-cache/resource-cache.ts";
-import type { ResourceDeclaration } from "./declaration.ts";
+import { type ResourceDeclaration, versionsOf } from "./declaration.ts";
 import { indexerOf, ServedResource, type StoredResource } from "./served-resource.ts";
 import { storedFormOf } from "./stored-form.ts";
 
@@ -44,16 +44,15 @@ export class ResourceTable {
     const id = idOf(declaration);
     this.#forget(id);
     const { ref } = declaration;
-    const versions = declaration.versions ?? [{ version: ref.version, served: true }];
-    const named = versions.some(({ version }) => version === ref.version)
-      ? versions
-      : [{ version: ref.version, served: true }, ...versions];
+    const named = versionsOf(declaration);
     if (!declaration.custom) for (const { version } of named) this.#ownVersions.add(versionOf(ref.group, version));
     const served = named
       .filter(({ version, served }) => served && !(declaration.custom && this.#isOwn(ref.group, version)))
       .map(
-        ({ version, ...rest }) =>
-          new ServedResource(rest.declaration ?? declaration, version, rest.deprecationWarning, stored),
+        ({ version, served, ...rest }) =>
+          new ServedResource(rest.declaration ?? declaration, version, rest.deprecationWarning, stored, {
+            isForAll: served === true,
+          }),
       );
     this.#registered.set(id, { declaration, served });
     for (const resource of served) this.#byAddress.set(addressOf(ref.group, resource.version, ref.plural), resource);
@@ -134,6 +133,12 @@ export class ResourceTable {
   }
 
   find(group: string, version: string, plural: string): ServedResource | undefined {
+    const found = this.findInProcess(group, version, plural);
+    return found?.isForAll ? found : undefined;
+  }
+
+  /** As the server's own parts have it: with what is off for everybody else. */
+  findInProcess(group: string, version: string, plural: string): ServedResource | undefined {
     return this.#byAddress.get(addressOf(group, version, plural));
   }
 
@@ -150,7 +155,7 @@ export class ResourceTable {
   }
 
   all(): Iterable<ServedResource> {
-    return this.#byAddress.values();
+    return this.#byAddress.values().filter(({ isForAll }) => isForAll);
   }
 
   declarations(): ResourceDeclaration[] {

@@ -24,6 +24,8 @@ interface Conversion {
 export class ServedResource {
   readonly apiVersion: string;
   readonly gvk: GroupVersionKind;
+  /** Whether clients are served, not the server's own parts alone. */
+  readonly isForAll: boolean;
   readonly #conversion: Conversion | undefined;
   /** How a stored text begins that already is of this version. */
   readonly #head: string;
@@ -37,7 +39,9 @@ export class ServedResource {
     readonly deprecationWarning: string | undefined,
     /** Absent for what is computed and never stored. */
     readonly stored: StoredResource | undefined,
+    { isForAll }: { readonly isForAll: boolean } = { isForAll: true },
   ) {
+    this.isForAll = isForAll;
     const { group, kind } = declaration.ref;
     this.gvk = { group, version, kind };
     this.apiVersion = apiVersionOf(this.gvk);

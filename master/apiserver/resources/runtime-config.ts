@@ -1,8 +1,8 @@
-/** `--runtime-config`: which of the kinds are served that are off otherwise, as kube-apiserver takes it. */
+/** `--runtime-config`: which versions of kinds are served, as kube-apiserver takes it. */
 import { parseApiVersion } from "#shared/api/object.ts";
 import { builtInKinds } from "#shared/api/schema/facts.ts";
 import { ConfigError } from "#shared/config/option.ts";
-import type { ResourceDeclaration } from "../registry/declaration.ts";
+import { type ResourceDeclaration, type ServedVersion, versionsOf } from "../registry/declaration.ts";
 import { builtinDeclarations, optionalDeclarations } from "./index.ts";
 
 /** Keys that stand for many versions, the wider ones first: what is narrower wins. */
@@ -31,24 +31,71 @@ interface Choice {
   readonly isOn: boolean;
 }
 
-/** All kinds that are served, in the order in which discovery lists their groups. Throws ConfigError for an entry that
- *  means nothing here, and for one that would turn off what is always served. */
-export function servedDeclarations(runtimeConfig: readonly string[]): readonly ResourceDeclaration[] {
+/** What a setting makes of kinds: which of their versions are served. */
+export interface ServedVersions {
+  /** Those that are left; their versions that are off are served to nobody or, where the server's own parts work with
+   *  them, within its process alone. */
+  of(declarations: readonly ResourceDeclaration[]): readonly ResourceDeclaration[];
+}
+
+/** Throws ConfigError for an entry that means nothing here, and for one that would turn off what upstream's server does not run
+ *  without either. */
+export function servedVersions(runtimeConfig: readonly string[]): ServedVersions {
   const given = withoutOldKeys(new Map(runtimeConfig.map(keyAndValue)));
-  const served = new Set<ResourceDeclaration>();
-  for (const [key, versions] of Object.entries(wholesale)) {
+  assertRunnable(given);
+  const versions = Object.entries(wholesale).flatMap(([key, matching]) => {
     const value = given.get(key);
     given.delete(key);
-    if (value !== undefined) applyToAll(`${key}=${value}`, value, versions, served);
-  }
+    if (value === undefined) return [];
+    if (value !== "true" && value !== "false") throw fault(`invalid value ${key}=${value}`);
+    return [{ matching, isOn: value === "true" }];
+  });
   const choices = [...given].map(([key, value]) => choiceOf(key, value));
   assertKnown(choices);
-  const byWidth = [
-    ...choices.filter(({ plural }) => plural === undefined),
-    ...choices.filter(({ plural }) => plural !== undefined),
-  ];
-  for (const choice of byWidth) apply(choice, served);
-  return [...builtinDeclarations, ...optionalDeclarations.filter((declaration) => served.has(declaration))];
+  const isOn: IsOn = (group, version, plural) => {
+    const named = choices.filter((choice) => choice.group === group && choice.version === version);
+    const narrowest =
+      named.find((choice) => choice.plural === plural) ?? named.find((choice) => choice.plural === undefined);
+    return (
+      narrowest?.isOn ??
+      versions.findLast(({ matching }) => matching.test(version))?.isOn ??
+      isGenerallyAvailable(version)
+    );
+  };
+  return { of: (declarations) => declarations.flatMap((declaration) => chosen(declaration, isOn)) };
+}
+
+/** All kinds that are built in and served, in the order in which discovery lists their groups. */
+export const servedDeclarations = (served: ServedVersions): readonly ResourceDeclaration[] =>
+  served.of([...builtinDeclarations, ...optionalDeclarations]);
+
+type IsOn = (group: string, version: string, plural: string) => boolean;
+
+const isGenerallyAvailable = (version: string): boolean => /^v\d+$/.test(version);
+
+function chosen(declaration: ResourceDeclaration, isOn: IsOn): ResourceDeclaration[] {
+  const { ref } = declaration;
+  const versions = versionsOf(declaration);
+  const choose = ({ version }: ServedVersion): ServedVersion["served"] => {
+    if (isOn(ref.group, version, ref.plural)) return true;
+    return version === ref.version && isGenerallyAvailable(version) ? "in process" : false;
+  };
+  const served = versions.map((each) => ({ ...each, served: choose(each) }));
+  if (served.every((each) => each.served === false)) return [];
+  const isAsDeclared = served.every((each, index) => each.served === versions[index]?.served);
+  return [isAsDeclared ? declaration : { ...declaration, versions: served }];
+}
+
+/** Settings without which upstream's server does not start. */
+function assertRunnable(given: ReadonlyMap<string, string>): void {
+  const isOff = (key: string): boolean => given.get(key) === "false";
+  const flowControl = ["flowcontrol.apiserver.k8s.io/v1", "api/ga", "api/all"].find((key) => given.get(key));
+  if (flowControl && isOff(flowControl))
+    throw fault(`--runtime-config=${flowControl}=false conflicts with --enable-priority-and-fairness=true`);
+  const registration = "apiregistration.k8s.io/v1";
+  const registered = [registration, "api/ga", "api/all"].find((key) => given.get(key));
+  if (registered && isOff(registered)) throw fault(`API group/version ${registration} must be enabled`);
+  if (isOff("/v1")) throw fault("API group/version v1 must be enabled");
 }
 
 function keyAndValue(entry: string): readonly [string, string] {
@@ -61,13 +108,6 @@ function withoutOldKeys(given: ReadonlyMap<string, string>): Map<string, string>
   const core = /^(?:api\/)?v1(?:\/|$)/;
   const named = [...given].filter(([key]) => key !== "api/legacy");
   return new Map(named.map(([key, value]) => [core.test(key) ? "/v1" : key, value]));
-}
-
-function applyToAll(entry: string, value: string, versions: RegExp, served: Set<ResourceDeclaration>): void {
-  if (value !== "true" && value !== "false") throw fault(`invalid value ${entry}`);
-  if (value === "false" && versions.test("v1")) throw alwaysServed(entry);
-  for (const declaration of optionalDeclarations)
-    if (versions.test(declaration.ref.version)) put(served, declaration, value === "true");
 }
 
 function choiceOf(key: string, value: string): Choice {
@@ -100,20 +140,4 @@ function assertKnown(choices: readonly Choice[]): void {
       throw fault(`group version ${group === "" ? version : `${group}/${version}`} that has not been registered`);
 }
 
-function apply({ key, isOn, ...asked }: Choice, served: Set<ResourceDeclaration>): void {
-  const optional = optionalDeclarations.filter(({ ref }) => isMeant(asked, ref.group, ref.version, ref.plural));
-  for (const declaration of optional) put(served, declaration, isOn);
-  if (optional.length === 0 && !isOn) throw alwaysServed(`${key}=false`);
-}
-
-const isMeant = (asked: Pick<Choice, "group" | "version" | "plural">, group: string, version: string, plural: string) =>
-  asked.group === group && asked.version === version && (asked.plural ?? plural) === plural;
-
-function put(served: Set<ResourceDeclaration>, declaration: ResourceDeclaration, isOn: boolean): void {
-  if (isOn) served.add(declaration);
-  else served.delete(declaration);
-}
-
 const fault = (message: string): ConfigError => new ConfigError(`runtime-config: ${message}`);
-/** Upstream lets it go; the cluster's own parts need it here. */
-const alwaysServed = (entry: string): ConfigError => fault(`${entry}: generally available versions are always served`);

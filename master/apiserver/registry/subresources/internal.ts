@@ -20,7 +20,7 @@ export function internalScope(
   options: { readonly subresource?: string; readonly dryRun?: boolean } = {},
 ): WriteScope {
   const stored = table.storedOf(ref);
-  const resource = stored && table.find(ref.group, stored.declaration.ref.version, ref.plural);
+  const resource = stored && table.findInProcess(ref.group, stored.declaration.ref.version, ref.plural);
   if (!resource) throw notFound(ref, "");
   return {
     resource,
