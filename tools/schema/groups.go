@@ -65,6 +65,8 @@ var covered = []groupVersion{
 	gv("policy", "v1", "k8s.io/api/policy/v1", ""),
 	gv("rbac.authorization.k8s.io", "v1", "k8s.io/api/rbac/v1", ""),
 	gv("resource.k8s.io", "v1", "k8s.io/api/resource/v1", ""),
+	gv("resource.k8s.io", "v1beta1", "k8s.io/api/resource/v1beta1", ""),
+	gv("resource.k8s.io", "v1beta2", "k8s.io/api/resource/v1beta2", ""),
 	gv("scheduling.k8s.io", "v1", "k8s.io/api/scheduling/v1", ""),
 	gv("storage.k8s.io", "v1", "k8s.io/api/storage/v1", ""),
 }

@@ -29,7 +29,7 @@ const builtIn: Readonly<Record<string, readonly [group: number, versions: Readon
   "coordination.k8s.io": [16500, { v1: 15 }],
   "node.k8s.io": [16300, { v1: 15 }],
   "discovery.k8s.io": [16200, { v1: 15 }],
-  "resource.k8s.io": [16200, { v1: 21 }],
+  "resource.k8s.io": [16200, { v1: 21, v1beta2: 15, v1beta1: 9 }],
   "flowcontrol.apiserver.k8s.io": [16100, { v1: 21 }],
   // As metrics-server registers it.
   "metrics.k8s.io": [100, { v1beta1: 100 }],

@@ -37,7 +37,7 @@ export interface ResourceDeclaration<T extends KubeObject = KubeObject> {
   /** Selecting by metadata.namespace is refused too. */
   readonly refusesNamespaceField?: boolean | undefined;
   /** What is said of a field that cannot be selected by, where a kind has words of its own. */
-  unknownField?(field: string): string;
+  unknownField?(field: string, version: string): string;
   readonly strategy?: Strategy<T> | undefined;
   /** `volatile`: kept in memory only, on a single master (master/store/routed-engine.ts). `batched`: written in rare batches. */
   readonly storage?: "durable" | "volatile" | "batched" | undefined;

@@ -62,7 +62,7 @@ export function parseSelection(
     if (selectableFields && Object.hasOwn(selectableFields, field)) continue;
     throw badRequest(
       selectableFields
-        ? (declaration.unknownField?.(field) ?? `field label not supported: ${field}`)
+        ? (declaration.unknownField?.(field, resource.version) ?? `field label not supported: ${field}`)
         : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
     );
   }

@@ -15,6 +15,7 @@ import { validateClaim, validateClass, validateSameSpec, validateTemplate } from
 import { prepareClaimStatus, validateClaimStatus } from "./claim-status-rules.ts";
 import { applyAllocationDefaults, applyDeviceDefaults, applySliceDefaults } from "./defaults.ts";
 import { validateSlice, validateSliceUpdate } from "./slice-rules.ts";
+import { betaVersions, claimV1beta1, sliceV1beta1, templateV1beta1 } from "./v1beta1.ts";
 
 const dropExtendedResource = dropUnlessUsed<DeviceClass>(({ spec }) => {
   delete spec.extendedResourceName;
@@ -65,6 +66,7 @@ function claimState({ metadata, status: seen }: ResourceClaim): string {
 
 export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
   ref: resourceClaims,
+  versions: betaVersions("ResourceClaim", claimV1beta1),
   subresources: { status },
   columns: [nameColumn, column("State", claimState), ageColumn],
   strategy: {
@@ -87,6 +89,7 @@ export const resourceClaim: ResourceDeclaration<ResourceClaim> = {
 
 export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> = {
   ref: resourceClaimTemplates,
+  versions: betaVersions("ResourceClaimTemplate", templateV1beta1),
   columns: [nameColumn, ageColumn],
   strategy: {
     judgesNameOnUpdate: true,
@@ -101,6 +104,7 @@ export const resourceClaimTemplate: ResourceDeclaration<ResourceClaimTemplate> =
 
 export const deviceClass: ResourceDeclaration<DeviceClass> = {
   ref: deviceClasses,
+  versions: betaVersions("DeviceClass"),
   columns: [nameColumn, ageColumn],
   strategy: {
     judgesNameOnUpdate: true,
@@ -117,6 +121,7 @@ export const deviceClass: ResourceDeclaration<DeviceClass> = {
 
 export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
   ref: resourceSlices,
+  versions: betaVersions("ResourceSlice", sliceV1beta1),
   columns: [
     nameColumn,
     column("Node", ({ spec }) => spec.nodeName ?? ""),
@@ -125,7 +130,8 @@ export const resourceSlice: ResourceDeclaration<ResourceSlice> = {
     ageColumn,
   ],
   refusesNamespaceField: true,
-  unknownField: (field) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${field}`,
+  unknownField: (field, version) =>
+    `field label not supported for resource.k8s.io/${version}, Kind=ResourceSlice: ${field}`,
   selectableFields: { "spec.nodeName": ({ spec }) => spec.nodeName ?? "", "spec.driver": ({ spec }) => spec.driver },
   strategy: {
     answersDeleteWithObject: true,
