@@ -5,6 +5,7 @@ import type { ObjectMeta } from "#shared/api/types/meta-v1.generated.ts";
 import type { AggregationRule, PolicyRule, RoleRef, Subject } from "#shared/api/types/rbac-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
 import type { BootstrapPolicy } from "./bootstrap-policy.ts";
+import { inheritPolicy } from "./inherited-policy.ts";
 import { missingRules } from "./rbac-rules.ts";
 
 interface AnyRole {
@@ -27,6 +28,7 @@ const writesAtOnce = 32;
  * `rbac.authorization.kubernetes.io/autoupdate: "false"` is left alone. A binding to another role is made anew.
  */
 export async function reconcilePolicy(client: Client, policy: BootstrapPolicy): Promise<void> {
+  await inheritPolicy(client, policy.clusterRoleBindings);
   const work = [
     ...policy.clusterRoles.map((role) => () => reconcile(client, clusterRoles, role, reconciledRole)),
     ...policy.roles.map((role) => () => reconcile(client, roles, role, reconciledRole)),
