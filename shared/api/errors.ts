@@ -127,7 +127,8 @@ const qualified = (resource: ResourceName): string =>
 const about = (resource: ResourceName, name: string): StatusErrorOptions => ({
   group: resource.group,
   kind: resource.plural,
-  name,
+  // One out of a path may hold bytes that are no text.
+  name: name.toWellFormed(),
 });
 
 export const badRequest = (message: string): StatusError => new StatusError("BadRequest", message);

@@ -50,3 +50,14 @@ test.each([
 test("a path whose escapes are none is refused as text", () => {
   expect(() => info("GET", "/api/v1/namespaces/a/configmaps/a%zz")).toThrow("400 Bad Request");
 });
+
+test("what is UTF-8 beside bytes that are none is text", () => {
+  expect(info("GET", "/api/v1/namespaces/%C3%A4%FF%e2%82%ac%ED%A0%80%F0%9F%98%80/pods")).toEqual([
+    "list",
+    "/v1",
+    "ä\udcff€\udced\udca0\udc80😀",
+    "pods",
+    "-",
+    "-",
+  ]);
+});

@@ -1,6 +1,7 @@
 /** What a path and method mean (the API conventions; upstream's RequestInfoFactory). Pure. */
 import { StatusError } from "#shared/api/errors.ts";
 import { parseFieldSelector } from "#shared/api/selector/field-selector.ts";
+import { byteText } from "#shared/api/selector/go-quote.ts";
 import { isTrue } from "#shared/http/query-flag.ts";
 import type { RequestInfo } from "../request.ts";
 import { isPathSegment } from "../resources/validation/names.ts";
@@ -17,7 +18,7 @@ const verbs: Readonly<Record<string, string>> = {
 /** Below a Namespace these are its own, not resources in it. */
 const namespaceSubresources = ["status", "finalize"];
 
-/** `url` is the path as it was sent. Throws where its escapes are no UTF-8, as no server takes such a request. */
+/** `url` is the path as it was sent. Throws where what looks like an escape is none, as no server takes such a request. */
 export function requestInfoOf(method: string, url: string, query: URLSearchParams): RequestInfo {
   const path = decoded(url);
   const parts = withoutOuterSlashes(path).split("/");
@@ -108,6 +109,19 @@ function decoded(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch (cause) {
-    throw new StatusError("BadRequest", "400 Bad Request", { plainText: "400 Bad Request", cause });
+    if (/%(?![\da-f]{2})/i.test(path))
+      throw new StatusError("BadRequest", "400 Bad Request", { plainText: "400 Bad Request", cause });
+    return path.replace(/(?:%[\da-f]{2})+/gi, decodedBytes);
   }
 }
+
+/** Go's strings are bytes, so upstream looks for what is named by bytes that are no text, and finds nothing. */
+const decodedBytes = (escapes: string): string =>
+  Buffer.from(escapes.replaceAll("%", ""), "hex")
+    .toString("latin1")
+    .replace(utf8Character, (bytes) => (bytes.length > 1 ? textOf(bytes) : byteText(bytes.charCodeAt(0))));
+
+const textOf = (bytes: string): string => Buffer.from(bytes, "latin1").toString("utf8");
+
+const utf8Character =
+  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|./gs;

@@ -3,6 +3,7 @@ import { alreadyExists, badRequest, invalid, type StatusError } from "#shared/ap
 import { updateManagedFields } from "#shared/api/managed-fields/index.ts";
 import { fieldsOf, type KubeObject } from "#shared/api/object.ts";
 import { unclassifiedError } from "#shared/api/patch/patch-error.ts";
+import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { KeyExistsError } from "../../store/store.ts";
 import { type ObjectMetaRules, validateFurtherMeta, validateKindMeta } from "../resources/validation/object-meta.ts";
@@ -154,6 +155,8 @@ async function insert(
   await judge(parts, scope, { operation: "CREATE", name, object: judged });
   const made = await resource.toRest(judged);
   const key = cacheKey(scope, name);
+  // Bytes out of a path: what rests is text.
+  if (!key.isWellFormed()) throw badRequest(`${goQuote(name)} is no name: it is not UTF-8`);
   if (scope.dryRun) {
     if (stored.cache.get(key)) throw new KeyExistsError(key);
     return unstoredEntry(scope, key, made);

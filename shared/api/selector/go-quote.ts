@@ -11,6 +11,10 @@ const escapes: Readonly<Record<string, string>> = {
 };
 const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
 
+/** How a byte that is part of no UTF-8 stands in a text: nothing that is text looks so. */
+const firstByteText = 0xdc00;
+export const byteText = (byte: number): string => String.fromCharCode(byte < 0x80 ? byte : firstByteText + byte);
+
 /** A string as Go's `%q` prints it, for messages that clients compare. */
 export function goQuote(text: string): string {
   let out = '"';
@@ -19,6 +23,8 @@ export function goQuote(text: string): string {
     const escaped = escapes[character];
     if (escaped !== undefined) out += escaped;
     else if (character === " " || printable.test(character)) out += character;
+    else if (code >= firstByteText + 0x80 && code <= firstByteText + 0xff)
+      out += `\\x${(code - firstByteText).toString(16)}`;
     else if (code < 0x80) out += `\\x${code.toString(16).padStart(2, "0")}`;
     else if (code < 0x10000) out += `\\u${code.toString(16).padStart(4, "0")}`;
     else out += `\\U${code.toString(16).padStart(8, "0")}`;
