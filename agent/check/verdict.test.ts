@@ -199,7 +199,9 @@ test("a setting that the agent could not start with is told before anything begi
   expect(found({})).toBeUndefined();
   expect(found({ nodeLabel: ["bad label"] })).toBe("node-label: expected KEY=VALUE, got bad label");
   expect(found({ nodeTaint: ["a"] })).toBe("node-taint: expected KEY=VALUE:EFFECT, got a");
-  expect(found({ serviceCidr: "10.43.0.0/30" })).toStartWith("service-cidr: expected a network of more than 10");
+  expect(found({ serviceCidr: "10.43.0.0/30" })).toStartWith(
+    "service-cidr: the service cluster IP range must be at least 8",
+  );
   expect(judge({ ...sound, settings: { problem: "node-label: no" } }, "worker")).toContainEqual(
     expect.objectContaining({ level: "FAIL", subject: "settings", finding: "node-label: no" }),
   );

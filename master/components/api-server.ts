@@ -1,5 +1,6 @@
 import { stderrLog } from "#shared/client/log.ts";
 import type { ApiServerSettings } from "#shared/config/component-settings.ts";
+import { assertServiceClusterIpRange } from "#shared/config/networks.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
@@ -12,6 +13,7 @@ import { startServing } from "../serving.ts";
 /** `bramble apiserver`: the API server in a process of its own, with the kubeconfigs that the other components start with. */
 export async function runApiServer(given: ApiServerSettings): Promise<void> {
   const log = stderrLog(given.logLevel);
+  if (given.serviceClusterIpRange) assertServiceClusterIpRange(given.serviceClusterIpRange);
   const parts = new Parts(log);
   const serving = await startServing(
     {

@@ -1,5 +1,12 @@
 import { expect, test } from "bun:test";
-import { assertSamePrimary, dnsAddress, nthAddress, parseNetworks, proxyNetworks } from "./networks.ts";
+import {
+  assertSamePrimary,
+  assertServiceClusterIpRange,
+  dnsAddress,
+  nthAddress,
+  parseNetworks,
+  proxyNetworks,
+} from "./networks.ts";
 
 test("a cluster has one network or one of each family", () => {
   expect(parseNetworks("cluster-cidr", "10.42.0.0/16")).toEqual([{ family: "IPv4", cidr: "10.42.0.0/16" }]);
@@ -24,6 +31,39 @@ test("DNS is asked at the tenth address of Services, unless another is set", () 
   expect(dnsAddress({ clusterDns: "", serviceCidr: "10.43.0.0/16,fd43::/112" })).toBe("10.43.0.10");
   expect(dnsAddress({ clusterDns: "", serviceCidr: "fd43::/112,10.43.0.0/16" })).toBe("fd43::a");
   expect(dnsAddress({ clusterDns: "10.43.0.53", serviceCidr: "10.43.0.0/16" })).toBe("10.43.0.53");
+});
+
+test("a network of Services may be small, though not too small for what every cluster has", () => {
+  expect(dnsAddress({ clusterDns: "", serviceCidr: "10.43.0.0/28" })).toBe("10.43.0.10");
+  expect(dnsAddress({ clusterDns: "", serviceCidr: "10.43.0.0/29" })).toBe("10.43.0.6");
+  expect(dnsAddress({ clusterDns: "", serviceCidr: "fd43::/125" })).toBe("fd43::6");
+  for (const serviceCidr of ["10.43.0.0/30", "fd43::/126"])
+    expect(() => dnsAddress({ clusterDns: "", serviceCidr })).toThrow("must be at least 8 IP addresses");
+});
+
+test("an address in a network stands for the network", () => {
+  expect(parseNetworks("service-cidr", "10.43.7.9/16,fd43::5/112").map(({ cidr }) => cidr)).toEqual([
+    "10.43.0.0/16",
+    "fd43::/112",
+  ]);
+});
+
+test("kube-apiserver's own setting is refused in its words", () => {
+  for (const good of ["10.0.0.0/29", "10.0.0.0/8", "10.0.0.1/24", "10.0.0.0/16,fd00::/127"])
+    expect(() => assertServiceClusterIpRange(good)).not.toThrow();
+  const few = "the service cluster IP range must be at least 8 IP addresses";
+  const refusals: [string, string][] = [
+    ["x", "service-cluster-ip-range[0] is not a valid cidr"],
+    ["10.0.0.0/33", "service-cluster-ip-range[0] is not a valid cidr"],
+    ["10.0.0.0/30", `error determining service IP ranges for primary service cidr: ${few}`],
+    ["10.0.0.0/16,x", "service-cluster-ip-range[1] is not an ip net"],
+    ["10.0.0.0/16,fd00::/112,fd01::/112", "--service-cluster-ip-range must not contain more than two entries"],
+    [
+      "10.0.0.0/16,10.1.0.0/16",
+      "--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of different IP family",
+    ],
+  ];
+  for (const [text, why] of refusals) expect(() => assertServiceClusterIpRange(text)).toThrow(why);
 });
 
 test("pods and Services have the same first family", () => {

@@ -31,16 +31,50 @@ export function parseNetworks(option: string, text: string): readonly [FamilyNet
 export const primaryFamily = ({ clusterCidr }: { readonly clusterCidr: string }): IpFamily =>
   parseNetworks("cluster-cidr", clusterCidr)[0].family;
 
+/** As few addresses may the first network of Services have, as upstream has it. */
+const FEWEST_SERVICE_ADDRESSES = 8;
+
 /** The first network of Services. Throws ConfigError. */
-export const primaryServiceCidr = ({ serviceCidr }: { readonly serviceCidr: string }): string =>
-  parseNetworks("service-cidr", serviceCidr)[0].cidr;
+export function primaryServiceCidr({ serviceCidr }: { readonly serviceCidr: string }): string {
+  const [{ cidr }] = parseNetworks("service-cidr", serviceCidr);
+  if (sizeOf(cidr) >= FEWEST_SERVICE_ADDRESSES) return cidr;
+  throw new ConfigError(`service-cidr: ${tooSmall}, got ${cidr}`);
+}
+
+const tooSmall = `the service cluster IP range must be at least ${FEWEST_SERVICE_ADDRESSES} IP addresses`;
+
+/** How many addresses a network has; more than there is any use for count as so many. */
+function sizeOf(cidr: string): number {
+  const { bits = 0, prefix = 0 } = parseCidr(cidr) ?? {};
+  return 2 ** Math.min(bits - prefix, 32);
+}
+
+/** What kube-apiserver refuses of its `--service-cluster-ip-range`, in its words. Throws ConfigError. */
+export function assertServiceClusterIpRange(text: string): void {
+  const parts = text.split(",");
+  const networks = parts.map((part) => (part.includes("/") ? parseCidr(part) : undefined));
+  const fault = (why: string): ConfigError => new ConfigError(why);
+  if (!networks[0]) throw fault("service-cluster-ip-range[0] is not a valid cidr");
+  if (sizeOf(parts[0] ?? "") < FEWEST_SERVICE_ADDRESSES)
+    throw fault(`error determining service IP ranges for primary service cidr: ${tooSmall}`);
+  if (parts.length > 1 && !networks[1]) throw fault("service-cluster-ip-range[1] is not an ip net");
+  if (parts.length > 2) throw fault("--service-cluster-ip-range must not contain more than two entries");
+  if (networks[1]?.bits === networks[0].bits)
+    throw fault("--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of different IP family");
+}
+
+/** Which address of Services answers DNS by default. */
+const DNS_ADDRESS = 10;
 
 /**
- * The address of the cluster's DNS Service: the one that is set, or the tenth of the first network of Services. Throws
- * ConfigError.
+ * The address of the cluster's DNS Service: the one that is set, or the tenth of the first network of Services; of one that has not
+ * so many, the last that a Service can have. Throws ConfigError.
  */
 export function dnsAddress(settings: { readonly clusterDns: string; readonly serviceCidr: string }): string {
-  return settings.clusterDns || nthAddress(primaryServiceCidr(settings), 10);
+  if (settings.clusterDns) return settings.clusterDns;
+  const cidr = primaryServiceCidr(settings);
+  // The very last one is an IPv4 network's broadcast address.
+  return nthAddress(cidr, Math.min(DNS_ADDRESS, sizeOf(cidr) - 2));
 }
 
 /** The n-th address of a network of Services: `10.43.0.1`, `fd43::1` for n = 1. Throws ConfigError for what has not so many. */
@@ -87,6 +121,16 @@ export function proxyNetworks(
   });
 }
 
+/** An address in a network stands for the network, as upstream reads it. */
+function withoutHost(text: string): string {
+  const network = parseCidr(text);
+  if (network === undefined) return text;
+  const { address, bits, prefix } = network;
+  const shift = BigInt(bits - prefix);
+  const base = (address >> shift) << shift;
+  return base === address ? text : `${formatCidrAddress({ bits, prefix, address: base })}/${prefix}`;
+}
+
 function parseNetwork(option: string, text: string): FamilyNetwork {
   const [address = "", bits = "", ...rest] = text.split("/");
   const family = isIPv4(address) ? "IPv4" : isIPv6(address) ? "IPv6" : undefined;
@@ -94,5 +138,5 @@ function parseNetwork(option: string, text: string): FamilyNetwork {
   if (family === undefined || !isPrefix || rest.length > 0) {
     throw new ConfigError(`${option}: expected a network such as 10.42.0.0/16 or fd42::/56, got ${text}`);
   }
-  return { family, cidr: text };
+  return { family, cidr: withoutHost(text) };
 }
