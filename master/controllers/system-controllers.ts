@@ -85,7 +85,7 @@ export function systemControllers(options: SystemControllerOptions): {
         { ...usualEvictionRates, ...tuning },
       ),
       taintEvictionController(),
-      nodeTtlController,
+      nodeTtlController(),
       podGarbageCollector(podGcSettingsOf(tuning)),
       endpointsController(),
       endpointSliceController(),

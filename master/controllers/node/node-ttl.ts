@@ -1,5 +1,5 @@
 import { nodes } from "#shared/api/resources.ts";
-import { defineController, everyKeyOf, watching } from "#shared/client/controller.ts";
+import { type ControllerDefinition, defineController, everyKeyOf, watching } from "#shared/client/controller.ts";
 
 const annotation = "node.alpha.kubernetes.io/ttl";
 
@@ -12,35 +12,47 @@ const steps = [
   { fewest: 1800, most: Number.POSITIVE_INFINITY, ttl_s: 300 },
 ] as const;
 
-/** How long a kubelet may keep Secrets and ConfigMaps before it asks again (pure): the present answer while its step still
- *  covers the fleet, else that of the nearest step which does. */
-export function ttlFor(nodeCount: number, present_s: number | undefined): number {
-  const covering = steps.filter(({ fewest, most }) => nodeCount >= fewest && nodeCount <= most);
-  const kept = covering.find(({ ttl_s }) => ttl_s === present_s);
-  return (kept ?? covering[0] ?? steps[0]).ttl_s;
+/** How long kubelets may keep Secrets and ConfigMaps before they ask again, by the size of the fleet: one answer for all nodes, those
+ *  that join included. It begins with the lowest step and leaves one only when that covers the fleet no more. */
+export class FleetTtl {
+  #index = 0;
+
+  /** In seconds. */
+  for(nodeCount: number): number {
+    while (nodeCount > this.#step.most) this.#index++;
+    while (nodeCount < this.#step.fewest) this.#index--;
+    return this.#step.ttl_s;
+  }
+
+  get #step(): (typeof steps)[number] {
+    return steps[this.#index] ?? steps[0];
+  }
 }
 
 /** Tells each node by an annotation how long its kubelet may keep Secrets and ConfigMaps. */
-export const nodeTtlController = defineController({
-  name: "ttl-controller",
-  watches: [
-    watching(nodes, {
-      // The number of nodes decides, so one that comes or goes concerns all of them.
-      enqueue: everyKeyOf(nodes),
-      when: (event) =>
-        event.type !== "update" ||
-        event.old.metadata.annotations?.[annotation] !== event.object.metadata.annotations?.[annotation],
-      batch_ms: 500,
-    }),
-  ],
-  concurrency: 1,
-  async reconcile(name, { lister, client }) {
-    const node = lister(nodes).get(name);
-    if (!node) return;
-    const present = node.metadata.annotations?.[annotation];
-    const wanted = String(ttlFor(lister(nodes).size, present === undefined ? undefined : Number(present)));
-    if (present === wanted) return;
-    const body = { metadata: { annotations: { [annotation]: wanted } } };
-    await client.patch(nodes, { name }, { type: "merge", body });
-  },
-});
+export function nodeTtlController(): ControllerDefinition {
+  const fleet = new FleetTtl();
+  return defineController({
+    name: "ttl-controller",
+    watches: [
+      watching(nodes, {
+        // The number of nodes decides, so one that comes or goes concerns all of them.
+        enqueue: everyKeyOf(nodes),
+        when: (event) =>
+          event.type !== "update" ||
+          event.old.metadata.annotations?.[annotation] !== event.object.metadata.annotations?.[annotation],
+        batch_ms: 500,
+      }),
+    ],
+    concurrency: 1,
+    async reconcile(name, { lister, client }) {
+      const node = lister(nodes).get(name);
+      if (!node) return;
+      const present = node.metadata.annotations?.[annotation];
+      const wanted = String(fleet.for(lister(nodes).size));
+      if (present === wanted) return;
+      const body = { metadata: { annotations: { [annotation]: wanted } } };
+      await client.patch(nodes, { name }, { type: "merge", body });
+    },
+  });
+}
