@@ -34,11 +34,10 @@ import { type TlsRules, tlsRulesOf } from "./apiserver/http/tls-rules.ts";
 import { HttpsTransport, type TransportCertificates } from "./apiserver/http/transport.ts";
 import { openApiPaths } from "./apiserver/openapi-paths.ts";
 import type { ResourceReader } from "./apiserver/registry/reader.ts";
-import type { WriteCompanion } from "./apiserver/registry/write-companion.ts";
+import { type Companions, companionsOf } from "./apiserver/resources/companions.ts";
 import { type ComponentCheck, computedComponentStatus } from "./apiserver/resources/core/component-status.ts";
 import { capabilities } from "./apiserver/resources/core/pod/capabilities.ts";
 import { type ServedVersions, servedDeclarations, servedVersions } from "./apiserver/resources/runtime-config.ts";
-import { ServiceAddressObjects } from "./apiserver/resources/service-address-objects.ts";
 import { ServiceAllocation } from "./apiserver/resources/service-allocation.ts";
 import { StoredReservations } from "./apiserver/resources/shared-reservations.ts";
 import { createSecurity, type Security } from "./apiserver/security.ts";
@@ -115,6 +114,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   await server.start();
   await built?.extensions.start(server);
   server.metrics.add(() => built?.extensions.aggregator.families() ?? []);
+  server.metrics.add(() => built?.companions.families() ?? []);
   const tls = tlsRulesOf(settings);
   const transport = new HttpsTransport(server, {
     host: listenAddress(settings),
@@ -234,7 +234,7 @@ function seatsOf({ maxRequestsInflight, maxMutatingRequestsInflight }: MasterSet
 interface GuardParts {
   readonly security: Security;
   readonly extensions: Extensions;
-  readonly companions: readonly WriteCompanion[];
+  readonly companions: Companions;
 }
 
 /** Who is let in, and what people add to the API: each asks the other. */
@@ -281,13 +281,13 @@ function guardPartsOf(
     admissionPlugins: access.admissionPlugins,
     admissionExtensions: [allocation, ...extensions.admission],
   });
-  const allocator = log.named("service-addresses");
-  const addresses = new ServiceAddressObjects({
+  const registry = log.named("registry");
+  const companions = companionsOf({
     reader,
     client: client(apiServerUser),
-    report: (message, error) => allocator.error(message, { error }),
+    report: (message, error) => registry.error(message, { error }),
   });
-  return { security, extensions, companions: [addresses] };
+  return { security, extensions, companions };
 }
 
 /** What stands before the registry, and what is served beside it. */
@@ -303,7 +303,7 @@ function guardsOf(
   const dashboard = settings.disable.includes("dashboard") ? undefined : dashboardPaths();
   return {
     ...security,
-    companions,
+    companions: companions.all,
     declarations: [
       ...served.of([...security.declarations, computedComponentStatus(setup.components)]),
       ...metricsDeclarations({
