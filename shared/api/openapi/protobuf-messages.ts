@@ -1,8 +1,10 @@
 /**
  * Messages as gnostic's OpenAPI documents have them: members under names are lists of entries with name and value,
- * extensions and other free values are text in YAML, for which JSON does.
+ * extensions and other free values are text in YAML.
  */
 import { WireWriter, wireBytes, wireFixed64, wireVarint } from "../codec/wire.ts";
+import { compareBytes } from "../selector/go-quote.ts";
+import { blockYaml } from "./block-yaml.ts";
 import type { JsonObject } from "./models.ts";
 
 type FieldWriter = (writer: WireWriter, number: number, value: unknown) => void;
@@ -78,15 +80,33 @@ export function writeFields(writer: WireWriter, fields: readonly MessageField[],
 
 /** Any{yaml = 2} */
 export function writeAny(writer: WireWriter, number: number, value: unknown): void {
-  writeMessage(writer, number, (any) => writeString(any, 2, `${JSON.stringify(value)}\n`));
+  writeYaml(writer, number, byName(value));
 }
 
-export function writeExtensions(writer: WireWriter, number: number, object: JsonObject): void {
+const writeYaml: FieldWriter = (writer, number, value) =>
+  writeMessage(writer, number, (any) => writeString(any, 2, blockYaml(value)));
+
+/** As Go writes maps. */
+function byName(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(byName);
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).map(([name, member]) => [name, byName(member)] as const);
+  return Object.fromEntries(members.sort(([a], [b]) => compareBytes(a, b)));
+}
+
+export const writeExtensions = (writer: WireWriter, number: number, object: JsonObject): void =>
+  extensionsBy(writeAny, writer, number, object);
+
+/** Of what upstream has as a structure, with the members where they stand. */
+export const writeOrderedExtensions = (writer: WireWriter, number: number, object: JsonObject): void =>
+  extensionsBy(writeYaml, writer, number, object);
+
+function extensionsBy(write: FieldWriter, writer: WireWriter, number: number, object: JsonObject): void {
   for (const [name, value] of Object.entries(object)) {
     if (!name.startsWith("x-")) continue;
     writeMessage(writer, number, (entry) => {
       writeString(entry, 1, name);
-      writeAny(entry, 2, value);
+      write(entry, 2, value);
     });
   }
 }

@@ -250,6 +250,17 @@ describe("OpenAPI 2", () => {
   });
 });
 
+test("in protobuf extensions are YAML, with the members in upstream's order", async () => {
+  const textOf = async (path: string, version: string) => {
+    const accept = `application/com.github.proto-openapi.spec.${version}@v1.0+protobuf`;
+    return Buffer.from((await get(publisherOf(builtIn), { path, headers: { accept } })).body ?? []).toString("latin1");
+  };
+  const old = await textOf("/openapi/v2", "v2");
+  expect(old).toContain("group: apps\nkind: Deployment\nversion: v1\n");
+  expect(old).toContain("- containerPort\n- protocol\n");
+  expect(await textOf("/openapi/v3/apis/apps/v1", "v3")).toContain("group: apps\nversion: v1\nkind: Deployment\n");
+});
+
 function entryNames(message: WireReader): string[] {
   const names: string[] = [];
   while (!message.done) {

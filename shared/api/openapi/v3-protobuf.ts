@@ -17,6 +17,7 @@ import {
   writeFields,
   writeInteger,
   writeMessage,
+  writeOrderedExtensions,
   writeString,
   writeStrings,
 } from "./protobuf-messages.ts";
@@ -93,7 +94,7 @@ function fillOperation(writer: MessageWriter, operation: JsonObject): void {
       responses.bytesEntry(2, code, encodeResponse(response as JsonObject));
     }
   });
-  writeExtensions(writer, 13, operation);
+  writeOrderedExtensions(writer, 13, operation);
 }
 
 /** ResponseOrReference{response = 1} */
