@@ -46,6 +46,9 @@ describe("a container runtime", () => {
 
   test("that hangs is down once it has had its time, is asked no second time, and tells when it is back", async () => {
     const { clock, health, questions, recovered } = board();
+    const first = health.ask();
+    questions.shift()?.resolve(version);
+    await first;
     const looked = health.ask();
     await clock.advance(59_000);
     expect(health.trouble).toBeUndefined();
@@ -62,6 +65,18 @@ describe("a container runtime", () => {
     questions[1]?.resolve(version);
     await next;
     expect(recovered()).toBe(1);
+  });
+
+  test("that hangs when the board begins holds its registration up for ten seconds, and tells when it is there", async () => {
+    const { clock, health, questions, recovered } = board();
+    const looked = health.ask();
+    await clock.advance(10_000);
+    expect(clock.waiting).toBe(0);
+    await looked;
+    expect(health.trouble).toBe("container runtime is down: it has not answered for 10 s");
+    questions[0]?.resolve(version);
+    await clock.advance(0);
+    expect([health.version, health.trouble, recovered()]).toEqual([version, undefined, 1]);
   });
 
   test("that hangs is not waited for by who stops looking", async () => {

@@ -4,6 +4,8 @@ import { type Clock, pause, systemClock } from "#shared/client/clock.ts";
 
 /** Upstream's runtimeRequestTimeout. */
 const usualPatience_ms = 120_000;
+/** For its first word, without which no pod runs anyway: a board registers meanwhile, not ready, and is seen. */
+const firstPatience_ms = 10_000;
 
 export interface RuntimeHealthOptions {
   /** How long the runtime may take over an answer before it counts as down. */
@@ -47,12 +49,17 @@ export class RuntimeHealth {
     return this.#trouble;
   }
 
+  get #granted_ms(): number {
+    return this.#version ? this.#patience_ms : Math.min(firstPatience_ms, this.#patience_ms);
+  }
+
   /** Resolves when it has answered, or has had its time. It is not asked anew before it has answered. Rejects only when
    *  `signal` aborts. */
   async ask(signal?: AbortSignal): Promise<void> {
     this.#asked ??= { answered: this.#inquire(), at_ms: this.#clock.now_ms() };
     const { answered, at_ms } = this.#asked;
-    const left_ms = at_ms + this.#patience_ms - this.#clock.now_ms();
+    const granted_ms = this.#granted_ms;
+    const left_ms = at_ms + granted_ms - this.#clock.now_ms();
     if (left_ms > 0) {
       const waiting = new AbortController();
       const over = signal ? AbortSignal.any([waiting.signal, signal]) : waiting.signal;
@@ -61,7 +68,7 @@ export class RuntimeHealth {
       signal?.throwIfAborted();
     }
     if (this.#asked === undefined) return;
-    this.#trouble = `container runtime is down: it has not answered for ${this.#patience_ms / 1000} s`;
+    this.#trouble = `container runtime is down: it has not answered for ${granted_ms / 1000} s`;
   }
 
   async #inquire(): Promise<void> {
