@@ -53,6 +53,7 @@ export class StoreMetrics {
       now: () => store.now(),
       oldest: (within) => store.oldest(within),
       close: () => store.close(),
+      onReadable: store.onReadable?.bind(store),
       checks: store.checks,
     };
   }

@@ -30,6 +30,8 @@ export interface Store {
    *  changes have come after it, so that who replays from there has no more than about so many to take in. */
   oldest(within?: number): Promise<Revision>;
   close(): Promise<void>;
+  /** Calls `then` when values that could not be read (see StoredValue.sealed) may be by now. Gives what ends that. Absent: nothing tells. */
+  readonly onReadable?: ((then: () => void) => () => void) | undefined;
   /** What else of it may be ill, by the names of the health checks that tell of it: they reject with what is wrong. */
   readonly checks?: Readonly<Record<string, () => Promise<unknown>>> | undefined;
 }

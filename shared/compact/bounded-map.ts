@@ -29,6 +29,10 @@ export class BoundedMap<V> {
     this.#entries.delete(key);
   }
 
+  clear(): void {
+    this.#entries.clear();
+  }
+
   /** Longest set first. */
   entries(): IterableIterator<[string, V]> {
     return this.#entries.entries();

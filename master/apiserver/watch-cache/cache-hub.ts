@@ -1,6 +1,7 @@
 /** One watch over the whole store feeds the caches of all resources, so that all agree on how far they have come. */
 import { StatusError } from "#shared/api/errors.ts";
 import type { KubeObject } from "#shared/api/object.ts";
+import type { Clock } from "#shared/client/clock.ts";
 import {
   CompactedError,
   type ListResult,
@@ -13,6 +14,7 @@ import {
 } from "../../store/store.ts";
 import { LooseTexts } from "./packed-text.ts";
 import { type Decoder, type Indexer, ResourceCache } from "./resource-cache.ts";
+import { Unsealing } from "./unsealing.ts";
 
 const ROOT = "/registry/";
 const PAGE = 500;
@@ -22,8 +24,6 @@ const REPLAYED_EVENTS = 1_000;
 /** How long a reader waits for the caches to come up with a store that others write to. */
 const freshFor_ms = 2_000;
 const retry_ms = 500;
-/** How often it is tried to read what could not be read. */
-const unsealEvery_ms = 5_000;
 
 interface Attached {
   readonly cache: ResourceCache;
@@ -55,12 +55,15 @@ export class CacheHub {
   readonly #loose = new LooseTexts();
   readonly #stop = new AbortController();
   #failure: Error | undefined;
-  #unsealing: ReturnType<typeof setTimeout> | undefined;
+  readonly #unsealing: Unsealing;
+  readonly #forgetReadable: (() => void) | undefined;
 
   /** @param report takes what nobody who asked can be told. */
-  constructor(store: Store, report: (message: string) => void) {
+  constructor(store: Store, report: (message: string) => void, clock?: Clock) {
     this.#store = store;
     this.#report = report;
+    this.#unsealing = new Unsealing(() => this.#unseal(), clock);
+    this.#forgetReadable = store.onReadable?.(() => this.#unsealing.promptly());
   }
 
   /** Every change up to here is in the caches. */
@@ -244,13 +247,9 @@ export class CacheHub {
     return now;
   }
 
-  /** What a cache could not read is tried again, again and again. */
+  /** What a cache could not read is tried again. */
   #planUnsealing(cache: ResourceCache): void {
-    if (!cache.sealed.first() || this.#stop.signal.aborted) return;
-    this.#unsealing ??= setTimeout(() => {
-      this.#unsealing = undefined;
-      void this.#unseal();
-    }, unsealEvery_ms);
+    if (cache.sealed.first()) this.#unsealing.plan();
   }
 
   async #unseal(): Promise<void> {
@@ -271,7 +270,7 @@ export class CacheHub {
       const attached = this.#owner(event.key);
       if (!attached) this.#keep(event);
       else if (!attached.early) attached.cache.apply(event);
-      if (attached && event.type === "put" && event.sealed !== undefined) this.#planUnsealing(attached.cache);
+      if (attached && event.type === "put" && event.sealed !== undefined) this.#unsealing.begin();
     }
     this.#reach(batch.revision);
   }
@@ -379,7 +378,8 @@ export class CacheHub {
 
   stop(): void {
     this.#stop.abort();
-    clearTimeout(this.#unsealing);
+    this.#unsealing.stop();
+    this.#forgetReadable?.();
     this.#fail(new Error("the API server is stopping"));
   }
 }

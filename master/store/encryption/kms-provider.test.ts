@@ -23,10 +23,16 @@ afterEach(async () => {
   await plugin.remove();
 });
 
+interface MadeOptions {
+  timeout_ms?: number;
+  times?: Partial<typeof eager>;
+  onWell?: () => void;
+}
+
 /** @param timeout_ms long enough for any machine, unless a test is about who does not answer. */
-function made({ timeout_ms = 60_000, times = {} }: { timeout_ms?: number; times?: Partial<typeof eager> } = {}) {
+function made({ timeout_ms = 60_000, times = {}, onWell }: MadeOptions = {}) {
   const service = new KeyService({ name: "one", endpoint: new URL(plugin.endpoint), timeout_ms });
-  const provider = new KmsProvider({ name: "one", service, log: silentLog, times: { ...eager, ...times } });
+  const provider = new KmsProvider({ name: "one", service, log: silentLog, onWell, times: { ...eager, ...times } });
   open.push(provider);
   return provider;
 }
@@ -122,6 +128,19 @@ describe("a key service that is away", () => {
     );
     expect(await provider.open(key, provider.seal(key, "y"))).toBe("y");
     expect(await until("the service decrypts", async () => provider.open(key, sealed))).toBe("x");
+  });
+
+  test("and comes back: whoever could not read is told, and reads at once what was refused a moment ago", async () => {
+    await plugin.start();
+    const sealed = (await started()).seal(key, "x");
+    await plugin.kill();
+    const well = Promise.withResolvers<void>();
+    const provider = made({ timeout_ms: 200, times: { illFor_ms: kmsTimes.illFor_ms }, onWell: well.resolve });
+    await provider.start();
+    expect(await refusalOf(provider.open(key, sealed))).toBeInstanceOf(KeyServiceError);
+    await plugin.start();
+    await well.promise;
+    expect(await provider.open(key, sealed)).toBe("x");
   });
 
   test("later: what is known is read on, and written until the time is over", async () => {

@@ -52,6 +52,8 @@ export interface KmsProviderOptions {
   readonly name: string;
   readonly service: KeyService;
   readonly log: Log;
+  /** It is well again: what could not be read can. */
+  readonly onWell?: (() => void) | undefined;
   readonly times?: { readonly [K in keyof typeof kmsTimes]: number };
 }
 
@@ -60,6 +62,7 @@ export class KmsProvider {
   readonly #service: KeyService;
   readonly #times: { readonly [K in keyof typeof kmsTimes]: number };
   readonly #trouble: StandingTrouble;
+  readonly #onWell: (() => void) | undefined;
   readonly #seeds = new BoundedMap<Uint8Array>(mostSeeds);
   readonly #asking = new Map<string, Promise<Uint8Array>>();
   readonly #refused = new BoundedMap<{ readonly at_ms: number; readonly error: Error }>(mostSeeds);
@@ -70,8 +73,9 @@ export class KmsProvider {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  constructor({ name, service, log, times = kmsTimes }: KmsProviderOptions) {
+  constructor({ name, service, log, onWell, times = kmsTimes }: KmsProviderOptions) {
     this.name = name;
+    this.#onWell = onWell;
     this.#service = service;
     this.#times = times;
     this.#trouble = new StandingTrouble(log, {
@@ -112,8 +116,12 @@ export class KmsProvider {
       () => undefined,
       (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
     );
+    const wasIll = this.#checked?.error !== undefined;
     this.#checked = { at_ms: performance.now(), error };
     if (error) throw error;
+    if (!wasIll) return;
+    this.#refused.clear();
+    this.#onWell?.();
   }
 
   async #ask(): Promise<void> {

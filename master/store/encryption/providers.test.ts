@@ -143,6 +143,20 @@ test("a file that is no good is refused at the start, and passed over later", as
   await expect(providersOf(join(folder, "none"), false)).rejects.toThrow("cannot read ");
 });
 
+test("whoever could not read a value is told when keys have come", async () => {
+  const [first, second] = [{ secretbox: keys(secret()) }, { aesgcm: keys(secret()) }];
+  const stored = (await providersOf(written(secretsBy(second)))).toStorage(key, value);
+  const path = written(secretsBy(first));
+  const providers = await providersOf(path);
+  expect(() => providers.fromStorage(key, stored)).toThrow("does not have (any more)");
+  const told = Promise.withResolvers<void>();
+  const forget = providers.onReadable(told.resolve);
+  written(secretsBy(first, second), path);
+  await told.promise;
+  expect(providers.fromStorage(key, stored)).toBe(value);
+  forget();
+});
+
 describe("a key service", () => {
   const plugins: KmsPluginProcess[] = [];
   afterEach(async () => {

@@ -7,7 +7,7 @@ import { UnknownEncryptionKeyError, type ValueTransformer } from "../value-trans
 import { type EncryptionConfiguration, type KmsConfiguration, parseEncryptionConfiguration } from "./configuration.ts";
 import { encryptionFamilies, reloaded } from "./encryption-metrics.ts";
 import { KeyServiceError } from "./key-service-error.ts";
-import type { KmsProvider } from "./kms-provider.ts";
+import type { KmsProvider, KmsProviderOptions } from "./kms-provider.ts";
 import { type NamedKey, openLocally, sealLocally } from "./local-ciphers.ts";
 import { readSealedText, sealedText } from "./sealed-text.ts";
 
@@ -49,12 +49,15 @@ export class EncryptionProviders {
   #again: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   readonly #tellNoMore = tellAlso(encryptionFamilies);
+  readonly #readers: Set<() => void>;
 
   private constructor(
     options: ProvidersOptions,
     applied: Applied,
     file: FollowedFile<EncryptionConfiguration> | undefined,
+    readers: Set<() => void>,
   ) {
+    this.#readers = readers;
     this.#options = options;
     this.#applied = applied;
     this.#file = file;
@@ -69,8 +72,9 @@ export class EncryptionProviders {
     const changed = (): void => opened?.apply();
     const file = follows ? new FollowedFile({ path, setting, parse, changed, log }) : undefined;
     const configuration = file?.current ?? parse(configurationText(path));
-    const applied = await start(configuration, [], log);
-    opened = new EncryptionProviders(options, applied, file);
+    const readers = new Set<() => void>();
+    const applied = await start(configuration, [], { log, onWell: () => tellAll(readers) });
+    opened = new EncryptionProviders(options, applied, file, readers);
     // What has changed meanwhile.
     opened.apply();
     return opened;
@@ -129,6 +133,12 @@ export class EncryptionProviders {
     return () => checkAll(this.#applied.kms);
   }
 
+  /** Calls `then` when values that could not be read may be by now: keys have come, or a key service is well again. */
+  onReadable(then: () => void): () => void {
+    this.#readers.add(then);
+    return () => void this.#readers.delete(then);
+  }
+
   /** Puts the file as it is now into force, once its new key services are well. */
   apply(): void {
     if (this.#file === undefined || this.#closed) return;
@@ -142,7 +152,7 @@ export class EncryptionProviders {
     while (file.current !== this.#applied.configuration && !this.#closed) {
       const { current } = file;
       const before = this.#applied;
-      const next = await start(current, before.kms, this.#options.log);
+      const next = await start(current, before.kms, { log: this.#options.log, onWell: () => tellAll(this.#readers) });
       const fault = await untilWell(next.kms, () => this.#closed || file.current !== current);
       if (this.#closed || fault !== undefined) {
         close(next.kms, before.kms);
@@ -159,6 +169,7 @@ export class EncryptionProviders {
       }
       this.#applied = next;
       reloaded("success");
+      tellAll(this.#readers);
       this.#options.log.info(`${setting}: what it says now holds`);
       // Questions under way are answered first.
       const longest_ms = before.kms.reduce((sum, { configuration }) => sum + 2 * configuration.timeout_ms, 0);
@@ -175,30 +186,37 @@ export class EncryptionProviders {
   }
 }
 
+function tellAll(readers: ReadonlySet<() => void>): void {
+  for (const tell of readers) tell();
+}
+
+/** What a key service is begun with. */
+type KmsStart = Pick<KmsProviderOptions, "log" | "onWell">;
+
 /** With those that run already and are asked for unchanged. */
 async function start(
   configuration: EncryptionConfiguration,
   running: readonly RunningKms[],
-  log: Log,
+  how: KmsStart,
 ): Promise<Applied> {
   const providers = configuration.rules.flatMap((rule) => rule.providers);
   const keys = providers.flatMap((provider) => (provider.kind === "keys" ? provider.keys : []));
   const wanted = providers.flatMap((provider) => (provider.kind === "kms" ? [provider.kms] : []));
   const kms = await Promise.all(
     wanted.map(
-      async (each) => running.find(isFor(each)) ?? { configuration: each, provider: await startKms(each, log) },
+      async (each) => running.find(isFor(each)) ?? { configuration: each, provider: await startKms(each, how) },
     ),
   );
   return { configuration, keys, kms };
 }
 
 /** Its protocol is loaded only where there is one. */
-async function startKms({ name, endpoint, timeout_ms }: KmsConfiguration, log: Log): Promise<KmsProvider> {
+async function startKms({ name, endpoint, timeout_ms }: KmsConfiguration, how: KmsStart): Promise<KmsProvider> {
   const [{ KeyService }, { KmsProvider }] = await Promise.all([
     import("./key-service.ts"),
     import("./kms-provider.ts"),
   ]);
-  const provider = new KmsProvider({ name, service: new KeyService({ name, endpoint, timeout_ms }), log });
+  const provider = new KmsProvider({ name, service: new KeyService({ name, endpoint, timeout_ms }), ...how });
   await provider.start();
   return provider;
 }

@@ -87,6 +87,10 @@ export class SealingStore implements Store {
     }
   }
 
+  onReadable(then: () => void): () => void {
+    return this.#providers.onReadable(then);
+  }
+
   compact(revision: Revision, how?: CompactHow): Promise<void> {
     return this.#inner.compact(revision, how);
   }
