@@ -17,6 +17,7 @@ import { ArrivingBody } from "./request-body.ts";
 import { requestInfoOf } from "./request-info.ts";
 import { type RequestRules, usualRequestRules } from "./request-rules.ts";
 import { splitUrl } from "./split-url.ts";
+import { UserTurns } from "./user-turns.ts";
 import { isWebPath } from "./web-paths.ts";
 
 /** A request on its way through the service. */
@@ -38,6 +39,7 @@ export class RequestService {
   readonly #connections: Connections;
   readonly #entrance: Entrance;
   readonly #rush = new RushOfRequests();
+  readonly #turns = new UserTurns();
   #underWay = 0;
 
   constructor(
@@ -152,6 +154,11 @@ export class RequestService {
     if (audit?.isAwaited) {
       await audit.begun();
       // Nobody waits for the answer any more, or it was told that this takes too long.
+      if (asked.signal.aborted) return;
+    }
+    const turn = this.#turns.take(user.name);
+    if (turn) {
+      await turn;
       if (asked.signal.aborted) return;
     }
     let leave: (() => void) | undefined;
