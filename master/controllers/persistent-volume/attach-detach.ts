@@ -26,7 +26,7 @@ import { podsByNode } from "../node/pods-by-node.ts";
 import { attachmentFacts, attachmentIndexes, podIndexes, podsOfClaim, podsOfVolume } from "./attachment-facts.ts";
 import { type AttachmentStep, planAttachments, reportedName, type WantedVolume } from "./attachment-plan.ts";
 import { claimKeysOf } from "./protection.ts";
-import { ToldConflicts } from "./told-conflicts.ts";
+import { ToldRefusals } from "./told-refusals.ts";
 import { UnneededAttachments } from "./unneeded-attachments.ts";
 
 /** Set by a kubelet that leaves attaching to this controller. */
@@ -40,7 +40,7 @@ const lookAgain_ms = 5_000;
  */
 export function attachDetachController(): ControllerDefinition {
   const unneeded = new UnneededAttachments();
-  const conflicts = new ToldConflicts();
+  const refusals = new ToldRefusals();
   return defineController({
     name: "persistentvolume-attach-detach-controller",
     eventSource: "attachdetach-controller",
@@ -57,13 +57,15 @@ export function attachDetachController(): ControllerDefinition {
       const { steps, reported } = planAttachments(facts);
       // What is about to be detached goes from the node's status first, so that its kubelet mounts it no more.
       const newlyAttached = await report(node, reported, context);
-      for (const step of conflicts.untold(nodeName, steps)) {
+      const now_ms = clock.now_ms();
+      for (const step of refusals.untold(nodeName, steps, now_ms)) {
         await execute(step, nodeName, newlyAttached, context);
         if (step.kind === "detach") unneeded.forget(step.attachment.metadata.name ?? "");
       }
-      conflicts.note(nodeName, steps);
-      const waits = hasUnneeded || steps.some(({ kind }) => kind === "refuse");
-      return waits ? { requeueAfter_ms: lookAgain_ms } : undefined;
+      refusals.note(nodeName, steps, now_ms);
+      const waits = hasUnneeded || steps.some((step) => step.kind === "refuse" && step.why === "conflict");
+      const requeueAfter_ms = Math.min(waits ? lookAgain_ms : Infinity, refusals.againIn_ms(nodeName, now_ms));
+      return requeueAfter_ms === Infinity ? undefined : { requeueAfter_ms };
     },
   });
 }

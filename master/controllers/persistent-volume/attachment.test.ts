@@ -3,6 +3,7 @@ import { nodes, persistentVolumeClaims, persistentVolumes, pods, volumeAttachmen
 import type { Node, PersistentVolume } from "#shared/api/types/core-v1.generated.ts";
 import type { VolumeAttachment } from "#shared/api/types/storage-v1.generated.ts";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
+import { ManualClock } from "#shared/testing/manual-clock.ts";
 import { testNode, testPod } from "../../scheduler/testing.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Harness } from "../testing/harness.ts";
@@ -228,6 +229,34 @@ test("pods are told once that another node has their volume, whoever uses it the
   expect(told()).toEqual([
     'Warning Pod/q FailedAttachVolume: Multi-Attach error for volume "v" Volume is already used by pod(s) p',
   ]);
+});
+
+test("pods are told ever more seldom that a driver cannot attach their volume", async () => {
+  const { client } = harness;
+  const managed = testNode("a");
+  managed.metadata.annotations = { "volumes.kubernetes.io/controller-managed-attach-detach": "true" };
+  await client.create(nodes, managed);
+  await client.create(persistentVolumes, volume("v", "ReadWriteOnce", "c"));
+  await client.create(persistentVolumeClaims, claim("c", "v"));
+  const clock = new ManualClock();
+  const running = await harness.run(attachDetachController(), clock);
+  await client.create(
+    pods,
+    testPod("p", { nodeName: "a", volumes: [{ name: "data", persistentVolumeClaim: { claimName: "c" } }] }),
+  );
+  const name = attachmentOf(volume("v"), "a");
+  await eventually(async () => (await client.list(volumeAttachments)).items.length === 1, "the attachment");
+  const body = { status: { attached: false, attachError: { message: "no such disk" } } };
+  await client.patch(volumeAttachments, { name }, { type: "merge", body }, { subresource: "status" });
+  const told = () => harness.recorded.filter((line) => line.includes("no such disk"));
+  await eventually(() => told().length > 0, "the event");
+  for (let passed_s = 0; passed_s < 250; passed_s += 5) {
+    await clock.advance(5_000);
+    await eventually(() => !running.queue.busy, "another look");
+  }
+  // After 0, 0.5, 1.5 ... 249.5 s.
+  expect(told().length).toBeGreaterThan(4);
+  expect(told().length).toBeLessThanOrEqual(10);
 });
 
 test("a claim that asks for more of a CSI volume is told who sees to it", async () => {
