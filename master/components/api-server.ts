@@ -1,6 +1,8 @@
 import { stderrLog } from "#shared/client/log.ts";
 import type { ApiServerSettings } from "#shared/config/component-settings.ts";
+import { metricRulesOf } from "#shared/config/metric-options.ts";
 import { assertServiceClusterIpRange } from "#shared/config/networks.ts";
+import { useMetricRules } from "#shared/metrics/metric-rules.ts";
 import { Parts } from "#shared/process/parts.ts";
 import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
@@ -14,6 +16,7 @@ import { startServing } from "../serving.ts";
 export async function runApiServer(given: ApiServerSettings): Promise<void> {
   const log = stderrLog(given.logLevel);
   if (given.serviceClusterIpRange) assertServiceClusterIpRange(given.serviceClusterIpRange);
+  useMetricRules(metricRulesOf(given, (message) => log.error(message)));
   const parts = new Parts(log);
   const serving = await startServing(
     {

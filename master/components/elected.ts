@@ -4,12 +4,14 @@ import { loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import type { Log } from "#shared/client/log.ts";
 import { componentAgent } from "#shared/client/user-agent.ts";
 import type { ElectedSettings } from "#shared/config/component-settings.ts";
+import { metricRulesOf } from "#shared/config/metric-options.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { readIfPresent } from "#shared/files/if-present.ts";
 import type { ComponentPages } from "#shared/http/component-pages.ts";
 import { servePagesSecurely } from "#shared/http/component-server.ts";
 import { DelegatedAccess } from "#shared/http/delegated-access.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
+import { useMetricRules } from "#shared/metrics/metric-rules.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
 import type { KeyAndCertificate } from "#shared/pki/certificate.ts";
 import { pairInFiles, selfSignedServing } from "#shared/pki/self-signed.ts";
@@ -68,6 +70,7 @@ export async function runElected(
   { settings, component, eventSource, log, configuration, readiness, moreMetrics }: ElectedComponent,
   start: (client: HttpClient, signals: WorkSignals) => Promise<CheckedPart>,
 ): Promise<void> {
+  useMetricRules(metricRulesOf(settings, (message) => log.error(message)));
   const givingUp = new AbortController();
   const givenUp = givingUp.signal;
   const client = componentClient(settings.kubeconfig, component, { signal: givenUp });

@@ -1,5 +1,6 @@
 /** Settings of `bramble kubelet`, under upstream's names where upstream has them. */
 import { evictionOptions } from "./eviction-options.ts";
+import { showHiddenMetricsForVersion } from "./metric-options.ts";
 import { choices, integer, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { placementOptions } from "./placement-options.ts";
 import { proxyTuningOptions } from "./proxy-tuning.ts";
@@ -160,6 +161,7 @@ export const proxyOptions = {
   v,
   featureGates,
   ...proxyTuningOptions,
+  showHiddenMetricsForVersion,
   ...unheededOfProxy,
 } as const;
 

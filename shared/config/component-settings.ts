@@ -2,6 +2,7 @@
 import { autoscalingOptions } from "./autoscaling-options.ts";
 import { controllerManagerTuning } from "./controller-settings.ts";
 import { givenCredentialOptions } from "./given-credentials.ts";
+import { metricOptions } from "./metric-options.ts";
 import { choice, decimal, duration, integer, type Option, text, texts, toggle, type ValuesOf } from "./option.ts";
 import { masterOptions } from "./settings.ts";
 import { unheededOfApiServer, unheededOfControllerManager, unheededOfScheduler } from "./upstream-flags.ts";
@@ -12,6 +13,7 @@ const { logLevel, v, featureGates, clusterCidr } = masterOptions;
 /** What every component has that holds a Lease and serves its health, with upstream's port. */
 const electedOptions = (port: number, lease: string, burst: number) => ({
   kubeconfig,
+  ...metricOptions,
   kubeApiQps: {
     ...decimal("kube-api-qps", "N", "", 0, { min: 0.001, max: 1_000_000 }),
     description: "requests a second to the API server, without watches and its Lease (default: as many as there are)",
@@ -158,6 +160,7 @@ export const apiServerOptions = {
     ["lease", "none"],
     "lease",
   ),
+  ...metricOptions,
   ...unheededOfApiServer,
 } as const;
 

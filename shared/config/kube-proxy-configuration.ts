@@ -12,6 +12,7 @@ export const kubeProxyConfiguration: ComponentForm = {
     hostnameOverride: textTo("hostname-override"),
     healthzBindAddress: textTo("healthz-bind-address"),
     metricsBindAddress: textTo("metrics-bind-address"),
+    showHiddenMetricsForVersion: textTo("show-hidden-metrics-for-version"),
     mode: (field) => {
       const mode = field.choice("", ["", "iptables", "userspace"]);
       return mode === "" ? {} : { "proxy-mode": mode };
@@ -58,6 +59,5 @@ export const kubeProxyConfiguration: ComponentForm = {
       };
     },
   },
-  others:
-    "featureGates logging showHiddenMetricsForVersion ipvs nftables winkernel detectLocal portRange windowsRunAsService",
+  others: "featureGates logging ipvs nftables winkernel detectLocal portRange windowsRunAsService",
 };

@@ -11,6 +11,7 @@ import {
   unlessZero,
 } from "./component-configuration.ts";
 import type { Field } from "./field.ts";
+import { readHiddenVersion } from "./metric-options.ts";
 
 /** How much is logged: what upstream's kubelet tells from 4 on is told here as debug. */
 function logging(field: Field): Record<string, unknown> {
@@ -197,11 +198,16 @@ export const kubeletConfiguration: ComponentForm = {
       only(field, (value) => value === true, "a board always registers its Node: only true is possible");
       return {};
     },
+    // Of the kubelet's metrics none is hidden in this version.
+    showHiddenMetricsForVersion: (field) => {
+      readHiddenVersion(field.text());
+      return {};
+    },
     readOnlyPort: (field) => {
       only(field, (value) => value === 0, "there is no port without authentication: only 0 is possible");
       return {};
     },
   },
   others:
-    "syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader enableContentionProfiling kubeletCgroups systemCgroups cpuManagerReconcilePeriod topologyManagerPolicyOptions qosReserved hairpinMode podCIDR contentType kubeAPIQPS kubeAPIBurst makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit showHiddenMetricsForVersion volumePluginDir kernelMemcgNotification enableSystemLogQuery reservedMemory enableProfilingHandler enableDebugFlagsHandler memoryThrottlingFactor tracing imageServiceEndpoint userNamespaces",
+    "syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader enableContentionProfiling kubeletCgroups systemCgroups cpuManagerReconcilePeriod topologyManagerPolicyOptions qosReserved hairpinMode podCIDR contentType kubeAPIQPS kubeAPIBurst makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit volumePluginDir kernelMemcgNotification enableSystemLogQuery reservedMemory enableProfilingHandler enableDebugFlagsHandler memoryThrottlingFactor tracing imageServiceEndpoint userNamespaces",
 };

@@ -30,8 +30,6 @@ function unheeded(flags: string): Readonly<Record<string, Option<unknown>>> {
 /** Of every component. */
 const everywhere = `
   contention-profiling:bool= emulated-version:strings= min-compatibility-version:strings=
-  allow-metric-labels:strings= allow-metric-labels-manifest:string= disabled-metrics:strings=
-  show-hidden-metrics-for-version:string=
   log-flush-frequency:duration=5s log-json-info-buffer-size:string=0 log-json-split-stream:bool=
   log-text-info-buffer-size:string=0 log-text-split-stream:bool= vmodule:strings= logging-format:string=text
   profiling:bool=`;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { platform } from "#shared/client/user-agent.ts";
 import { gitVersion, kubernetesVersion } from "#shared/version.ts";
+import { metricRuleFamilies } from "./metric-rules.ts";
 import type { Family, Sample } from "./prometheus-text.ts";
 import { restClientFamilies } from "./rest-client.ts";
 import { workQueueFamilies } from "./work-queues.ts";
@@ -35,6 +36,7 @@ export function processFamilies(): Family[] {
     startTimeFamily(),
     single("process_open_fds", "Open file descriptors.", readdirSync("/proc/self/fd").length),
     single("process_max_fds", "How many may be open.", mostFiles),
+    ...metricRuleFamilies(),
     ...restClientFamilies(),
     ...workQueueFamilies(),
     ...[...sources].flatMap((source) => source()),

@@ -1,4 +1,5 @@
 /** Prometheus' text format, as boards write it and the master reads it back. */
+import { shownFamilies } from "./metric-rules.ts";
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -18,7 +19,7 @@ export interface Family {
 
 /** Families without a sample are left out. */
 export function renderPrometheus(families: readonly Family[]): string {
-  return families
+  return shownFamilies(families)
     .filter(({ samples }) => samples.length > 0)
     .map(({ name, type, help, samples }) =>
       [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples.map((sample) => line(name, sample)), ""].join(
