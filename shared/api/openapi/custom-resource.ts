@@ -2,7 +2,12 @@
 import { apiVersionOf } from "../object.ts";
 import type { JSONSchemaProps } from "../types/apiextensions-v1.generated.ts";
 import { type Dialect, type JsonObject, metaModel, reference } from "./models.ts";
-import { customModelName, type PublishedCustomResource, type PublishedResource } from "./published-resource.ts";
+import {
+  customModelNames,
+  type OtherNames,
+  type PublishedCustomResource,
+  type PublishedResource,
+} from "./published-resource.ts";
 
 const objectMeta = metaModel("ObjectMeta");
 const listMeta = metaModel("ListMeta");
@@ -16,16 +21,17 @@ const typeMeta = {
   kind: { type: "string", description: "Kind names the resource that this object is one of." },
 };
 
-/** Models of the kind and of its list, by published name. */
+/** Models of the kind and of its list, by published name. @param names what those have that are not called as usual */
 export function renderCustomModels(
   resource: PublishedResource,
   dialect: Dialect,
+  names: OtherNames,
 ): [name: string, schema: JsonObject][] {
-  const { group, version, kind, custom = {} } = resource;
-  const listKind = resource.listKind ?? `${kind}List`;
+  const { kind, listKind = `${kind}List`, custom = {} } = resource;
+  const [own, list] = customModelNames(resource).map((name) => names.get(name) ?? name) as [string, string];
   return [
-    [customModelName(resource), renderCustomModel(resource, custom, dialect)],
-    [customModelName({ group, version, kind: listKind }), renderListModel(resource, listKind, custom, dialect)],
+    [own, renderCustomModel(resource, custom, dialect)],
+    [list, renderListModel(resource, { listKind, itemModel: own }, custom, dialect)],
   ];
 }
 
@@ -54,7 +60,7 @@ function customSchema({ schema, preserveUnknownFields }: PublishedCustomResource
 
 function renderListModel(
   { group, version, kind, plural }: PublishedResource,
-  listKind: string,
+  { listKind, itemModel }: { readonly listKind: string; readonly itemModel: string },
   custom: PublishedCustomResource,
   dialect: Dialect,
 ): JsonObject {
@@ -67,7 +73,7 @@ function renderListModel(
       items: {
         description: `List of ${plural} of ${apiVersionOf({ group, version })}.`,
         type: "array",
-        items: { $ref: reference(dialect, customModelName({ group, version, kind })) },
+        items: { $ref: reference(dialect, itemModel) },
       },
       metadata: referenceWith(listMeta, listMetaDescription, dialect),
     },

@@ -18,7 +18,7 @@ import {
 } from "./models.ts";
 import type { Operation, Parameter, PathItem } from "./operation.ts";
 import { deleteOptionsModel } from "./operations.ts";
-import { customModelName, type PublishedResource } from "./published-resource.ts";
+import { customModelNames, type OtherNames, type PublishedResource } from "./published-resource.ts";
 import type { SharedParameters } from "./shared-parameters.ts";
 
 const answerTexts: Readonly<Record<number, string>> = { 200: "OK", 201: "Created", 202: "Accepted" };
@@ -116,27 +116,53 @@ export function modelMembers(
   resources: readonly PublishedResource[],
   kind: DocumentKind,
   descriptions: Descriptions,
+  names: OtherNames = new Map(),
 ): Member[] {
   const customs = resources.filter(({ custom }) => custom);
-  const builtIn = reachableModels(builtInRoots(items, customs)).map((model) => ({
+  const builtIn = reachableModels(builtInRoots(items, customs, names)).map((model) => ({
     name: publishedName(model),
     render: () => renderModel(model, kind, descriptions),
   }));
   const custom = customs
-    .flatMap((resource) => renderCustomModels(resource, kind.dialect))
+    .flatMap((resource) => renderCustomModels(resource, kind.dialect, names))
     .map(([name, schema]) => ({ name, render: () => schema }));
   return [...builtIn, ...custom];
+}
+
+/**
+ * In a document of all resources a custom model may come to have the name of a built-in one. That stays what it is, and the
+ * custom one is called `NAME_v2`, as upstream's aggregator has it.
+ * @param items of the built-in resources
+ */
+export function namesBesideBuiltIn(items: readonly PathItem[], resources: readonly PublishedResource[]): OtherNames {
+  const customs = resources.filter(({ custom }) => custom).flatMap(customModelNames);
+  // Whatever a built-in model is called.
+  const asked = customs.filter((name) => name.startsWith("io.k8s."));
+  if (asked.length === 0) return new Map();
+  const roots = [...builtInRoots(items, [], new Map()), ...metaRoots];
+  const builtIn = new Set(reachableModels(roots).map(publishedName));
+  return new Map(asked.filter((name) => builtIn.has(name)).map((name) => [name, `${name}_v2`]));
+}
+
+/** Paths whose operations take and give models under these names. */
+export function withNames(items: readonly PathItem[], names: OtherNames): readonly PathItem[] {
+  if (names.size === 0) return items;
+  const named = (model: string | undefined): string | undefined => names.get(model ?? "") ?? model;
+  return items.map((item) => ({
+    ...item,
+    operations: item.operations.map((each) => ({ ...each, body: named(each.body), answer: named(each.answer) })),
+  }));
 }
 
 const metaRoots = ["ObjectMeta", "ListMeta"].map(metaShortName);
 
 /** Short names of the built-in models that operations name, and those that custom ones are made of. */
-function builtInRoots(items: readonly PathItem[], customs: readonly PublishedResource[]): Set<string> {
-  const own = new Set(
-    customs.flatMap(({ group, version, kind, listKind = `${kind}List` }) =>
-      [kind, listKind].map((name) => customModelName({ group, version, kind: name })),
-    ),
-  );
+function builtInRoots(
+  items: readonly PathItem[],
+  customs: readonly PublishedResource[],
+  names: OtherNames,
+): Set<string> {
+  const own = new Set(customs.flatMap(customModelNames).map((name) => names.get(name) ?? name));
   const roots = new Set(customs.length > 0 ? metaRoots : []);
   for (const { operations } of items) {
     for (const { body, answer } of operations) {

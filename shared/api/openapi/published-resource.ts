@@ -48,6 +48,14 @@ export function customModelName({ group, version, kind }: GroupVersionKind): str
   return `${group.split(".").reverse().join(".")}.${version}.${kind}`;
 }
 
+/** Of a custom resource's kind and of its list. */
+export function customModelNames({ group, version, kind, listKind = `${kind}List` }: PublishedResource): string[] {
+  return [kind, listKind].map((name) => customModelName({ group, version, kind: name }));
+}
+
+/** Names that models have in a document where their usual ones are others'. */
+export type OtherNames = ReadonlyMap<string, string>;
+
 /** Published name of the model of a kind; for a kind of no facts that of a custom resource. */
 export function modelName(gvk: GroupVersionKind): string {
   const model = modelOfKind(gvk);

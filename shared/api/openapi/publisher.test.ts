@@ -250,6 +250,30 @@ describe("OpenAPI 2", () => {
   });
 });
 
+test("a custom kind whose model would have a built-in one's name has another in the document of all", async () => {
+  const schema: JSONSchemaProps = { type: "object", properties: { mine: { type: "string" } } };
+  const own = { group: "core.api.k8s.io", kind: "Pod", plural: "pods" };
+  const meta = { group: "meta.apis.pkg.apimachinery.k8s.io", kind: "ObjectMeta", plural: "objectmetas" };
+  const publisher = publisherOf([...builtIn, custom(schema, own), custom(schema, meta)]);
+  const { definitions, paths } = await getJson(publisher, "/openapi/v2");
+  const [pod, objectMeta] = ["io.k8s.api.core.v1.Pod", "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+  const fieldsOf = (model: string) => Object.keys(definitions[model].properties);
+  expect(fieldsOf(pod)).toContain("spec");
+  expect(fieldsOf(`${pod}_v2`)).toEqual(["mine", "apiVersion", "kind", "metadata"]);
+  expect(fieldsOf(objectMeta)).toContain("labels");
+  expect(fieldsOf(`${objectMeta}_v2`)).toContain("mine");
+  const given = (path: string) => paths[path].get.responses[200].schema.$ref;
+  expect(given("/api/v1/pods")).toBe(`#/definitions/${pod}List`);
+  expect(given("/api/v1/namespaces/{namespace}/pods/{name}")).toBe(`#/definitions/${pod}`);
+  expect(given("/apis/core.api.k8s.io/v1/pods")).toBe(`#/definitions/${pod}List_v2`);
+  expect(given("/apis/core.api.k8s.io/v1/namespaces/{namespace}/pods/{name}")).toBe(`#/definitions/${pod}_v2`);
+  expect(definitions[`${pod}List_v2`].properties.items.items.$ref).toBe(`#/definitions/${pod}_v2`);
+  expect(definitions[`${pod}_v2`].properties.metadata.$ref).toBe(`#/definitions/${objectMeta}`);
+  // Each group version has a document of its own.
+  const { components } = await getJson(publisher, "/openapi/v3/apis/core.api.k8s.io/v1");
+  expect(Object.keys(components.schemas[pod].properties)).toContain("mine");
+});
+
 test("in protobuf extensions are YAML, with the members in upstream's order", async () => {
   const textOf = async (path: string, version: string) => {
     const accept = `application/com.github.proto-openapi.spec.${version}@v1.0+protobuf`;

@@ -26,10 +26,12 @@ import {
   type Member,
   memberText,
   modelMembers,
+  namesBesideBuiltIn,
   v2PathMembers,
   v2Text,
   v3PathMembers,
   v3Text,
+  withNames,
 } from "./documents.ts";
 import type { ForeignDocument } from "./foreign-document.ts";
 import { type MergedMembers, mergedMembers } from "./merged-documents.ts";
@@ -233,11 +235,14 @@ class Snapshot {
 
   async v2Members() {
     const descriptions = await this.descriptions();
-    const items = [...this.parts.values()].flatMap((part) => part.items());
+    const parts = [...this.parts.values()].map((part) => ({ custom: part.custom, items: part.items() }));
+    const builtIn = parts.filter(({ custom }) => !custom).flatMap((part) => part.items);
+    const names = namesBesideBuiltIn(builtIn, this.resources);
+    const items = parts.flatMap((part) => (part.custom ? withNames(part.items, names) : part.items));
     const shared = new SharedParameters();
     return {
       paths: v2PathMembers(items, descriptions, shared),
-      models: modelMembers(items, this.resources, { dialect: "v2", custom: false }, descriptions),
+      models: modelMembers(items, this.resources, { dialect: "v2", custom: false }, descriptions, names),
       shared,
     };
   }
