@@ -60,6 +60,30 @@ describe("a proxied page", () => {
     expect(await pageOf(link, open, unmatched, link)).toBe(`${shown}${open}${unmatched}${shown}`);
   });
 
+  test("has a script's text end where the standard has it end, comments in it or not", async () => {
+    const scripts = [
+      "<script>x</script>",
+      "<script><!-- </script>",
+      "<script><!-- <script> </script> </script>",
+      "<script><!-- <script> </script> --> </script>",
+      "<script><!-- <SCRIPT/a> </scripts> <script> </Script\n> x </script>",
+      "<script><!-- <script> --> </script>",
+      "<script><!-- <scripts> </script>",
+      "<script><!--> <script> </script>",
+      "<script><!---> <script> </script>",
+      "<script><!-- --> <!-- <script> <!-- </script> a </script>",
+      "<style><!-- <style> </style>",
+    ];
+    for (const script of scripts) {
+      const inside = script.replace(/<\/(script|style)>$/, (end) => `${link}${end}`);
+      for (const cut of [inside.length, 1, 5])
+        expect(await pageOf(...((inside + link).match(new RegExp(`[^]{1,${cut}}`, "g")) ?? []))).toBe(inside + shown);
+    }
+    // Nothing has ended the script yet.
+    for (const open of ["<script><!-- <script> </script>", "<script><!-- <script> </script> <script> </script>"])
+      expect(await pageOf(open, link)).toBe(open + link);
+  });
+
   test("comes to the same in whatever pieces it comes", async () => {
     const parts = [
       '<a b href = \'/a"\' href="/b">',

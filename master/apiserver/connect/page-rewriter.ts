@@ -15,6 +15,49 @@ interface Attribute {
   readonly to: number;
 }
 
+/** Text that holds no tags. */
+interface Stretch {
+  /** What ends it, or begins another one. */
+  readonly end: RegExp;
+  /** What comes then, and how much of what was found does not belong to that any more. Without a next one it is read as a page is. */
+  readonly after: (found: string) => { readonly own: number; readonly next?: Stretch | undefined };
+}
+
+const endingWith = (text: string): Stretch => ({
+  end: new RegExp(RegExp.escape(text)),
+  after: () => ({ own: text.length }),
+});
+
+/** Content of an element that an end tag ends, which is read as any other. */
+const contentOf = (element: string): Stretch =>
+  element === "script"
+    ? scriptData
+    : { end: new RegExp(`</${element}[\\t\\n\\f\\r />]`, "i"), after: () => ({ own: 0 }) };
+
+const isCommentEnd = (found: string): boolean => found === "-->";
+const isEndTag = (found: string): boolean => found.startsWith("</");
+
+/** A script's text is three things by turns (13.2.5.4, 13.2.5.20, 13.2.5.27). */
+const scriptData: Stretch = {
+  end: /<!--|<\/script[\t\n\f\r />]/i,
+  // The dashes that begin a comment may end it as well.
+  after: (found) => (isEndTag(found) ? { own: 0 } : { own: "<!".length, next: scriptInComment }),
+};
+
+const scriptInComment: Stretch = {
+  end: /-->|<\/?script[\t\n\f\r />]/i,
+  after(found) {
+    if (isCommentEnd(found)) return { own: found.length, next: scriptData };
+    return isEndTag(found) ? { own: 0 } : { own: found.length, next: scriptInScript };
+  },
+};
+
+/** The end tag in here is that of the script in the comment. */
+const scriptInScript: Stretch = {
+  end: /-->|<\/script[\t\n\f\r />]/i,
+  after: (found) => ({ own: found.length, next: isCommentEnd(found) ? scriptData : scriptInComment }),
+};
+
 const isLetter = (character: string): boolean => /^[A-Za-z]$/.test(character);
 
 /**
@@ -25,8 +68,7 @@ const isLetter = (character: string): boolean => /^[A-Za-z]$/.test(character);
 export class PageRewriter {
   readonly #change: AttributeChange;
   #pending = "";
-  /** What ends the present stretch of text that holds no tags. */
-  #until: string | RegExp | undefined;
+  #stretch: Stretch | undefined;
   #tag: TagScan | undefined;
   #isGivenUp = false;
 
@@ -55,7 +97,7 @@ export class PageRewriter {
     if (this.#pending === "") return undefined;
     if (this.#isGivenUp) return this.#take(this.#pending.length);
     if (this.#tag) return this.#tagOf(this.#tag);
-    if (this.#until !== undefined) return this.#plain(this.#until);
+    if (this.#stretch) return this.#plain(this.#stretch);
     return this.#text();
   }
 
@@ -76,24 +118,24 @@ export class PageRewriter {
     }
     if (second === "!" && "<!--".startsWith(this.#pending.slice(0, 4))) {
       if (this.#pending.length < 4) return undefined;
-      this.#until = "-->";
+      this.#stretch = endingWith("-->");
       // The comment `<!-->` is one.
       return this.#take(2);
     }
-    if (second === "!" || second === "?" || second === "/") this.#until = ">";
+    if (second === "!" || second === "?" || second === "/") this.#stretch = endingWith(">");
     return this.#take(1);
   }
 
   /** Text up to what ends it; but for its last characters, which may be the begin of that. */
-  #plain(until: string | RegExp): string | undefined {
-    const at = this.#pending.search(typeof until === "string" ? new RegExp(RegExp.escape(until)) : until);
-    if (at < 0) {
+  #plain({ end, after }: Stretch): string | undefined {
+    const match = end.exec(this.#pending);
+    if (!match) {
       const sure = this.#pending.length - longestEnd;
       return sure > 0 ? this.#take(sure) : undefined;
     }
-    this.#until = undefined;
-    // An end tag is read as any other.
-    return this.#take(typeof until === "string" ? at + until.length : at);
+    const { own, next } = after(match[0]);
+    this.#stretch = next;
+    return this.#take(match.index + own);
   }
 
   #tagOf(scan: TagScan): string | undefined {
@@ -107,7 +149,7 @@ export class PageRewriter {
     if (tag[1] === "/") return tag;
     const element = scan.name(tag);
     if (element === "plaintext") this.#isGivenUp = true;
-    if (rawElements.has(element)) this.#until = new RegExp(`</${element}[\\t\\n\\f\\r />]`, "i");
+    if (rawElements.has(element)) this.#stretch = contentOf(element);
     return this.#changed(tag, element, scan.attributes(tag));
   }
 
