@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { KubeObject } from "#shared/api/object.ts";
 import { silentLog } from "#shared/client/log.ts";
 import { ManualClock } from "#shared/testing/manual-clock.ts";
+import { notedLog } from "#shared/testing/noted-log.ts";
 import { CacheFiles } from "./cache-files.ts";
 import { Seal } from "./seal.ts";
 
@@ -129,6 +130,25 @@ describe("caches on the card", () => {
     await change([service("a", "10", { status: { conditions: [later] } })], 100_000);
     await files.stop();
     expect(inode()).toBe(second);
+  });
+
+  test("are written once the card takes them, though nothing changes any more", async () => {
+    // What stands in the way is no folder.
+    writeFileSync(folder, "");
+    const { lines, log } = notedLog();
+    const files = new CacheFiles({ folder, seal: await Seal.open(keyFile, "home"), log, keeps: () => true, clock });
+    files.changed(name, () => [service("a")]);
+    await files.flushed();
+    for (let minute = 0; minute < 5; minute++) {
+      await clock.advance(60_000);
+      await files.flushed();
+    }
+    expect(lines.filter((line) => line.includes("cannot be written"))).toHaveLength(1);
+    rmSync(folder);
+    await clock.advance(60_000);
+    await files.flushed();
+    expect(await (await open()).load(name)).toHaveLength(1);
+    expect(clock.waiting).toBe(0);
   });
 
   test("are written at a bounded rate, however often they change", async () => {

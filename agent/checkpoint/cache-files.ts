@@ -9,6 +9,7 @@ import type { CacheCheckpoint } from "#shared/client/cache-checkpoint.ts";
 import type { ReadScope } from "#shared/client/client.ts";
 import { type Clock, systemClock } from "#shared/client/clock.ts";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { errnoOf } from "#shared/files/if-present.ts";
 import { writeSecureFile } from "#shared/files/secure-file.ts";
 import { durableForm } from "./durable-form.ts";
@@ -36,12 +37,19 @@ const overhead_bytes = 16 * 1024;
 const largest_bytes = 32 * 1024 * 1024;
 /** By then every informer of the process has said what it keeps; a file that is still nobody's is of another version. */
 const sweepAfter_ms = 60_000;
+/** What the card did not take is tried again after so long: a full one gets room again, and nothing else may change by then. */
+const retry_ms = 60_000;
 /** A temporary file that is older was left by a power cut. */
 const longestWrite_ms = 60_000;
 const suffix = ".sealed";
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
+
+const words = {
+  wrong: "a checkpoint cannot be written, and will be tried again",
+  over: "the checkpoint is written again",
+};
 
 interface Kept {
   /** Of the text last written, so that an unchanged one is not written again. */
@@ -51,6 +59,7 @@ interface Kept {
   objects: (() => readonly KubeObject[]) | undefined;
   cancel: (() => void) | undefined;
   writing: Promise<void>;
+  readonly trouble: StandingTrouble;
 }
 
 /**
@@ -106,12 +115,16 @@ export class CacheFiles implements CacheCheckpoint {
       void this.#write(name, kept);
       return;
     }
+    this.#plan(name, kept, gather_ms);
+  }
+
+  #plan(name: string, kept: Kept, delay_ms: number): void {
     const write = (): void => {
       const wait_ms = this.#budget.wait_ms();
       kept.cancel = wait_ms > 0 ? this.#clock.after(wait_ms, write) : undefined;
       if (wait_ms <= 0) void this.#write(name, kept);
     };
-    kept.cancel = this.#clock.after(gather_ms, write);
+    kept.cancel = this.#clock.after(delay_ms, write);
   }
 
   /** Writes that have begun are done. */
@@ -141,19 +154,22 @@ export class CacheFiles implements CacheCheckpoint {
         objects: undefined,
         cancel: undefined,
         writing: Promise.resolve(),
+        trouble: new StandingTrouble(this.#options.log, words),
       };
       this.#kept.set(name, kept);
     }
     return kept;
   }
 
-  /** Never fails: what cannot be written is reported, and tried again at the next change. */
+  /** Never fails: what cannot be written is reported, and tried again. */
   #write(name: string, kept: Kept): Promise<void> {
     kept.writing = kept.writing
       .then(() => this.#writeOnce(name, kept))
+      .then(() => kept.trouble.end({ path: this.#path(name) }))
       .catch((error: unknown) => {
         kept.digest = undefined;
-        this.#options.log.error("a checkpoint cannot be written", { path: this.#path(name), error });
+        kept.trouble.tell(error, { path: this.#path(name) });
+        if (!this.#stopped && !kept.cancel) this.#plan(name, kept, retry_ms);
       });
     return kept.writing;
   }

@@ -4,6 +4,7 @@ import type { Seal } from "#agent/checkpoint/seal.ts";
 import type { ConfigMap, PersistentVolume, Pod, PodStatus, Secret } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
+import { StandingTrouble } from "#shared/client/standing-trouble.ts";
 import { errnoOf, ifPresent, readIfPresent } from "#shared/files/if-present.ts";
 import { syncFolder, writeSecureFile } from "#shared/files/secure-file.ts";
 
@@ -38,13 +39,21 @@ export class Checkpoint {
   readonly #written = new Map<string, string>();
   /** Writes of one file happen one after the other. */
   readonly #pending = new Map<string, Promise<void>>();
+  /** What the card did not take, by its file: a full card gets room again, one that is mounted read-only is mended. */
+  readonly #undone = new Map<string, () => Promise<void>>();
+
+  /** A line for each try would go to the card too. */
+  readonly #trouble: StandingTrouble;
 
   constructor(
     readonly folder: string,
     readonly log: Log,
     /** Closes what nobody is to read on the card. */
     readonly seal: Pick<Seal, "open" | "close">,
-  ) {}
+  ) {
+    const wrong = "a checkpoint cannot be written, and will be tried again";
+    this.#trouble = new StandingTrouble(log, { wrong, over: "checkpoints are written again" });
+  }
 
   /** Takes away what a process that was killed had half written. To be called before anything is written. */
   async dropHalfWritten(): Promise<void> {
@@ -85,7 +94,7 @@ export class Checkpoint {
     }
   }
 
-  /** Never fails: what cannot be saved is reported. */
+  /** Never fails: what cannot be saved is reported, and saved by `retry`. */
   async save<K extends CheckpointKind>(kind: K, key: string, object: Kinds[K]): Promise<void> {
     const path = this.#path(kind, key);
     const text = JSON.stringify(withoutVolatile(object));
@@ -131,6 +140,11 @@ export class Checkpoint {
     for (const kind of ["pods", "tokens", "volumes"] as const) await this.retain(kind, uids);
   }
 
+  /** Does again what the card did not take. */
+  async retry(): Promise<void> {
+    for (const path of [...this.#undone.keys()]) await this.#inTurn(path, undefined);
+  }
+
   /** Everything that was to be written is. */
   async flushed(): Promise<void> {
     await Promise.all(this.#pending.values());
@@ -152,12 +166,25 @@ export class Checkpoint {
     return join(this.folder, kind, `${key.replaceAll("/", "_")}${suffixOf(kind)}`);
   }
 
-  async #inTurn(path: string, act: () => Promise<void>): Promise<void> {
+  /** @param act undefined: what was to be done last, if it is not done yet when its turn comes */
+  async #inTurn(path: string, act: (() => Promise<void>) | undefined): Promise<void> {
     const before = this.#pending.get(path) ?? Promise.resolve();
-    const turn = before.then(act).catch((error) => this.log.error("a checkpoint cannot be written", { path, error }));
+    const turn = before.then(() => this.#do(path, act ?? this.#undone.get(path)));
     this.#pending.set(path, turn);
     await turn;
     if (this.#pending.get(path) === turn) this.#pending.delete(path);
+  }
+
+  async #do(path: string, act: (() => Promise<void>) | undefined): Promise<void> {
+    if (act === undefined) return;
+    try {
+      await act();
+      this.#undone.delete(path);
+      if (this.#undone.size === 0) this.#trouble.end();
+    } catch (error) {
+      this.#undone.set(path, act);
+      this.#trouble.tell(error, { path });
+    }
   }
 }
 

@@ -383,6 +383,7 @@ export class Kubelet {
   /** Finds what no event told of: pods that nobody wants, workers whose pod looks different now, garbage. */
   async #resync(): Promise<void> {
     clearTimeout(this.#resyncTimer);
+    await this.#checkpoint.retry();
     try {
       await this.#sweep();
       this.#resyncTrouble.end();
