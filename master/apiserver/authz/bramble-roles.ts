@@ -2,8 +2,8 @@
  * Roles of Bramble's own, in the form of bootstrap-roles.ts.
  * `system:aggregated-metrics-reader` is metrics-server's. `bramble:join`: what a join token opens. `bramble:renew`: for
  * boards whose certificate has run out; what they send proves itself. `bramble:agent`: what the proxy, the DNS, the ingress and
- * the network policies on a board read and tell beyond a kubelet, and the deletion of its own Node (NodeRestriction) when it
- * leaves; boards have one identity for all of it. `bramble:broker`: keeps nodes' Leases, and asks who may listen.
+ * the network policies on a board read and tell beyond a kubelet; boards have one identity for all of it. That one deletes its own Node
+ * when it leaves is the node authorizer's: a role would give it to whoever is in the group, for every Node. `bramble:broker`: keeps nodes' Leases, and asks who may listen.
  */
 export const brambleRoleTable = `
 bramble:join
@@ -38,7 +38,6 @@ bramble:agent
   read | core | endpoints namespaces nodes pods services
   read | discovery.k8s.io | endpointslices
   read | networking.k8s.io | ingressclasses ingresses networkpolicies servicecidrs
-  delete | core | nodes
   create patch update | events.k8s.io | events
   get | /bramble/v1/tunnel
   post | /bramble/v1/join

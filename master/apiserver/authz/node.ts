@@ -193,6 +193,8 @@ function ownNode(node: string, request: Attributes): Decision {
   if (request.subresource === "status") return verb === "update" || verb === "patch" ? allow : pass();
   if (request.subresource) return pass();
   if (["create", "update", "patch"].includes(verb)) return allow;
+  // Upstream's nodes never leave by themselves; NodeRestriction sees to it that a board loses nothing so which others have put on it.
+  if (verb === "delete") return name === node ? allow : pass(`node '${node}' can only delete its own Node object`);
   if (!["get", "list", "watch"].includes(verb)) return pass();
   if (name === node) return allow;
   return pass(
