@@ -2,6 +2,7 @@
 /** The program: runs the command that it is given, and tells people what went wrong. */
 // First: the X.509 library looks for it when it is loaded, in whatever order a bundle loads things.
 import "reflect-metadata";
+import { keepLoopbackDirect } from "#shared/http/environment-proxy.ts";
 import { type EngineOptions, heapOptions, runsLong, startWithOptions } from "#shared/process/engine-options.ts";
 import { usableMemory } from "#shared/process/usable-memory.ts";
 
@@ -10,6 +11,8 @@ declare const BRAMBLE_ENGINE_OPTIONS: EngineOptions | undefined;
 // What the commands need is loaded after it, for else it would be loaded twice.
 if (typeof BRAMBLE_ENGINE_OPTIONS === "object" && runsLong(process.argv.slice(2)))
   startWithOptions({ ...BRAMBLE_ENGINE_OPTIONS, ...heapOptions(usableMemory()) });
+
+keepLoopbackDirect(process.env);
 
 const { commandLine, runAsked } = await import("./command-line.ts");
 

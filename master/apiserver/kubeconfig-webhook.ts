@@ -6,6 +6,7 @@ import { genericWords } from "#shared/api/refused-answer.ts";
 import { type ClientConfig, loadKubeconfig } from "#shared/client/kubeconfig.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import { cleanPath } from "#shared/http/clean-path.ts";
+import { proxyFor } from "#shared/http/environment-proxy.ts";
 import { type Hop, mostHops, redirected } from "#shared/http/redirects.ts";
 import { trusting } from "#shared/pki/trusting.ts";
 
@@ -83,8 +84,10 @@ export class KubeconfigWebhook {
           // What the file has to sign in with is for its own server.
           ...(token && hop.url.host === first.host ? { authorization: `Bearer ${token}` } : {}),
         };
-        const init = { method: hop.method, body: hop.body, headers, tls, signal, redirect: "manual" };
-        const response = await fetch(hop.url, init as RequestInit);
+        // By the engine's own reading this machine would be asked by a proxy as well.
+        const proxy = proxyFor(hop.url)?.href ?? false;
+        const init = { method: hop.method, body: hop.body, headers, tls, signal, redirect: "manual", proxy };
+        const response = await fetch(hop.url, init as unknown as RequestInit);
         const next = redirected(hop, response.status, response.headers.get("location") ?? undefined);
         if (!next) return { status: response.status, body: await limitedText(response) };
         await response.body?.cancel();

@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:https";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
 import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { WebhookClient } from "./webhook-client.ts";
@@ -13,7 +13,7 @@ let seen: string[];
 
 beforeEach(async () => {
   const authority = await createCertificateAuthority("webhook-ca");
-  const names = { commonName: "webhook", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] };
+  const names = { commonName: "webhook", dnsNames: ["localhost", "w.test"], ipAddresses: ["127.0.0.1", "192.0.2.1"] };
   const { keyPem, certificatePem } = await issueCertificate(authority, names, [extendedKeyUsages.serverAuth]);
   caBundle = Buffer.from(authority.certificatePem).toString("base64");
   seen = [];
@@ -71,4 +71,66 @@ test("one that leaves HTTP unasked has no more time than any other", async () =>
   await expect(asked).rejects.toThrow("context deadline exceeded");
   await closed.promise;
   strange.close();
+});
+
+describe("a proxy that the environment names", () => {
+  const connects: string[] = [];
+  let answer: string;
+  /** Leads to the webhook, whatever it is asked for. */
+  const proxy = createTcpServer((socket) => {
+    socket.once("data", (head: Buffer) => {
+      connects.push(head.toString());
+      if (answer !== "200 OK") {
+        socket.end(`HTTP/1.1 ${answer}\r\n\r\n`);
+        return;
+      }
+      const onward = connect((server.address() as AddressInfo).port, "127.0.0.1", () => {
+        socket.write(`HTTP/1.1 ${answer}\r\nX: y\r\n\r\n`);
+        socket.pipe(onward).pipe(socket);
+      });
+      for (const [one, other] of [
+        [socket, onward],
+        [onward, socket],
+      ] as const)
+        one.on("error", () => other.destroy()).on("close", () => other.destroy());
+    });
+  });
+  beforeAll(() => new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve)));
+  afterAll(() => void proxy.close());
+  beforeEach(() => {
+    connects.length = 0;
+    answer = "200 OK";
+    answers = {};
+  });
+
+  const byProxy = (asked: string, exceptions = ""): Promise<unknown> => {
+    const named = `http://u:s%20@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const environment = { HTTPS_PROXY: named, NO_PROXY: exceptions };
+    const client = new WebhookClient(undefined as never, undefined as never, environment);
+    return client.call({ name: "w", url: asked, caBundle }, { asked: 1 }, { timeout_ms: 60_000 });
+  };
+
+  test("is how a webhook's URL is asked, of a name or an address", async () => {
+    for (const [host, target] of [
+      ["w.test", "w.test:443"],
+      ["192.0.2.1:8443", "192.0.2.1:8443"],
+    ] as const) {
+      expect(await byProxy(`https://${host}/a`)).toEqual({ said: true });
+      const login = Buffer.from("u:s ").toString("base64");
+      expect(connects.splice(0)).toEqual([
+        `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\nProxy-Authorization: Basic ${login}\r\n\r\n`,
+      ]);
+    }
+    expect(seen).toEqual(['POST /a {"asked":1}', 'POST /a {"asked":1}']);
+  });
+
+  test("is not asked for what it is not for, and what it refuses is told", async () => {
+    expect(await byProxy(`${url}/a`)).toEqual({ said: true });
+    expect(connects).toEqual([]);
+    answer = "407 Proxy Authentication Required";
+    await expect(byProxy("https://w.test/a")).rejects.toThrow('Post "https://w.test/a": Proxy Authentication Required');
+    // By the proxy it is still the webhook that has to show whose it is.
+    answer = "200 OK";
+    await expect(byProxy("https://other.test/a")).rejects.toThrow('Post "https://other.test/a": ');
+  });
 });

@@ -1,14 +1,20 @@
-/** Calls to webhooks: HTTPS to a URL, or to a Service through the tunnel of the board that its endpoint is on. */
+/**
+ * Calls to webhooks: HTTPS to a URL, by way of a proxy where the environment names one, or to a Service through the tunnel of the
+ * board that its endpoint is on.
+ */
 
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { isIP } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import tls, { connect as connectTls } from "node:tls";
 import { services } from "#shared/api/resources.ts";
 import { cleanPath } from "#shared/http/clean-path.ts";
 import { connectionFault } from "#shared/http/connection-fault.ts";
+import { type Environment, proxyFor } from "#shared/http/environment-proxy.ts";
 import { AnswerMissing, headerOf, requestOver } from "#shared/http/http-over-stream.ts";
+import { tunnelThrough } from "#shared/http/proxy-tunnel.ts";
 import { type Hop, mostHops, redirected } from "#shared/http/redirects.ts";
 import { trusting } from "#shared/pki/trusting.ts";
 import { type Dialer, waysOf } from "../connect/board-dialer.ts";
@@ -59,10 +65,12 @@ class WebhookTimeout extends Error {
 export class WebhookClient implements WebhookCaller {
   readonly #reader: ResourceReader;
   readonly #dialer: Dialer;
+  readonly #environment: Environment;
 
-  constructor(reader: ResourceReader, dialer: Dialer) {
+  constructor(reader: ResourceReader, dialer: Dialer, environment: Environment = process.env) {
     this.#reader = reader;
     this.#dialer = dialer;
+    this.#environment = environment;
   }
 
   async call(target: WebhookTarget, body: object, call: WebhookCall): Promise<unknown> {
@@ -97,7 +105,7 @@ export class WebhookClient implements WebhookCaller {
 
   /** A Service is where its name leads; what a redirect names beside it is asked like any URL. */
   #ask(target: Asked, first: URL, hop: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
-    if (!target.service || !isSameServer(first, hop.url)) return callUrl(target, hop, signal);
+    if (!target.service || !isSameServer(first, hop.url)) return this.#callUrl(target, hop, signal);
     const external = this.#externalName(target.service);
     return external ? callUrl(target, hop, signal, external) : this.#callService(target, hop, signal);
   }
@@ -108,28 +116,47 @@ export class WebhookClient implements WebhookCaller {
     return spec?.type === "ExternalName" ? spec.externalName : undefined;
   }
 
-  async #callService(target: Asked, { method, url, body }: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
+  async #callUrl(target: Asked, hop: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
+    const { url } = hop;
+    const proxy = url.protocol === "https:" ? proxyFor(url, this.#environment) : undefined;
+    if (!proxy) return callUrl(target, hop, signal);
+    const stream = await untilAborted(signal, tunnelThrough(proxy, hostAndPort(url), signal));
+    return askOver(stream, url.hostname.replace(/^\[|\]$/g, ""), target, hop, signal);
+  }
+
+  async #callService(target: Asked, hop: Hop<Buffer>, signal: AbortSignal): Promise<Answer> {
     const { namespace = "", name = "", port = 443 } = target.service ?? {};
     const where = serviceTarget(this.#reader, namespace, `https:${name}:${port}`, waysOf(this.#dialer));
     const raw = await this.#dialer.dial(where.node, where.target, signal);
-    const end = (): void => void raw.destroy();
-    signal.addEventListener("abort", end);
-    try {
-      const stream = await untilAborted(signal, securedBy(raw, serviceHost(target) ?? "", target));
-      const headers = ["Host", url.host, "Accept", "application/json"];
-      if (target.login?.authorization) headers.push("Authorization", target.login.authorization);
-      if (body) headers.push("Content-Type", "application/json");
-      const request = { method, path: url.pathname + url.search, headers, ...(body ? { body } : {}) };
-      const answer = await untilAborted(signal, requestOver(stream, request));
-      const [location, type, retryAfter] = ["location", "content-type", "retry-after"].map((name) =>
-        headerOf(answer.headers, name),
-      );
-      const { status } = answer;
-      return { status, location, type, retryAfter, body: await readAll(answer.body, signal) };
-    } finally {
-      signal.removeEventListener("abort", end);
-      raw.destroy();
-    }
+    return askOver(raw, serviceHost(target) ?? "", target, hop, signal);
+  }
+}
+
+/** Asks over a connection that is there, which is closed behind it. @param host that the certificate has to be of */
+async function askOver(
+  raw: Duplex,
+  host: string,
+  target: Asked,
+  { method, url, body }: Hop<Buffer>,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const end = (): void => void raw.destroy();
+  signal.addEventListener("abort", end);
+  try {
+    const stream = await untilAborted(signal, securedBy(raw, host, target));
+    const headers = ["Host", url.host, "Accept", "application/json"];
+    if (target.login?.authorization) headers.push("Authorization", target.login.authorization);
+    if (body) headers.push("Content-Type", "application/json");
+    const request = { method, path: url.pathname + url.search, headers, ...(body ? { body } : {}) };
+    const answer = await untilAborted(signal, requestOver(stream, request));
+    const [location, type, retryAfter] = ["location", "content-type", "retry-after"].map((name) =>
+      headerOf(answer.headers, name),
+    );
+    const { status } = answer;
+    return { status, location, type, retryAfter, body: await readAll(answer.body, signal) };
+  } finally {
+    signal.removeEventListener("abort", end);
+    raw.destroy();
   }
 }
 
@@ -213,10 +240,12 @@ function caOf({ caBundle }: WebhookTarget): string[] {
   return pem === "" ? [...tls.rootCertificates] : [pem];
 }
 
-function securedBy(stream: Duplex, servername: string, target: Asked): Promise<Duplex> {
+function securedBy(stream: Duplex, host: string, target: Asked): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const secured = { ...trusting(caOf(target)), ...target.login?.certificate };
-    const socket = connectTls({ socket: stream, servername, ...secured, ALPNProtocols: ["http/1.1"] });
+    // No address is told to a server as the name that it is to show itself by.
+    const named = isIP(host) ? { host } : { servername: host };
+    const socket = connectTls({ socket: stream, ...named, ...secured, ALPNProtocols: ["http/1.1"] });
     socket.once("secureConnect", () => resolve(socket));
     socket.once("error", reject);
     stream.once("error", reject);

@@ -1,0 +1,68 @@
+import { connect as connectTcp, isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as connectTls } from "node:tls";
+
+/** A proxy's answer is a few lines. */
+const MOST_HEAD_BYTES = 64 * 1024;
+const headEnd = Buffer.from("\r\n\r\n");
+
+/**
+ * Connects to another server by way of a proxy (RFC 9110, 9.3.6). Rejects with what the proxy says against it, in the words of Go's
+ * client.
+ * @param target `host:port`
+ * @param signal that ends the attempt, and the connection after it
+ */
+export async function tunnelThrough(proxy: URL, target: string, signal: AbortSignal): Promise<Duplex> {
+  const socket = connected(proxy);
+  const end = (): void => void socket.destroy();
+  signal.addEventListener("abort", end, { once: true });
+  socket.once("close", () => signal.removeEventListener("abort", end));
+  if (signal.aborted) end();
+  const { username, password } = proxy;
+  const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
+  const authorization = username === "" ? "" : `Proxy-Authorization: Basic ${login}\r\n`;
+  socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`);
+  try {
+    const [, code, reason = ""] = /^HTTP\/1\.[01] (\d{3}) ?([^\r\n]*)/.exec(await headOf(socket)) ?? [];
+    if (code === "200") return socket;
+    throw new Error(code === undefined ? "malformed HTTP response" : reason || `status ${code}`);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+function connected(proxy: URL): Duplex {
+  const host = proxy.hostname.replace(/^\[|\]$/g, "");
+  if (proxy.protocol === "http:") return connectTcp({ host, port: Number(proxy.port || 80) });
+  if (proxy.protocol !== "https:") throw new Error(`proxy: unknown scheme: ${proxy.protocol.replace(/:$/, "")}`);
+  return connectTls({ host, port: Number(proxy.port || 443), ...(isIP(host) ? {} : { servername: host }) });
+}
+
+/** The head of the answer; what came behind it stays to be read. */
+function headOf(socket: Duplex): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let come = Buffer.alloc(0);
+    const done = (settle: () => void): void => {
+      socket.off("data", take).off("error", fail).off("close", close).pause();
+      settle();
+    };
+    const fail = (error: Error): void =>
+      done(() => reject(new Error(`proxyconnect tcp: ${error.message}`, { cause: error })));
+    const close = (): void => done(() => reject(new Error("unexpected EOF")));
+    const take = (chunk: Buffer): void => {
+      come = Buffer.concat([come, chunk]);
+      const at = come.indexOf(headEnd);
+      if (at < 0) {
+        if (come.length > MOST_HEAD_BYTES) fail(new Error("the proxy's answer has no end"));
+        return;
+      }
+      done(() => {
+        const rest = come.subarray(at + headEnd.length);
+        if (rest.length > 0) socket.unshift(rest);
+        resolve(come.subarray(0, at).toString("latin1"));
+      });
+    };
+    socket.on("data", take).once("error", fail).once("close", close);
+  });
+}
