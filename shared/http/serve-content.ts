@@ -16,6 +16,8 @@ export interface Content {
   /** A type that is told only with content. */
   readonly guessedType?: string | undefined;
   readonly modified_ms: number;
+  /** Told as `Last-Modified`, where that is not `modified_ms`. */
+  readonly told_ms?: number | undefined;
   whole(): Promise<Pick<ContentResponse, "headers" | "body">>;
   /** What ranges are of. */
   bytes(): Promise<Uint8Array>;
@@ -28,7 +30,7 @@ export interface ContentResponse {
 }
 
 export async function serveContent(request: ContentRequest, content: Content): Promise<ContentResponse> {
-  const modified = { "Last-Modified": new Date(content.modified_ms).toUTCString() };
+  const modified = { "Last-Modified": new Date(content.told_ms ?? content.modified_ms).toUTCString() };
   const headers = { ...content.headers, ...modified };
   const judgement = judged(request, content);
   if (judgement === "failed") return { status: 412, headers };

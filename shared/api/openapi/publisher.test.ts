@@ -195,6 +195,14 @@ describe("OpenAPI 3", () => {
     expect(Object.keys(after)).toContain("apis/stable.example.com/v1");
   });
 
+  test("whoever asks for the index with the date of an answer of the same second gets what has come since", async () => {
+    const told = (await get(publisher, { path: "/openapi/v3" })).headers["Last-Modified"];
+    const headers = { "if-modified-since": told };
+    expect((await get(publisher, { path: "/openapi/v3", headers })).status).toBe(200);
+    const later = { "if-modified-since": new Date(Date.now() + 3_600_000).toUTCString() };
+    expect((await get(publisher, { path: "/openapi/v3", headers: later })).status).toBe(304);
+  });
+
   test("protobuf has the same paths and models, by names with and without @", async () => {
     const path = "/openapi/v3/api/v1";
     const document = await getJson(publisher, path);
