@@ -1,6 +1,6 @@
 import type { ManagedResource, OtherVersion } from "#shared/api/managed-fields/index.ts";
 import { FieldSet } from "#shared/api/managed-fields/index.ts";
-import { apiVersionOf, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
+import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from "#shared/api/object.ts";
 import { cloneJson, isJsonObject, type JsonObject, setMember } from "#shared/api/patch/json-value.ts";
 import { schemaFor } from "#shared/api/schema/schema.ts";
 import type { ResourceDeclaration, Strategy } from "./declaration.ts";
@@ -26,16 +26,24 @@ function otherVersion(resource: ServedResource, apiVersion: string): OtherVersio
   if (there === undefined || here === undefined || (!there.convert && !here.convert)) return undefined;
   const toStored = (form: Form, object: JsonObject): KubeObject => {
     const own = cloneJson(object) as unknown as KubeObject;
-    return form.convert?.toStored(own) ?? own;
+    return form.convert?.toStored(own) ?? renamed(own, declaration.ref);
   };
   const fromStored = (form: Form, object: KubeObject): JsonObject =>
-    withoutAbsent(form.convert?.fromStored(object) ?? object) as JsonObject;
+    withoutAbsent(
+      form.convert?.fromStored(object) ?? renamed(object, { ...declaration.ref, version: form.version }),
+    ) as JsonObject;
   return {
     schema: schemaFor({ ...declaration.ref, version: there.version }),
     convert: (object) => fromStored(there, toStored(here, object)),
     revert: (object) => fromStored(here, toStored(there, object)),
   };
 }
+
+/** In a version that differs by its name alone. */
+const renamed = (object: KubeObject, gvk: GroupVersionKind): KubeObject => ({
+  ...object,
+  apiVersion: apiVersionOf(gvk),
+});
 
 /** A conversion of part of an object leaves members undefined, which no JSON has. */
 function withoutAbsent(value: unknown): unknown {

@@ -76,6 +76,27 @@ test("a claim's requests are flat in v1beta1, and in the other versions as they 
   }
 });
 
+test("who applied by one version goes on by another", async () => {
+  const apply = async (version: string, devices: object, labels: object) => {
+    const apiVersion = `resource.k8s.io/${version}`;
+    const object = { apiVersion, kind: "ResourceClaim", metadata: { name: "applied", labels }, spec: { devices } };
+    const headers = { "content-type": "application/apply-patch+yaml" };
+    const path = `${root}/${version}/${claims}/applied?fieldManager=test`;
+    return json(await server.fetch(path, { method: "PATCH", headers, body: JSON.stringify(object) }));
+  };
+  for (const [version, devices] of [
+    ["v1beta1", { requests: [{ name: "x", ...asked }] }],
+    ["v1beta2", { requests: [{ name: "x", exactly: asked }] }],
+    ["v1", { requests: [{ name: "x", exactly: asked }] }],
+    ["v1beta1", { requests: [{ name: "x", ...asked }] }],
+  ] as const) {
+    const { metadata } = await apply(version, devices, { [version]: "by" });
+    expect(metadata.labels).toEqual({ [version]: "by" });
+    expect(metadata.managedFields).toHaveLength(1);
+    expect(metadata.managedFields[0].apiVersion).toBe(`resource.k8s.io/${version}`);
+  }
+});
+
 test("a template has its claim so too, and faults are told by the fields of what rests", async () => {
   const template = (name: string, spec: object) => ({
     apiVersion: "resource.k8s.io/v1beta1",
