@@ -43,6 +43,7 @@ import { StoredReservations } from "./apiserver/resources/shared-reservations.ts
 import { createSecurity, type Security } from "./apiserver/security.ts";
 import { ApiServer } from "./apiserver/server.ts";
 import type { Guards, PathAnswer, PathHandler, ServerParts } from "./apiserver/server-parts.ts";
+import type { Tracing } from "./apiserver/tracing/tracing.ts";
 import { dashboardPaths } from "./dashboard/dashboard-paths.ts";
 import { apiServerUser, nodeUser } from "./identities.ts";
 import { BoardClaims } from "./join/board-claims.ts";
@@ -53,6 +54,7 @@ import { encryptionKeyPaths } from "./join/encryption-key-path.ts";
 import { joinPaths } from "./join/join-paths.ts";
 import { nodeNameFrom } from "./join/node-name.ts";
 import { renewalPaths } from "./join/renewal-path.ts";
+import { serverIdentity } from "./kubernetes-endpoints.ts";
 import { metricsDeclarations } from "./metrics/metrics.ts";
 import { listenAddress, parsePortRange } from "./networks.ts";
 import { followFiles } from "./pki/follow-files.ts";
@@ -94,12 +96,14 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
   const access = await accessOf(setup);
   const { issuer, frontProxies } = access;
   const auditor = auditorOf(settings, log.named("audit"));
+  const tracing = await tracingIn(setup);
   let built: GuardParts | undefined;
   const served = servedVersions(settings.runtimeConfig);
   const report = (message: string): void => log.named("apiserver").error(message);
   const server = new ApiServer({
     store,
     auditor,
+    tracer: tracing?.requests,
     report,
     declarations: servedDeclarations(served),
     eventLifetime_ms: settings.eventTtl,
@@ -145,6 +149,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       dialer.close();
       await transport.stop();
       await auditor?.stop();
+      await tracing?.stop();
       built?.extensions.stop();
       built?.security.stop();
       access.configured?.stop();
@@ -152,6 +157,13 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
       unfollow();
     },
   };
+}
+
+/** Loaded where it is asked for. */
+async function tracingIn({ settings, address, log }: ApiServerSetup): Promise<Tracing | undefined> {
+  if (settings.tracingConfigFile === "") return undefined;
+  const { tracingOf } = await import("./apiserver/tracing/tracing.ts");
+  return tracingOf(settings.tracingConfigFile, serverIdentity(address()), log.named("tracing"));
 }
 
 /** Certificates for names come from elsewhere: renewed ones are used as soon as they are there. Gives what ends it. */

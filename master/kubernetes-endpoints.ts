@@ -51,6 +51,10 @@ interface Observed {
   readonly missed: number | "reachable by others";
 }
 
+/** What the API server at an address is called. */
+export const serverIdentity = (address: string): string =>
+  `apiserver-${createHash("sha256").update(address).digest("hex").slice(0, 26)}`;
+
 export class KubernetesEndpoints {
   readonly #options: KubernetesEndpointsOptions;
   readonly #clock: Clock;
@@ -63,8 +67,7 @@ export class KubernetesEndpoints {
   constructor(options: KubernetesEndpointsOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    const hash = createHash("sha256").update(options.address).digest("hex").slice(0, 26);
-    this.#name = `apiserver-${hash}`;
+    this.#name = serverIdentity(options.address);
   }
 
   /** Resolves once this API server is listed. */

@@ -15,6 +15,7 @@ import type { ResourceTable } from "./registry/resource-table.ts";
 import type { Exchange } from "./registry/subresource-handler.ts";
 import type { WriteCompanion } from "./registry/write-companion.ts";
 import type { ApiResponse, BodySource, RequestContext, RequestInfo, User } from "./request.ts";
+import type { RequestTracer } from "./tracing/request-tracer.ts";
 
 /** Serves one non-resource path, after authentication and authorisation. */
 export type PathHandler = (context: RequestContext, exchange: Exchange | undefined) => Promise<ApiResponse | "handled">;
@@ -62,6 +63,8 @@ export interface ApiServerOptions {
   readonly guards: (parts: ServerParts) => Guards | Promise<Guards>;
   /** Records requests, of clients in this process too. */
   readonly auditor?: Auditor | undefined;
+  /** Records spans of clients' requests. */
+  readonly tracer?: RequestTracer | undefined;
   /** How long Events are kept; an hour unless given. */
   readonly eventLifetime_ms?: number | undefined;
   /** How long watches last at least whose clients do not say; half an hour unless given. */

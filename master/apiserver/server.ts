@@ -36,6 +36,7 @@ import { PodBinding } from "./registry/subresources/binding.ts";
 import { PodEviction } from "./registry/subresources/eviction.ts";
 import type { ApiResponse, RequestContext, RequestInfo, User } from "./request.ts";
 import type { ApiRequest, ApiServerOptions, Guards } from "./server-parts.ts";
+import type { RequestTracer } from "./tracing/request-tracer.ts";
 import { CacheHub } from "./watch-cache/cache-hub.ts";
 import { forgetRecentViews } from "./watch-cache/entry.ts";
 
@@ -46,6 +47,7 @@ export class ApiServer {
   readonly reader: ResourceReader;
   readonly health: HealthChecks;
   readonly auditor: Auditor | undefined;
+  readonly tracer: RequestTracer | undefined;
   /** Nobody behind the door sees these of a request. */
   identityHeaders = new IdentityHeaders();
   readonly gate: RequestGate;
@@ -66,6 +68,7 @@ export class ApiServer {
     this.gate = new RequestGate(options.seats);
     this.metrics = new ServerMetrics(this.gate, (info) => this.resources.isServed(info));
     this.auditor = options.auditor;
+    this.tracer = options.tracer;
     this.#hub = new CacheHub(options.store, options.report ?? console.error);
     this.resources = new ResourceTable(this.#hub);
     this.reader = new CacheReader(this.resources);

@@ -211,6 +211,12 @@ export const masterOptions = {
   ...accessOptions,
   ...admissionOptions,
   ...auditOptions,
+  tracingConfigFile: text(
+    "tracing-config-file",
+    "FILE",
+    "TracingConfiguration (apiserver.config.k8s.io/v1): spans of requests go to an OpenTelemetry collector",
+    "",
+  ),
   ...storeOptions,
   ...controlOptions,
   ...agentOptions,

@@ -57,7 +57,7 @@ export const unheededOfApiServer = unheeded(`${everywhere} ${ofServers} disable-
   etcd-healthcheck-timeout:duration=2s etcd-readycheck-timeout:duration=2s etcd-servers-overrides:strings=
   lease-reuse-duration-seconds:int=60 storage-backend:string=
   storage-media-type:string=application/vnd.kubernetes.protobuf watch-cache:bool=true watch-cache-sizes:strings=
-  debug-socket-path:string= service-account-lookup:bool=true tracing-config-file:string=
+  debug-socket-path:string= service-account-lookup:bool=true
   aggregator-reject-forwarding-redirect:bool=true coordinated-leadership-lease-duration:duration=15s
   coordinated-leadership-renew-deadline:duration=10s coordinated-leadership-retry-period:duration=2s
   enable-logs-handler:bool= kubelet-timeout:duration=5s kubernetes-service-node-port:int=0

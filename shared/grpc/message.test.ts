@@ -5,6 +5,7 @@ import {
   bool,
   bytes,
   double,
+  fixed64,
   integer,
   type MessageOf,
   map,
@@ -28,6 +29,7 @@ const Whole = message({
   numbers: repeated(9, "integer"),
   labels: map(10, "string"),
   byName: map(11, Part),
+  time: fixed64(12),
   choice: optional(200, "bool"),
 });
 type Whole = MessageOf<typeof Whole>;
@@ -47,6 +49,7 @@ const full: Whole = {
   numbers: [0, 1, 300],
   labels: { __proto__x: "1", "": "2" },
   byName: { p: { name: "p", size: 3 } },
+  time: 1_764_318_451_123_456_789n,
   choice: false,
 };
 
@@ -70,6 +73,7 @@ describe("messages", () => {
       numbers: [],
       labels: {},
       byName: {},
+      time: 0n,
       choice: undefined,
     });
     expect(Whole.encode({ text: "", flag: false, count: 0, parts: [] })).toHaveLength(0);

@@ -122,6 +122,14 @@ const doubleType: ValueType<number> = {
   write: (writer, value) => writer.double(value),
 };
 
+const fixed64Type: ValueType<bigint> = {
+  wireType: wireFixed64,
+  zero: () => 0n,
+  isZero: (value) => value === 0n,
+  read: (reader) => reader.fixed64(),
+  write: (writer, value) => writer.fixed64(value),
+};
+
 /** A single field that reads as zero when absent. */
 function single<T>(number: number, type: ValueType<T>): Field<T> {
   return {
@@ -145,6 +153,7 @@ export const integer = (number: number): Field<number> => single(number, integer
 /** int64 where each digit counts. */
 export const bigint = (number: number): Field<bigint> => single(number, bigintType);
 export const double = (number: number): Field<number> => single(number, doubleType);
+export const fixed64 = (number: number): Field<bigint> => single(number, fixed64Type);
 
 /** A message within a message: undefined when absent. */
 export function nested<M>(number: number, type: MessageType<M>): Field<M | undefined> {

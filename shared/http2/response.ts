@@ -41,6 +41,7 @@ export class Http2Response extends EventEmitter {
   #hasSentHead = false;
   #waiting: Uint8Array[] = [];
   #waiting_bytes = 0;
+  #body_bytes = 0;
   #hasEnded = false;
   #needsDrain = false;
 
@@ -54,6 +55,11 @@ export class Http2Response extends EventEmitter {
 
   get destroyed(): boolean {
     return this.closed;
+  }
+
+  /** Of the body, as far as it was given. */
+  get body_bytes(): number {
+    return this.#body_bytes;
   }
 
   /** Bytes that the client's window or the socket has no room for yet. */
@@ -189,6 +195,7 @@ export class Http2Response extends EventEmitter {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
     this.#waiting.push(bytes);
     this.#waiting_bytes += bytes.length;
+    this.#body_bytes += bytes.length;
   }
 
   #sendHead(endsStream: boolean): void {

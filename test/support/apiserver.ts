@@ -19,6 +19,7 @@ import type { User } from "../../master/apiserver/request.ts";
 import { builtinDeclarations } from "../../master/apiserver/resources/index.ts";
 import { ApiServer } from "../../master/apiserver/server.ts";
 import type { Guards, ServerParts } from "../../master/apiserver/server-parts.ts";
+import type { RequestTracer } from "../../master/apiserver/tracing/request-tracer.ts";
 import { openSqliteStore } from "../../master/store/sqlite-store.ts";
 import type { Store } from "../../master/store/store.ts";
 import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
@@ -37,6 +38,7 @@ export interface TestServerOptions {
   readonly limits?: Partial<ConnectionLimits> | undefined;
   readonly rules?: TransportOptions["rules"];
   readonly tls?: TransportOptions["tls"];
+  readonly tracer?: RequestTracer | undefined;
   /** Made at the start, beside `default` and `kube-system`. */
   readonly namespaces?: readonly string[] | undefined;
 }
@@ -73,6 +75,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const api = new ApiServer({
     store,
     declarations: options.declarations ?? builtinDeclarations,
+    tracer: options.tracer,
     guards: (parts) => ({
       authenticator: authenticatorChain([new ClientCertificates(new ClientIdentities())]),
       authorizer: authorizerChain([privilegedGroup]),

@@ -104,14 +104,17 @@ const verbs: Readonly<Record<string, string>> = {
 };
 
 /** As upstream names it, on which dashboards and alerts rely: the method, but for lists, watches, applies and connections. */
-function verbOf({ verb, subresource = "", isResourceRequest }: RequestInfo, contentType: string | undefined): string {
+export function verbOf(
+  { verb, subresource = "", isResourceRequest }: RequestInfo,
+  contentType: string | undefined,
+): string {
   if (isResourceRequest && connections.has(subresource)) return "CONNECT";
   if (verb === "patch" && contentType === "application/apply-patch+yaml") return "APPLY";
   return verbs[verb] ?? "other";
 }
 
 /** What is created counts as named. */
-function scopeOf({ verb, name, namespace, isResourceRequest }: RequestInfo): string {
+export function scopeOf({ verb, name, namespace, isResourceRequest }: RequestInfo): string {
   if (!isResourceRequest) return "";
   if (name || verb === "create") return "resource";
   return namespace ? "namespace" : "cluster";

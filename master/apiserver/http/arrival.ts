@@ -38,6 +38,8 @@ export interface HttpResponse {
   /** False where the client does not take it all now: `drain` follows. */
   write(chunk: string | Uint8Array): boolean;
   end(chunk?: string | Uint8Array): unknown;
+  /** HTTP/2: of the body as far as it was given. */
+  readonly body_bytes?: number;
   /** HTTP/2: until other answers of its connection leave room for this one to be made; undefined: they do. */
   whenRoom?(): Promise<void> | undefined;
   /** Cuts the answer off. */

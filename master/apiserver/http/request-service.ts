@@ -8,6 +8,7 @@ import type { Exchange } from "../registry/subresource-handler.ts";
 import type { ApiResponse, RequestInfo, User } from "../request.ts";
 import type { ApiServer } from "../server.ts";
 import type { ApiRequest } from "../server-parts.ts";
+import type { RequestSpan } from "../tracing/request-tracer.ts";
 import { acceptedBy, packingFor, sendStatus, setWarnings, wantsPretty } from "./answer.ts";
 import type { Arrival, HttpRequest, HttpResponse } from "./arrival.ts";
 import type { Entrance } from "./entrance.ts";
@@ -29,6 +30,9 @@ interface Visit {
   readonly gone: AbortController;
   /** Once it is known who asks. */
   audit: AuditRecord | undefined;
+  /** Where it is traced. */
+  span: RequestSpan | undefined;
+  body_bytes: number;
 }
 
 type Asked = ApiRequest & { readonly body: ArrivingBody };
@@ -76,7 +80,16 @@ export class RequestService {
     }
     if (this.rules.goawayChance > 0 && Math.random() < this.rules.goawayChance) arrival.retire?.();
     const { info, query } = targetOf(request, response);
-    const visit: Visit = { info, isLimited: !isLongRunning(info), gone: new AbortController(), audit: undefined };
+    const { metrics, tracer } = this.#server;
+    const came_ms = tracer ? performance.now() : 0;
+    const visit: Visit = {
+      info,
+      isLimited: !isLongRunning(info),
+      gone: new AbortController(),
+      audit: undefined,
+      span: undefined,
+      body_bytes: 0,
+    };
     this.#endWithResponse(arrival, visit);
     const caller = { request, connection, info };
     const { headers, auditId } = this.#entrance.namesOf(caller);
@@ -92,12 +105,17 @@ export class RequestService {
     // web. A browser loads their files before anybody signed in, and takes the end of a connection for a failure.
     if (admitted.user.name === anonymousUser.name && !isWebPath(info.path)) arrival.retire?.();
     visit.audit = admitted.audit;
+    const { method, url } = request;
+    visit.span = tracer?.begin({ method, url, headers, connection, info, user: admitted.user, auditId, came_ms });
     const asked: Asked = {
       method: request.method,
       info,
       query,
       headers,
-      body: new ArrivingBody(request, (bytes) => this.#server.metrics.bodyArrived(info, bytes)),
+      body: new ArrivingBody(request, (bytes) => {
+        visit.body_bytes = bytes;
+        metrics.bodyArrived(info, bytes);
+      }),
       signal: visit.gone.signal,
       deadline_ms: limit_ms === undefined ? undefined : performance.now() + limit_ms,
       warnings,
@@ -118,6 +136,11 @@ export class RequestService {
       if (!response.writableFinished || !visit.isLimited) visit.gone.abort();
       done(response.statusCode, sizeOf(response));
       visit.audit?.complete(response.statusCode);
+      visit.span?.end({
+        code: response.statusCode,
+        requestBody_bytes: visit.body_bytes,
+        responseBody_bytes: response.body_bytes ?? sizeOf(response) ?? 0,
+      });
       this.#connections.requestEnded(connection);
     });
   }
@@ -150,7 +173,7 @@ export class RequestService {
   }
 
   /** Answers once it is the request's turn. */
-  async #inTurn(arrival: Arrival, { isLimited, audit }: Visit, asked: Asked, user: User): Promise<void> {
+  async #inTurn(arrival: Arrival, { isLimited, audit, span }: Visit, asked: Asked, user: User): Promise<void> {
     if (audit?.isAwaited) {
       await audit.begun();
       // Nobody waits for the answer any more, or it was told that this takes too long.
@@ -166,7 +189,8 @@ export class RequestService {
       const acting = this.#server.actorOf(asked, user);
       const actor = acting instanceof Promise ? await acting : acting;
       leave = await this.#enter(asked, actor, arrival.response);
-      await this.#answer(arrival, asked, actor, isLimited ? undefined : leave);
+      const worked = span?.work();
+      await this.#answer(arrival, asked, actor, isLimited ? undefined : leave).finally(worked);
     } catch (error) {
       const status = this.#entrance.statusOf(error, arrival.request);
       audit?.failed(status);

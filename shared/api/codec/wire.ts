@@ -106,6 +106,13 @@ export class WireReader {
     return this.buffer.readDoubleLE(this.at - 8);
   }
 
+  /** Eight bytes as they are: fixed64. */
+  fixed64(): bigint {
+    if (this.at + 8 > this.end) throw new ProtobufError("unexpected EOF");
+    this.at += 8;
+    return this.buffer.readBigUInt64LE(this.at - 8);
+  }
+
   skip(wireType: number): void {
     switch (wireType) {
       case wireVarint:
@@ -180,6 +187,11 @@ export class WireWriter {
   double(value: number): void {
     this.reserve(8);
     this.length = this.buffer.writeDoubleLE(value, this.length);
+  }
+
+  fixed64(value: bigint): void {
+    this.reserve(8);
+    this.length = this.buffer.writeBigUInt64LE(value, this.length);
   }
 
   /** Length-delimited bytes. */
