@@ -5,15 +5,8 @@ export const absent: readonly { readonly names: readonly string[]; readonly why:
     why: "of Go's runtime, or of the whole machine: what a process takes is in process_resident_memory_bytes",
   },
   {
-    names: [
-      "cardinality_enforcement_unexpected_categorizations_total",
-      "disabled_metrics_total",
-      "hidden_metrics_total",
-      "registered_metrics_total",
-      "kubernetes_feature_enabled",
-      "version_info",
-    ],
-    why: "of the framework of metrics and its switches; kubernetes_build_info tells the version",
+    names: ["hidden_metrics_total", "registered_metrics_total", "kubernetes_feature_enabled", "version_info"],
+    why: "of the framework of metrics, and of gates; kubernetes_build_info tells the version",
   },
   {
     names: ["grpc_client_*", "etcd_bookmark_counts", "apiserver_storage_size_bytes"],
