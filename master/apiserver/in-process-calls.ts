@@ -9,8 +9,10 @@ import { agentOfUser } from "#shared/client/user-agent.ts";
 import { type Auditor, auditIdOf } from "./audit/auditor.ts";
 import type { AuditRecord } from "./audit/record.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
+import { isLongRunning } from "./discovery/metrics.ts";
 import { assertAllowed, attributesOf } from "./http/access.ts";
 import { requestInfoOf } from "./http/request-info.ts";
+import { usualRequestRules } from "./http/request-rules.ts";
 import { splitUrl } from "./http/split-url.ts";
 import { type Call, InProcessClient } from "./in-process-client.ts";
 import type { ResourceTable } from "./registry/resource-table.ts";
@@ -66,6 +68,8 @@ export class InProcessCalls {
       headers,
       body: body ? ofObject(body) : withoutBody,
       signal,
+      // Whoever asks from within is bound as any client of the server is.
+      deadline_ms: isLongRunning(info) ? undefined : performance.now() + usualRequestRules.longest_ms,
       warnings: [],
       isInProcess: true,
     };

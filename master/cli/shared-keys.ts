@@ -11,6 +11,8 @@ import { UserError } from "./admin-client.ts";
 import { servingMasters } from "./serving-masters.ts";
 
 const look_ms = 1_000;
+/** Each master notes once what it goes by: more than there are masters. */
+const mostAttempts = 30;
 
 /** The keys that the masters share, from the side of whoever changes them. */
 export class SharedKeys {
@@ -42,7 +44,7 @@ export class SharedKeys {
   /** Puts a set in the place of the one that was read. Throws UserError when somebody else has changed it meanwhile. */
   async write(files: KeyFiles): Promise<void> {
     const before = this.#secret && keysDigest(keysOf(this.#secret, this.#seal));
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       try {
         this.#secret = this.#secret
           ? await this.client.update(secrets, keysSecret(files, this.#seal, this.#secret))
@@ -50,7 +52,7 @@ export class SharedKeys {
         return;
       } catch (error) {
         // Masters note in the same object what they go by.
-        if (!isConflict(error)) throw error;
+        if (!isConflict(error) || attempt === mostAttempts) throw error;
         if (keysDigest(await this.read()) !== before)
           throw new UserError("somebody else changes the cluster's keys at the same time: look what they are doing");
       }

@@ -6,6 +6,7 @@ import { cloneJson, equalJson } from "#shared/api/patch/json-value.ts";
 import { goQuote } from "#shared/api/selector/go-quote.ts";
 import type { ManagedFieldsEntry } from "#shared/api/types/meta-v1.generated.ts";
 import { RevisionMismatchError } from "../../store/store.ts";
+import type { RequestLimits } from "../admission/admission.ts";
 import { withoutOldFaults } from "../resources/validation/field.ts";
 import { validateGenerateName, validateObjectMetaUpdate } from "../resources/validation/object-meta.ts";
 import type { Entry } from "../watch-cache/entry.ts";
@@ -60,11 +61,15 @@ export async function update(parts: WriteParts, scope: WriteScope, change: Chang
     } catch (error) {
       if (!(error instanceof RevisionMismatchError)) throw error;
       if (!error.current) throw notFound(scope.resource.name, change.name);
-      if (scope.limits?.signal.aborted) throw staleObject(scope.resource.name, change.name);
+      if (isOver(scope.limits)) throw staleObject(scope.resource.name, change.name);
       await parts.hub.waitFor(error.current.revision);
     }
   }
 }
+
+const isOver = (limits: RequestLimits | undefined): boolean =>
+  limits !== undefined &&
+  (limits.signal.aborted || performance.now() >= (limits.deadline_ms ?? Number.POSITIVE_INFINITY));
 
 async function updateOnce(parts: WriteParts, scope: WriteScope, change: Change, live: Entry): Promise<Entry> {
   const { resource } = scope;

@@ -3,6 +3,7 @@ import { ipAddresses, serviceCIDRs, services } from "#shared/api/resources.ts";
 import type { Service } from "#shared/api/types/core-v1.generated.ts";
 import type { ServiceCIDR } from "#shared/api/types/networking-v1.generated.ts";
 import { startTestServer, type TestServer } from "../../../test/support/apiserver.ts";
+import { KeyExistsError, type Store } from "../../store/store.ts";
 import { openMemoryStore } from "../../store/testing/memory-store.ts";
 import type { AdmissionAttributes } from "../admission/admission.ts";
 import { ServiceAllocation } from "./service-allocation.ts";
@@ -176,6 +177,18 @@ describe("two API servers over one store", () => {
     expect(await one.reserve("default/c", ["30001"])).toEqual(["30001"]);
     now_ms += 120_000;
     expect(await one.reserve("default/c", ["30001"])).toEqual([]);
+  });
+
+  test("who is always overtaken gives up after a request's time", async () => {
+    const store = openMemoryStore();
+    const overtaken = Object.create(store, {
+      create: { value: (key: string) => Promise.reject(new KeyExistsError(key)) },
+      get: { value: () => Promise.resolve(undefined) },
+    }) as Store;
+    let now_ms = 0;
+    const reserving = new StoredReservations(overtaken, () => (now_ms += 1_000)).reserve("default/a", ["30001"]);
+    await expect(reserving).rejects.toThrow("other API servers reserve all the time");
+    await store.close();
   });
 });
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { internalError } from "#shared/api/errors.ts";
 import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import { KeyExistsError, RevisionMismatchError, type Store } from "../../store/store.ts";
 
@@ -13,6 +14,8 @@ export interface SharedReservations {
 const key = "/registry/ranges/services";
 /** What stands so long unchanged was for a write that failed. By this process's own clock: boards' clocks disagree. */
 const lifetime_ms = 120_000;
+/** A request lasts no longer either. */
+const longestTry_ms = 60_000;
 
 /** Far more than are written at once. */
 const MOST_OWN = 4096;
@@ -78,8 +81,10 @@ export class StoredReservations implements SharedReservations {
     for (const id of this.#firstSeen_ms.keys()) if (!present.has(id)) this.#firstSeen_ms.delete(id);
   }
 
-  /** Reads, changes and writes, again when another was first. `change` says whether there is anything to write. */
+  /** Reads, changes and writes, again when another was first. `change` says whether there is anything to write. Rejects with
+   *  InternalError where others are first for too long. */
   async #change(change: (reserved: Reserved) => boolean): Promise<void> {
+    const end_ms = this.#now_ms() + longestTry_ms;
     for (;;) {
       const present = await this.#store.get(key);
       const reserved = present ? ((JSON.parse(present.value) as { reserved: Reserved }).reserved ?? {}) : {};
@@ -91,6 +96,7 @@ export class StoredReservations implements SharedReservations {
         return;
       } catch (error) {
         if (!(error instanceof RevisionMismatchError || error instanceof KeyExistsError)) throw error;
+        if (this.#now_ms() >= end_ms) throw internalError("other API servers reserve all the time: try again", error);
       }
     }
   }
