@@ -38,6 +38,10 @@ export function pause(clock: Clock, delay_ms: number, signal?: AbortSignal): Pro
   });
 }
 
+/** When a moment of the monotonic clock comes by the board's clock as it goes now, which may be set before then. */
+export const onWall_ms = (clock: Pick<Clock, "now_ms" | "wall_ms">, moment_ms: number): number =>
+  clock.wall_ms() + (moment_ms - clock.now_ms());
+
 /** RFC 3339 with whole seconds, as metav1.Time. */
 export function timestamp(clock: Clock): string {
   return rfc3339(clock.wall_ms());

@@ -5,6 +5,7 @@ import { attachmentName } from "#shared/api/csi-names.ts";
 import { wholeValue } from "#shared/api/quantity.ts";
 import type { Node, Pod, SecretReference } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
+import { onWall_ms, systemClock } from "#shared/client/clock.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
@@ -61,8 +62,8 @@ export class CsiVolumes {
   readonly #inputs: CsiInputs;
   /** Published by this process, likewise. */
   readonly #published = new Set<string>();
-  /** When pods' volumes are to be seen to again. */
-  readonly #refreshAt_ms = new Map<string, number>();
+  /** When pods' volumes are to be seen to again; monotonic. */
+  readonly #nextLook_ms = new Map<string, number>();
   readonly #tasks = new KeyedTasks();
   readonly #loaded: Promise<void>;
 
@@ -112,7 +113,8 @@ export class CsiVolumes {
 
   /** When a pod's volumes are to be refreshed next; undefined for a pod without such. */
   refreshAt_ms(podUid: string): number | undefined {
-    return this.#refreshAt_ms.get(podUid);
+    const next_ms = this.#nextLook_ms.get(podUid);
+    return next_ms === undefined ? undefined : onWall_ms(systemClock, next_ms);
   }
 
   /**
@@ -255,7 +257,7 @@ export class CsiVolumes {
   }
 
   #seeToAgain(podUid: string): void {
-    this.#refreshAt_ms.set(podUid, Date.now() + refresh_ms);
+    this.#nextLook_ms.set(podUid, systemClock.now_ms() + refresh_ms);
   }
 
   /** Grows the volume's file system where the volume has become larger. A pod runs with what it has meanwhile. */
@@ -323,7 +325,7 @@ export class CsiVolumes {
         if (this.#users(key).length === 0) await this.#unstage(key);
       });
     }
-    this.#refreshAt_ms.delete(podUid);
+    this.#nextLook_ms.delete(podUid);
     this.#attachments.dismiss(podUid);
   }
 

@@ -3,6 +3,7 @@ import { earliest } from "#shared/api/time.ts";
 import type { TokenRequest } from "#shared/api/types/authentication-v1.generated.ts";
 import type { Pod, ServiceAccountTokenProjection } from "#shared/api/types/core-v1.generated.ts";
 import { type Client, ConnectionError } from "#shared/client/client.ts";
+import { type Clock, onWall_ms, systemClock } from "#shared/client/clock.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { podUid } from "../pod-containers.ts";
 
@@ -12,7 +13,8 @@ export interface BoundToken {
 }
 
 interface CachedToken extends BoundToken {
-  readonly refreshAt_ms: number;
+  /** Monotonic: a clock that is put back by a year at its first sync must not keep a token for as long. */
+  readonly refresh_ms: number;
 }
 
 export type TokenPurpose = Partial<ServiceAccountTokenProjection>;
@@ -37,7 +39,7 @@ export class ServiceAccountTokens {
   constructor(
     readonly client: Client,
     readonly checkpoint: Pick<Checkpoint, "read" | "save" | "remove"> | undefined,
-    readonly now_ms: () => number = Date.now,
+    readonly clock: Pick<Clock, "now_ms" | "wall_ms"> = systemClock,
   ) {}
 
   /** An old token where no fresh one can be had. Undefined when the master is away and there is none at all. */
@@ -51,7 +53,7 @@ export class ServiceAccountTokens {
     const purpose = `${projection.audience ?? ""}/${projection.expirationSeconds ?? defaultExpiration_s}`;
     const cache = await this.#cacheOf(uid);
     const cached = cache.get(purpose);
-    if (cached && this.now_ms() < cached.refreshAt_ms) return cached;
+    if (cached && this.clock.now_ms() < cached.refresh_ms) return cached;
     if (cached && this.client.isAway) return this.#later(cache, purpose, cached);
     try {
       const fresh = await this.#request(pod, projection);
@@ -60,15 +62,16 @@ export class ServiceAccountTokens {
       return fresh;
     } catch (error) {
       const isAway = error instanceof ConnectionError;
-      if (cached && (isAway || this.now_ms() < cached.expiresAt_ms)) return this.#later(cache, purpose, cached);
+      if (cached && (isAway || this.clock.wall_ms() < cached.expiresAt_ms)) return this.#later(cache, purpose, cached);
       if (isAway) return undefined;
       throw new Error(`failed to fetch token: ${(error as Error).message}`, { cause: error });
     }
   }
 
-  /** When a token of the pod wants refreshing next; undefined when it has none. */
+  /** When, by the board's clock as it goes now, a token of the pod wants refreshing next; undefined when it has none. */
   refreshAt_ms(podUid: string): number | undefined {
-    return earliest([...(this.#pods.get(podUid)?.values() ?? [])].map(({ refreshAt_ms }) => refreshAt_ms));
+    const next_ms = earliest([...(this.#pods.get(podUid)?.values() ?? [])].map(({ refresh_ms }) => refresh_ms));
+    return next_ms === undefined ? undefined : onWall_ms(this.clock, next_ms);
   }
 
   forget(podUid: string): void {
@@ -79,7 +82,7 @@ export class ServiceAccountTokens {
 
   /** Not at once again: whoever waits for the time to refresh would wait no time at all. */
   #later(cache: PodCache, purpose: string, cached: CachedToken): CachedToken {
-    cache.set(purpose, { ...cached, refreshAt_ms: this.now_ms() + retry_ms });
+    cache.set(purpose, { ...cached, refresh_ms: this.clock.now_ms() + retry_ms });
     return cached;
   }
 
@@ -92,7 +95,7 @@ export class ServiceAccountTokens {
     const cache: PodCache = new Map();
     for (const [purpose, { token, expiresAt_ms }] of Object.entries(kept?.tokens ?? {})) {
       // Refreshed as soon as somebody can be asked: nobody here knows how long the board was without power.
-      cache.set(purpose, { token, expiresAt_ms, refreshAt_ms: this.now_ms() });
+      cache.set(purpose, { token, expiresAt_ms, refresh_ms: this.clock.now_ms() });
       this.#keptUntil_ms.set(`${podUid}/${purpose}`, Math.max(expiresAt_ms, lastUseOf(token)) + staleAfter_ms);
     }
     this.#pods.set(podUid, cache);
@@ -100,11 +103,11 @@ export class ServiceAccountTokens {
   }
 
   #keep(uid: string, purpose: string, cache: PodCache): void {
-    if ((this.#keptUntil_ms.get(`${uid}/${purpose}`) ?? 0) > this.now_ms()) return;
+    if ((this.#keptUntil_ms.get(`${uid}/${purpose}`) ?? 0) > this.clock.wall_ms()) return;
     const tokens: Record<string, { token: string; expiresAt_ms: number }> = {};
     for (const [each, { token, expiresAt_ms }] of cache) {
       tokens[each] = { token, expiresAt_ms };
-      const end_ms = Math.max(expiresAt_ms, lastUseOf(token), this.now_ms());
+      const end_ms = Math.max(expiresAt_ms, lastUseOf(token), this.clock.wall_ms());
       this.#keptUntil_ms.set(`${uid}/${each}`, end_ms + staleAfter_ms);
     }
     void this.checkpoint?.save("tokens", uid, { metadata: { uid }, tokens });
@@ -124,13 +127,16 @@ export class ServiceAccountTokens {
       },
     };
     const key = { namespace, name: pod.spec.serviceAccountName || "default" };
-    const { status } = await this.client.post(serviceAccounts, key, "token", request);
+    const { spec, status } = await this.client.post(serviceAccounts, key, "token", request);
     if (!status) throw new Error("the TokenRequest was answered without a token");
     const expiresAt_ms = Date.parse(status.expirationTimestamp);
-    const left_ms = expiresAt_ms - this.now_ms();
-    // By a clock that is hours ahead every token is over when it comes.
-    const use_ms = Math.max(retry_ms, Math.min(left_ms * 0.8, longestUse_ms));
-    return { token: status.token, expiresAt_ms, refreshAt_ms: this.now_ms() + use_ms };
+    // The server may have given less than was asked for.
+    const life_ms = (spec?.expirationSeconds ?? expirationSeconds) * 1000;
+    const left_ms = expiresAt_ms - this.clock.wall_ms();
+    // By a clock that is hours ahead every token is over when it comes, by one that is behind none ends in time.
+    const use_ms = left_ms > 0 && left_ms < life_ms ? left_ms : life_ms;
+    const refreshIn_ms = Math.max(retry_ms, Math.min(use_ms * 0.8, longestUse_ms));
+    return { token: status.token, expiresAt_ms, refresh_ms: this.clock.now_ms() + refreshIn_ms };
   }
 }
 
