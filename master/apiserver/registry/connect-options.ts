@@ -53,10 +53,13 @@ export function withConnectOptions(context: RequestContext, before: KubeObject, 
   const cleaned = posix.join("/", path);
   // As the request's own: upstream's proxies end a path as they were asked.
   const joined = info.path.endsWith("/") && !cleaned.endsWith("/") ? `${cleaned}/` : cleaned;
-  const encoded = joined.split("/").map(encodeURIComponent).join("/");
+  const encoded = joined.split("/").map(encodedPart).join("/");
   const rest = joined.split("/").filter((part) => part !== "");
   return { ...context, info: { ...info, path: root + joined, rawPath: root + encoded, rest } };
 }
+
+/** Bytes of the request's path that are no text came to admission as U+FFFD, and go on so. */
+const encodedPart = (part: string): string => encodeURIComponent(part.toWellFormed());
 
 function proxiedPath({ rest, path }: RequestContext["info"]): string {
   const asked = rest.length > 0 ? `/${rest.join("/")}` : "";
