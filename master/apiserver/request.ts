@@ -3,6 +3,7 @@ import type { YamlError } from "#shared/api/codec/yaml.ts";
 import type { KubeObject } from "#shared/api/object.ts";
 import type { AuditRecord } from "./audit/record.ts";
 import type { Accepted } from "./http/negotiate.ts";
+import type { RequestSpan } from "./tracing/request-tracer.ts";
 
 /** Of a user's extras: the credential by which somebody was known (KEP-4193). */
 export const credentialIdKey = "authentication.kubernetes.io/credential-id";
@@ -89,6 +90,8 @@ export interface RequestContext {
   readonly auditAnnotations: Record<string, string>;
   /** Where a policy wants the request recorded. */
   readonly audit?: AuditRecord | undefined;
+  /** Where the request is traced. */
+  readonly span?: RequestSpan | undefined;
   readonly remoteAddress?: string | undefined;
   /** The caches lag: what must be the newest is read in the store, as of this revision at least. */
   readonly behind?: number | undefined;

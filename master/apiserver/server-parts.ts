@@ -15,7 +15,7 @@ import type { ResourceTable } from "./registry/resource-table.ts";
 import type { Exchange } from "./registry/subresource-handler.ts";
 import type { WriteCompanion } from "./registry/write-companion.ts";
 import type { ApiResponse, BodySource, RequestContext, RequestInfo, User } from "./request.ts";
-import type { RequestTracer } from "./tracing/request-tracer.ts";
+import type { RequestSpan, RequestTracer } from "./tracing/request-tracer.ts";
 
 /** Serves one non-resource path, after authentication and authorisation. */
 export type PathHandler = (context: RequestContext, exchange: Exchange | undefined) => Promise<ApiResponse | "handled">;
@@ -93,4 +93,6 @@ export interface ApiRequest {
   readonly remoteAddress?: string | undefined;
   /** Where a policy wants the request recorded. */
   readonly audit?: AuditRecord | undefined;
+  /** Where the request is traced. */
+  readonly span?: RequestSpan | undefined;
 }

@@ -289,7 +289,10 @@ export class ApiServer {
     if (!info.isResourceRequest) return this.#path(context, exchange, guards);
     const elsewhere = !resource || isReplaceable(resource.declaration) ? guards.aggregator?.(info) : undefined;
     if (elsewhere) return elsewhere(context, exchange);
-    if (resource && this.#endpoint) return this.#endpoint.handle(context, resource, exchange);
+    if (resource && this.#endpoint) {
+      context.span?.workBegins();
+      return this.#endpoint.handle(context, resource, exchange);
+    }
     throw this.#nothingAt(info.path);
   }
 

@@ -121,6 +121,7 @@ export class RequestService {
       warnings,
       remoteAddress: connection.remoteAddress,
       audit: admitted.audit,
+      span: visit.span,
     };
     await this.#inTime(arrival, visit, asked, limit_ms, () => this.#inTurn(arrival, visit, asked, admitted.user));
   }
@@ -189,8 +190,7 @@ export class RequestService {
       const acting = this.#server.actorOf(asked, user);
       const actor = acting instanceof Promise ? await acting : acting;
       leave = await this.#enter(asked, actor, arrival.response);
-      const worked = span?.work();
-      await this.#answer(arrival, asked, actor, isLimited ? undefined : leave).finally(worked);
+      await this.#answer(arrival, asked, actor, isLimited ? undefined : leave);
     } catch (error) {
       const status = this.#entrance.statusOf(error, arrival.request);
       audit?.failed(status);
@@ -198,6 +198,7 @@ export class RequestService {
       if (audit?.isAwaited) await audit.answering(status.code, { lasts: !isLimited });
       throw status;
     } finally {
+      span?.workEnds();
       leave?.();
     }
   }

@@ -29,8 +29,10 @@ export interface Outcome {
 
 /** A request whose spans are recorded. */
 export interface RequestSpan {
-  /** Begins the span of what is done with a resource; what it gives ends it. */
-  work(): () => void;
+  /** A resource's own handler begins: the client may do what it asks for. */
+  workBegins(): void;
+  /** All of it is done, the answer written; nothing where none began. */
+  workEnds(): void;
   end(outcome: Outcome): void;
 }
 
@@ -76,6 +78,7 @@ class RecordedRequest implements RequestSpan {
   readonly #add: (span: Span) => void;
   /** What makes wall-clock time of the monotonic one, alike for all spans of the request. */
   readonly #origin_ms = Date.now() - performance.now();
+  #workBegan_ms: number | undefined;
 
   constructor(
     request: TracedRequest,
@@ -91,22 +94,24 @@ class RecordedRequest implements RequestSpan {
     this.#add = add;
   }
 
-  work(): () => void {
+  workBegins(): void {
+    this.#workBegan_ms = performance.now();
+  }
+
+  workEnds(): void {
     const name = workName(this.#request.info);
-    if (name === undefined) return () => undefined;
-    const began_ms = performance.now();
-    return () =>
-      this.#add({
-        ...this.#spanOf(began_ms),
-        scope: workScope,
-        spanId: randomId(8),
-        parentSpanId: this.#own.spanId,
-        name,
-        kind: spanKinds.internal,
-        attributes: keyValues(workAttributes(this.#request)),
-        links: [],
-        status: undefined,
-      });
+    if (name === undefined || this.#workBegan_ms === undefined) return;
+    this.#add({
+      ...this.#spanOf(this.#workBegan_ms),
+      scope: workScope,
+      spanId: randomId(8),
+      parentSpanId: this.#own.spanId,
+      name,
+      kind: spanKinds.internal,
+      attributes: keyValues(workAttributes(this.#request)),
+      links: [],
+      status: undefined,
+    });
   }
 
   end({ code, requestBody_bytes, responseBody_bytes }: Outcome): void {
