@@ -151,3 +151,19 @@ test("what is no resource is named by its method", async () => {
   expect(await ask("/nowhere", {}, ...admin)).toBe(404);
   expect((await collected(1)).map(({ name }) => name)).toEqual(["GET"]);
 });
+
+test("a connection that leaves HTTP has its span until it ends", async () => {
+  const { certificatePem: cert, keyPem: key } = await server.issue(...admin);
+  const watch = `${server.url.replace("https", "wss")}/api/v1/namespaces/default/configmaps?watch=1`;
+  const webSocket = new WebSocket(watch, {
+    tls: { ca: server.authority.certificatePem, cert, key },
+  } as unknown as string[]);
+  await new Promise((resolve, reject) => {
+    webSocket.onopen = resolve;
+    webSocket.onerror = reject;
+  });
+  webSocket.close();
+  const [own] = await collected(1);
+  expect(own?.name).toBe("GET /api/v1/namespaces/{:namespace}/configmaps");
+  expect(own?.said["http.response.status_code"]).toBe(101);
+});

@@ -6,6 +6,7 @@ import { messageOf } from "#shared/api/joined-errors.ts";
 import type { Connections } from "#shared/http/connections.ts";
 import { withoutBody } from "../request.ts";
 import type { ApiServer } from "../server.ts";
+import type { Outcome } from "../tracing/request-tracer.ts";
 import { warningValues } from "./answer.ts";
 import type { Caller, Entrance } from "./entrance.ts";
 import { requestInfoOf } from "./request-info.ts";
@@ -61,6 +62,7 @@ export class UpgradeService {
     const { server, connections, entrance, log } = this.#options;
     const connection = request.socket as TLSSocket;
     connections.requestBegan(connection);
+    const came_ms = server.tracer ? performance.now() : 0;
     const { method = "GET", url = "/" } = request;
     const { path, query } = splitUrl(url);
     const info = requestInfoOf(method, path, query);
@@ -68,6 +70,7 @@ export class UpgradeService {
     const gone = new AbortController();
     socket.on("close", () => gone.abort());
     const { user, audit } = await entrance.admit(caller, headers, auditId);
+    const span = server.tracer?.begin({ method, url, headers, connection, info, user, auditId, came_ms });
     if (audit?.isAwaited) await audit.begun();
     const upgraded = { kind: "upgrade", request, socket, head } as const;
     const { signal } = gone;
@@ -81,7 +84,10 @@ export class UpgradeService {
         });
       }
       audit?.started(SWITCHED);
-      const completed = (): void => audit?.complete(SWITCHED);
+      const completed = (): void => {
+        audit?.complete(SWITCHED);
+        span?.end(withoutBodies(SWITCHED));
+      };
       if (signal.aborted) completed();
       else signal.addEventListener("abort", completed);
     } catch (error) {
@@ -89,6 +95,7 @@ export class UpgradeService {
       audit?.failed(status);
       audit?.started(status.code);
       audit?.complete(status.code);
+      span?.end(withoutBodies(status.code));
       throw status;
     }
   }
@@ -118,6 +125,9 @@ export class UpgradeService {
     socket.end(body);
   }
 }
+
+/** What streams carry is no body. */
+const withoutBodies = (code: number): Outcome => ({ code, requestBody_bytes: 0, responseBody_bytes: 0 });
 
 const headOf = ({ method = "GET", url = "/", headers, rawHeaders }: IncomingMessage): Caller["request"] => ({
   method,
