@@ -14,6 +14,7 @@ import type { PersistentVolume, PersistentVolumeClaim } from "#shared/api/types/
 import type { StorageClass } from "#shared/api/types/storage-v1.generated.ts";
 import { type ControllerContext, defineController, watching } from "#shared/client/controller.ts";
 import { unlessGone } from "#shared/client/unless-gone.ts";
+import { migratedClaim, migratedVolume, provisionerFor } from "./migrated-plugins.ts";
 import { claimKeysOf } from "./protection.ts";
 
 /*
@@ -80,8 +81,12 @@ export const volumeBinder = defineController({
 });
 
 async function reconcileClaim(key: string, context: ControllerContext): Promise<void> {
-  const claim = context.lister(persistentVolumeClaims).get(key);
-  if (!claim) return;
+  const found = context.lister(persistentVolumeClaims).get(key);
+  if (!found) return;
+  const annotations = migratedClaim(found.metadata.annotations);
+  const claim = annotations
+    ? await context.client.update(persistentVolumeClaims, { ...found, metadata: { ...found.metadata, annotations } })
+    : found;
   // Also one that names no volume any more.
   if (claim.metadata.annotations?.[volumeAnnotations.bindCompleted] !== undefined)
     return reconcileBoundClaim(claim, context);
@@ -135,20 +140,21 @@ async function explainWaiting(
     events.record(claim, { type: "Normal", reason: "FailedBinding", message });
     return;
   }
-  if (!storageClass || storageClass.provisioner.startsWith("kubernetes.io/")) {
-    const message = storageClass
-      ? `no volume plugin matched name: ${storageClass.provisioner}`
+  const provisioner = storageClass && provisionerFor(storageClass.provisioner);
+  if (provisioner === undefined || provisioner.startsWith("kubernetes.io/")) {
+    const message = provisioner
+      ? `no volume plugin matched name: ${provisioner}`
       : `storageclass.storage.k8s.io "${className}" not found`;
     events.record(claim, { type: "Warning", reason: "ProvisioningFailed", message });
     return;
   }
-  const { provisioner } = storageClass;
   if (claim.metadata.annotations?.[volumeAnnotations.storageProvisioner] !== provisioner) {
-    const annotations = {
+    const named = {
       ...claim.metadata.annotations,
       [volumeAnnotations.storageProvisioner]: provisioner,
       [volumeAnnotations.betaStorageProvisioner]: provisioner,
     };
+    const annotations = migratedClaim(named) ?? named;
     await client.update(persistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, annotations } });
   }
   const message =
@@ -282,8 +288,12 @@ async function setVolumePhase(
 }
 
 async function reconcileVolume(name: string, context: ControllerContext): Promise<void> {
-  const volume = context.lister(persistentVolumes).get(name);
-  if (!volume) return;
+  const found = context.lister(persistentVolumes).get(name);
+  if (!found) return;
+  const annotations = migratedVolume(found.metadata.annotations);
+  const volume = annotations
+    ? await context.client.update(persistentVolumes, { ...found, metadata: { ...found.metadata, annotations } })
+    : found;
   const { claimRef } = volume.spec ?? {};
   // A reservation by hand waits for its claim.
   if (!claimRef?.uid) return setVolumePhase(volume, "Available", context);
@@ -308,11 +318,11 @@ async function reconcileVolume(name: string, context: ControllerContext): Promis
   const isMade = volume.metadata.annotations?.[volumeAnnotations.dynamicallyProvisioned] !== undefined;
   if (isMade && volume.spec?.persistentVolumeReclaimPolicy === "Delete") return release(volume, context);
   // Any other is free again, or stays reserved by hand.
-  const { [volumeAnnotations.boundByController]: byController, ...annotations } = volume.metadata.annotations ?? {};
+  const { [volumeAnnotations.boundByController]: byController, ...others } = volume.metadata.annotations ?? {};
   const { uid: _, ...reservation } = claimRef;
   const freed = await context.client.update(persistentVolumes, {
     ...volume,
-    metadata: { ...volume.metadata, annotations },
+    metadata: { ...volume.metadata, annotations: others },
     spec: { ...volume.spec, claimRef: byController === undefined ? reservation : undefined },
   });
   await setVolumePhase(freed, "Available", context);

@@ -102,6 +102,53 @@ test("an external provisioner is asked", async () => {
   );
 });
 
+test("of a class that names a former plugin of Kubernetes the driver in its place is asked", async () => {
+  const { client } = harness;
+  await client.create(storageClasses, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: "old" },
+    provisioner: "kubernetes.io/cinder",
+  });
+  await client.create(persistentVolumeClaims, claim("c", "1Gi", { storageClassName: "old" }));
+  const driver = "cinder.csi.openstack.org";
+  await eventually(async () => (await pvc("c")).metadata.annotations !== undefined, "the annotations");
+  expect((await pvc("c")).metadata.annotations).toEqual({
+    "volume.kubernetes.io/storage-provisioner": driver,
+    "volume.beta.kubernetes.io/storage-provisioner": driver,
+  });
+  await eventually(
+    () => harness.recorded.some((line) => line.includes(`external provisioner '${driver}'`)),
+    "the event",
+  );
+});
+
+test("what a former plugin made is the driver's, and a driver's is none that was moved", async () => {
+  const { client } = harness;
+  const made = (name: string, annotations: Record<string, string>) => {
+    const object = volume(name, "1Gi");
+    return { ...object, metadata: { ...object.metadata, annotations } };
+  };
+  await client.create(persistentVolumes, made("old", { "pv.kubernetes.io/provisioned-by": "kubernetes.io/aws-ebs" }));
+  await client.create(
+    persistentVolumes,
+    made("new", {
+      "pv.kubernetes.io/provisioned-by": "ebs.csi.aws.com",
+      "pv.kubernetes.io/migrated-to": "ebs.csi.aws.com",
+    }),
+  );
+  const movedTo = async (name: string) => (await pv(name)).metadata.annotations?.["pv.kubernetes.io/migrated-to"];
+  await eventually(async () => (await movedTo("old")) === "ebs.csi.aws.com", "the old one's driver");
+  await eventually(async () => (await movedTo("new")) === undefined, "the new one");
+  const asked = claim("c", "9Gi");
+  const annotations = { "volume.beta.kubernetes.io/storage-provisioner": "kubernetes.io/gce-pd" };
+  await client.create(persistentVolumeClaims, { ...asked, metadata: { ...asked.metadata, annotations } });
+  await eventually(
+    async () => (await pvc("c")).metadata.annotations?.["pv.kubernetes.io/migrated-to"] === "pd.csi.storage.gke.io",
+    "the claim's driver",
+  );
+});
+
 test("the scheduler chooses the volume of a claim that waits for its pod", async () => {
   const { client, informers } = harness;
   const scheduler = new Scheduler({ client, informers });

@@ -13,6 +13,7 @@ export const volumeAnnotations = {
   storageProvisioner: "volume.kubernetes.io/storage-provisioner",
   betaStorageProvisioner: "volume.beta.kubernetes.io/storage-provisioner",
   dynamicallyProvisioned: "pv.kubernetes.io/provisioned-by",
+  migratedTo: "pv.kubernetes.io/migrated-to",
 } as const;
 
 /** The provisioner of classes whose volumes somebody makes by hand. */
