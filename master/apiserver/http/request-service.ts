@@ -180,6 +180,7 @@ export class RequestService {
       // Nobody waits for the answer any more, or it was told that this takes too long.
       if (asked.signal.aborted) return;
     }
+    span?.waits();
     const turn = this.#turns.take(user.name);
     if (turn) {
       await turn;
@@ -190,6 +191,7 @@ export class RequestService {
       const acting = this.#server.actorOf(asked, user);
       const actor = acting instanceof Promise ? await acting : acting;
       leave = await this.#enter(asked, actor, arrival.response);
+      span?.entered();
       await this.#answer(arrival, asked, actor, isLimited ? undefined : leave);
     } catch (error) {
       const status = this.#entrance.statusOf(error, arrival.request);

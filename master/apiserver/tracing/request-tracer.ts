@@ -29,6 +29,9 @@ export interface Outcome {
 
 /** A request whose spans are recorded. */
 export interface RequestSpan {
+  /** It waits for its turn from now on, until `entered`. */
+  waits(): void;
+  entered(): void;
   /** A resource's own handler begins: the client may do what it asks for. */
   workBegins(): void;
   /** All of it is done, the answer written; nothing where none began. */
@@ -41,6 +44,8 @@ const LONGEST_AUDIT_ID = 64;
 const LONGEST_USER_AGENT = 1024;
 const HTTPS_PORT = 443;
 const serverScope = "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp";
+/** As upstream spells it. */
+const filterScope = "k8s.op/apiserver/pkg/endpoints/filterlatency";
 const workScope = "k8s.io/component-base/tracing";
 
 export class RequestTracer {
@@ -78,6 +83,7 @@ class RecordedRequest implements RequestSpan {
   readonly #add: (span: Span) => void;
   /** What makes wall-clock time of the monotonic one, alike for all spans of the request. */
   readonly #origin_ms = Date.now() - performance.now();
+  #waitBegan_ms = 0;
   #workBegan_ms: number | undefined;
 
   constructor(
@@ -94,6 +100,14 @@ class RecordedRequest implements RequestSpan {
     this.#add = add;
   }
 
+  waits(): void {
+    this.#waitBegan_ms = performance.now();
+  }
+
+  entered(): void {
+    this.#addPart("priorityandfairness", filterScope, this.#waitBegan_ms, []);
+  }
+
   workBegins(): void {
     this.#workBegan_ms = performance.now();
   }
@@ -101,17 +115,7 @@ class RecordedRequest implements RequestSpan {
   workEnds(): void {
     const name = workName(this.#request.info);
     if (name === undefined || this.#workBegan_ms === undefined) return;
-    this.#add({
-      ...this.#spanOf(this.#workBegan_ms),
-      scope: workScope,
-      spanId: randomId(8),
-      parentSpanId: this.#own.spanId,
-      name,
-      kind: spanKinds.internal,
-      attributes: keyValues(workAttributes(this.#request)),
-      links: [],
-      status: undefined,
-    });
+    this.#addPart(name, workScope, this.#workBegan_ms, workAttributes(this.#request));
   }
 
   end({ code, requestBody_bytes, responseBody_bytes }: Outcome): void {
@@ -131,6 +135,20 @@ class RecordedRequest implements RequestSpan {
       attributes: keyValues([...requestAttributes(request), ...sizes.filter(([, size]) => size !== 0)]),
       links: this.#links.map(({ traceId, spanId, state }) => ({ traceId, spanId, traceState: state })),
       status: code >= 500 ? { message: "", code: ERROR } : undefined,
+    });
+  }
+
+  #addPart(name: string, scope: string, began_ms: number, attributes: Attributes): void {
+    this.#add({
+      ...this.#spanOf(began_ms),
+      scope,
+      spanId: randomId(8),
+      parentSpanId: this.#own.spanId,
+      name,
+      kind: spanKinds.internal,
+      attributes: keyValues(attributes),
+      links: [],
+      status: undefined,
     });
   }
 
