@@ -2,10 +2,11 @@
  * What is kept on disk of each CSI volume, where upstream's kubelet keeps it too: a board whose agent starts anew knows
  * from it what is mounted, and how to take it off. Drivers know these folders: their pods mount them.
  */
-import { mkdir, readdir, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { stagingFolderName } from "#shared/api/csi-names.ts";
 import { errnoOf, readIfPresent } from "#shared/files/if-present.ts";
+import { syncFolder } from "#shared/files/secure-file.ts";
 
 /** vol_data.json beside a pod's volume. */
 export interface VolumeRecord {
@@ -69,7 +70,7 @@ export class CsiFolders {
   /** Takes the record away, and the folders that are empty then. */
   async forgetPodVolume({ podUid, specVolID, block }: PodVolumeRecord): Promise<void> {
     const folder = this.podVolume(podUid, specVolID, block);
-    await rm(join(folder, dataFile), { force: true });
+    await removeRecord(join(folder, dataFile));
     await removeEmpty(folder, join(this.root, "pods"));
   }
 
@@ -78,7 +79,7 @@ export class CsiFolders {
   }
 
   async forgetStaged({ path }: StagedRecord): Promise<void> {
-    await rm(stagedDataFile(path), { force: true });
+    await removeRecord(stagedDataFile(path));
     await removeEmpty(path, this.#drivers);
   }
 
@@ -118,12 +119,27 @@ export class CsiFolders {
 const stagedDataFile = (path: string): string =>
   path.endsWith("/globalmount") ? join(dirname(path), dataFile) : `${path}.${dataFile}`;
 
+/** Whole or not at all: of a record that a full card or a power cut left empty nobody could take the volume off. */
 async function writeRecord(path: string, record: object): Promise<void> {
   const text = JSON.stringify(record);
   if ((await readIfPresent(path)) === text) return;
   await mkdir(dirname(path), { recursive: true, mode: 0o750 });
-  await writeFile(path, text, { mode: 0o600 });
+  const half = halfWritten(path);
+  try {
+    await writeFile(half, text, { mode: 0o600, flush: true });
+    await rename(half, path);
+  } catch (error) {
+    await rm(half, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
 }
+
+async function removeRecord(path: string): Promise<void> {
+  for (const each of [path, halfWritten(path)]) await rm(each, { force: true });
+}
+
+const halfWritten = (path: string): string => `${path}.new`;
 
 async function readRecord<T>(path: string, onBroken: (path: string, error: unknown) => void): Promise<T | undefined> {
   try {
