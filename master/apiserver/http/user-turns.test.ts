@@ -72,5 +72,18 @@ test("fewer go on in a turn where they make it long, and more again where they d
     counts.push(hand.served.length - before);
   }
   // The first turn is as long as what had to wait for it.
-  expect(counts).toEqual([8, 4, 2, 1, 1, 2, 3]);
+  expect(counts).toEqual([8, 4, 4, 4, 4, 5, 6]);
+});
+
+test("one of each user goes on in a turn, however many they are and however long turns take", async () => {
+  const hand = turnsByHand();
+  busy(hand);
+  const users = Array.from({ length: 50 }, (_, index) => `user ${index}`);
+  for (const user of users) for (let count = 0; count < 3; count++) hand.comes(user);
+  for (let turn = 1; turn <= 3; turn++) {
+    hand.passes(20);
+    await hand.turn();
+    expect(hand.served).toHaveLength(50 * turn);
+  }
+  expect(hand.served.slice(0, 50)).toEqual(users);
 });

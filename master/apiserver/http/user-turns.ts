@@ -8,6 +8,8 @@
 const TURN_MS = 4;
 /** Requests that go on in one turn of the event loop where some wait; fewer where they make it too long. */
 const MOST_IN_A_TURN = 16;
+/** No fewer, and one of each user: it may be other work than theirs that makes turns long. */
+const LEAST_IN_A_TURN = 4;
 
 export class UserTurns {
   /** By user: who has something to go on with, in the order of their turns. */
@@ -46,9 +48,11 @@ export class UserTurns {
   #goOn(): void {
     const now_ms = this.#now_ms();
     const isTooLong = now_ms - this.#since_ms > TURN_MS;
-    this.#inATurn = isTooLong ? Math.max(1, this.#inATurn >> 1) : Math.min(MOST_IN_A_TURN, this.#inATurn + 1);
+    const fewer = Math.max(LEAST_IN_A_TURN, this.#inATurn >> 1);
+    this.#inATurn = isTooLong ? fewer : Math.min(MOST_IN_A_TURN, this.#inATurn + 1);
     this.#since_ms = this.#last_ms = now_ms;
-    for (let count = 0; count < this.#inATurn; count++) {
+    const most = Math.max(this.#inATurn, this.#waiting.size);
+    for (let count = 0; count < most; count++) {
       const [next] = this.#waiting;
       if (!next) break;
       const [user, own] = next;
