@@ -54,6 +54,7 @@ export async function joinedBoard(
       if (attempt % 20 === 0) tellOfWaiting(log, directory.servers, error);
       await directory.unreachable();
       await pause(systemClock, joinRetry_ms, signal);
+      signal.throwIfAborted();
     }
   }
 }

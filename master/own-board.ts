@@ -17,6 +17,7 @@ export async function markControlPlane(client: Client, name: string, signal: Abo
     } catch (error) {
       if (!isNotFound(error)) throw error;
       await pause(systemClock, retry_ms, signal);
+      signal.throwIfAborted();
     }
   }
 }

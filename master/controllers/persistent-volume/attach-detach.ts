@@ -51,19 +51,17 @@ export function attachDetachController(): ControllerDefinition {
       const { lister, clock } = context;
       const node = lister(nodes).get(nodeName);
       if (node && node.metadata.annotations?.[managedAnnotation] === undefined) return undefined;
-      const facts = attachmentFacts(nodeName, context, (name) => unneeded.for_ms(name, clock.now_ms()));
+      const facts = attachmentFacts(nodeName, context, (name) => unneeded.for_ms(nodeName, name, clock.now_ms()));
       unneeded.note(facts, clock.now_ms());
-      const hasUnneeded = facts.present.some(({ attachment }) => unneeded.has(attachment.metadata.name ?? ""));
       const { steps, reported } = planAttachments(facts);
       // What is about to be detached goes from the node's status first, so that its kubelet mounts it no more.
       const newlyAttached = await report(node, reported, context);
       const now_ms = clock.now_ms();
       for (const step of refusals.untold(nodeName, steps, now_ms)) {
         await execute(step, nodeName, newlyAttached, context);
-        if (step.kind === "detach") unneeded.forget(step.attachment.metadata.name ?? "");
       }
       refusals.note(nodeName, steps, now_ms);
-      const waits = hasUnneeded || steps.some((step) => step.kind === "refuse" && step.why === "conflict");
+      const waits = unneeded.isOn(nodeName) || steps.some((step) => step.kind === "refuse" && step.why === "conflict");
       const requeueAfter_ms = Math.min(waits ? lookAgain_ms : Infinity, refusals.againIn_ms(nodeName, now_ms));
       return requeueAfter_ms === Infinity ? undefined : { requeueAfter_ms };
     },

@@ -11,6 +11,7 @@ import type { RecordingClient } from "../testing/recording-client.ts";
 import { attachDetachController } from "./attach-detach.ts";
 import { type AttachmentFacts, attachmentOf, longestUnmount_ms, planAttachments } from "./attachment-plan.ts";
 import { volumeExpander } from "./expansion.ts";
+import { UnneededAttachments } from "./unneeded-attachments.ts";
 import { volumeFamilies } from "./volume-families.ts";
 
 const volume = (name: string, mode = "ReadWriteOnce", claim?: string): PersistentVolume => ({
@@ -99,6 +100,22 @@ test("a volume that is still mounted is let go only of a node that is out of ser
   expect(kinds({ present, ...silent })).toEqual(["detach"]);
   const out = [{ key: "node.kubernetes.io/out-of-service", effect: "NoExecute" }];
   expect(kinds({ present, node: node("Unknown", [inUse], out) })).toEqual(["detach"]);
+});
+
+test("attachments count as unneeded from when that was seen, and nothing is kept of those that are gone", () => {
+  const unneeded = new UnneededAttachments();
+  const v = volume("v");
+  const present = [{ attachment: attachment(v, "a"), volume: v }];
+  const name = attachmentOf(v, "a");
+  unneeded.note(facts({ present }), 1_000);
+  unneeded.note(facts({ present }), 3_000);
+  expect([unneeded.isOn("a"), unneeded.for_ms("a", name, 5_000)]).toEqual([true, 4_000]);
+  unneeded.note(facts({ present, wanted: [{ volume: v, pods: [] }] }), 6_000);
+  expect([unneeded.isOn("a"), unneeded.for_ms("a", name, 7_000)]).toEqual([false, 0]);
+  // Deleted, it stays until its driver has detached it.
+  unneeded.note(facts({ present }), 8_000);
+  unneeded.note(facts({}), 9_000);
+  expect([unneeded.size, unneeded.for_ms("a", name, 600_000)]).toEqual([0, 0]);
 });
 
 test("what is taken from a node that has it mounted is counted by why", () => {
