@@ -27,12 +27,12 @@ const spanNamed = (name: string): Span => ({
 });
 
 /** A collector that answers with what `fault` gives, or takes what it gets. */
-async function collect(fault: () => GrpcError | undefined) {
+async function collect(fault: () => GrpcError | undefined | Promise<undefined>) {
   const names: string[][] = [];
   const collector = new GrpcServer({
     unary: {
-      [exportPath]: (request) => {
-        const error = fault();
+      [exportPath]: async (request) => {
+        const error = await fault();
         if (error) throw error;
         const { resourceSpans } = ExportRequest.decode(request);
         const spans = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans: own }) => own));
@@ -88,4 +88,21 @@ test("no more wait than there is room for, and no more are sent together than a 
   // The first ones are on their way as soon as they are enough for one message; what waits behind them is bounded.
   expect(names.map(({ length }) => length)).toEqual([512, 512, 512, 512, 512]);
   expect(names.flat()).toEqual(Array.from({ length: 2560 }, (_, index) => String(index)));
+});
+
+test("a collector that hangs does not hold up the end", async () => {
+  const hanging = Promise.withResolvers<undefined>();
+  const asked = Promise.withResolvers<void>();
+  const { names, spans, stop } = await collect(() => {
+    asked.resolve();
+    return hanging.promise;
+  });
+  spans.add(spanNamed("a"));
+  const flushed = spans.flush();
+  await asked.promise;
+  await spans.stop();
+  expect(names).toEqual([]);
+  hanging.resolve(undefined);
+  await flushed;
+  await stop();
 });

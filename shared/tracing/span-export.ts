@@ -1,4 +1,5 @@
 import { messageOf } from "../api/joined-errors.ts";
+import { pause, systemClock } from "../client/clock.ts";
 import { GrpcChannel } from "../grpc/channel.ts";
 import { GrpcCode, GrpcError } from "../grpc/grpc-error.ts";
 import { type Attributes, encodeSpans, exportPath, type Span } from "./otlp.ts";
@@ -8,6 +9,8 @@ const MOST_WAITING = 2048;
 const MOST_TOGETHER = 512;
 const EVERY_MS = 5000;
 const WITHIN_MS = 30_000;
+/** For what is left at the end: a collector that hangs is not to hold up a server's. */
+const LAST_MS = 2000;
 
 /** What may be over when it is tried again, by OTLP's specification. */
 const passing: ReadonlySet<number> = new Set([
@@ -29,6 +32,7 @@ export class SpanExport {
   #sending: Promise<void> | undefined;
   /** Since when the spans at the head could not be sent (monotonic). */
   #failingSince_ms: number | undefined;
+  #stopped = false;
 
   /** @param resource what all spans are of. `log` hears of spans that are lost. */
   constructor(endpoint: URL, resource: Attributes, log: (message: string) => void) {
@@ -38,7 +42,7 @@ export class SpanExport {
   }
 
   add(span: Span): void {
-    if (this.#waiting.length >= MOST_WAITING) return;
+    if (this.#stopped || this.#waiting.length >= MOST_WAITING) return;
     this.#waiting.push(span);
     if (this.#waiting.length >= MOST_TOGETHER && this.#failingSince_ms === undefined) void this.flush();
     else this.#timer ??= setTimeout(() => void this.flush(), EVERY_MS);
@@ -50,15 +54,17 @@ export class SpanExport {
     this.#timer = undefined;
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = undefined;
-      if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => void this.flush(), EVERY_MS);
+      if (this.#waiting.length > 0 && !this.#stopped) this.#timer ??= setTimeout(() => void this.flush(), EVERY_MS);
     });
     return this.#sending;
   }
 
-  /** Sends what is left, once. */
+  /** Sends what is left, once, if the collector takes it soon. */
   async stop(): Promise<void> {
-    await this.flush();
-    clearTimeout(this.#timer);
+    this.#stopped = true;
+    const late = new AbortController();
+    const sent = this.flush().finally(() => late.abort());
+    await Promise.race([sent, pause(systemClock, LAST_MS, late.signal)]);
     this.#channel.close();
   }
 
