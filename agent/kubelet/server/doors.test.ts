@@ -156,6 +156,14 @@ test("a command runs to its end in a pod, or in no other than the one of a UID",
   expect(await run("/run/default/web/u-1/c?cmd=ls")).toEqual([{ ...pod, uid: "u-1" }, "c", ["ls"]]);
 });
 
+test("a command may be as long as the API server takes it", async () => {
+  allowed = ["proxy"];
+  user = "operator";
+  const long = "a".repeat(100_000);
+  expect(await ask(`/run/default/web/c?cmd=${long}`, "", "POST")).toContain(JSON.stringify([long]));
+  expect(await ask(`/exec/default/web/c?command=${long}&output=1`, upgrade)).toStartWith("HTTP/1.1 101");
+});
+
 test("what looks into pods is shut where that is switched off, and the rest stays open", async () => {
   allowed = ["proxy", "pods", "log", "metrics"];
   user = "stranger";

@@ -6,6 +6,7 @@ import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { BoardUsageSample } from "#shared/board/usage-sample.ts";
 import type { Log } from "#shared/client/log.ts";
 import { pageUrl } from "#shared/http/component-pages.ts";
+import { MAX_HEADERS_BYTES } from "#shared/http/header-limit.ts";
 import { healthPage } from "#shared/http/health-page.ts";
 import { healthResultsPath } from "#shared/http/health-results.ts";
 import { prometheusContentType } from "#shared/metrics/exposition-format.ts";
@@ -85,7 +86,7 @@ export class KubeletServer {
 
   /** A server for one door, not yet listening. */
   door(gate: Gate): Server {
-    const server = createServer((request, response) => {
+    const server = createServer({ maxHeaderSize: MAX_HEADERS_BYTES }, (request, response) => {
       this.serve(gate, request, response).catch((error: unknown) => this.refuse(response, error));
     });
     server.on("upgrade", (request, socket: Duplex, head: Buffer) => {

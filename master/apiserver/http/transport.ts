@@ -6,6 +6,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { type ConnectionLimits, Connections, connectionLimits, connectionsWithin } from "#shared/http/connections.ts";
+import { MAX_HEADERS_BYTES } from "#shared/http/header-limit.ts";
 import { listenAt } from "#shared/net/listen.ts";
 import { usableMemory } from "#shared/process/usable-memory.ts";
 import { ClientAuthorities, type ClientAuthorityBundles, type ClientCertificate } from "../authn/client-authorities.ts";
@@ -40,8 +41,6 @@ export interface TransportOptions extends TransportCertificates {
   readonly log: (message: string) => void;
 }
 
-/** Upstream takes 1 MiB, which many connections at once make too much for a small board. */
-const MAX_HEADERS_BYTES = 256 * 1024;
 const STOP_WITHIN_MS = 5_000;
 
 export class HttpsTransport {
