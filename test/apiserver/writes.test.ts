@@ -280,6 +280,17 @@ test("a binding takes back what room the pod was promised, and its condition sta
   ).toEqual(["PodScheduled=True", "example.com/Other=False"]);
 });
 
+test("a pod with less than no time to end in has a second, whenever it is written", async () => {
+  const path = "/api/v1/namespaces/test/pods";
+  const spec = { containers: [{ name: "main", image: "example/app:1" }], terminationGracePeriodSeconds: -1 };
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "hasty" }, spec };
+  const { body } = await send("POST", path, pod);
+  expect(body.spec.terminationGracePeriodSeconds).toBe(1);
+  const again = { ...body, spec: { ...body.spec, terminationGracePeriodSeconds: -1 } };
+  const put = await send("PUT", `${path}/hasty`, again);
+  expect([put.code, put.body.spec?.terminationGracePeriodSeconds]).toEqual([200, 1]);
+});
+
 describe("owner references that stand there twice", () => {
   const owner = { apiVersion: "v1", kind: "ConfigMap", name: "owner", uid: "one" };
   const other = { ...owner, controller: true };

@@ -173,6 +173,8 @@ export function defaultPod(pod: Pod): void {
     }
   }
   defaultPodSpec(spec);
+  // Of pods alone: a template keeps what stands in it. Upstream does it wherever a pod is read.
+  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
   syncAddresses(pod);
 }
 

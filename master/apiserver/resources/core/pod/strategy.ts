@@ -63,7 +63,6 @@ export const podStrategy: Strategy<Pod> = {
         },
       ];
     }
-    if ((draft.spec.terminationGracePeriodSeconds ?? 0) < 0) draft.spec.terminationGracePeriodSeconds = 1;
     adoptAppArmorAnnotations(draft);
     dropGatedPodFields(draft.spec);
     resolveLabelKeys(draft.spec, draft.metadata.labels);
