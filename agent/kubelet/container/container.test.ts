@@ -172,6 +172,21 @@ test("resource fields are rounded up in the divisor's unit, and fall back to wha
   expect(() => value("limits.gpu")).toThrow("unsupported container resource : limits.gpu");
 });
 
+test("a container without a limit of its own has its pod's, where the pod has one", () => {
+  const resources = { limits: { memory: "64Mi" } };
+  const facts = {
+    pod: pod({ resources }),
+    podIPs: [],
+    hostIPs: [],
+    allocatable: { memory: "4Gi", cpu: "4", "ephemeral-storage": "9Gi" },
+  };
+  const value = (resource: string, own: Container["resources"] = {}): string =>
+    resourceFieldValue({ resource }, { name: "c", resources: own }, facts);
+  expect(value("limits.memory")).toBe("67108864");
+  expect(value("limits.memory", { limits: { memory: "1Mi" } })).toBe("1048576");
+  expect(value("limits.cpu")).toBe("4");
+});
+
 describe("resolver settings", () => {
   const host = parseResolvConf("nameserver 192.0.2.53\nsearch lan. home\noptions timeout:1 rotate\n");
   const cluster = { servers: ["10.43.0.10"], domain: "cluster.local" };

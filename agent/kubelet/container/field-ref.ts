@@ -71,13 +71,18 @@ export function resourceFieldValue(selector: ResourceFieldSelector, container: C
     throw new Error(`unsupported container resource : ${selector.resource}`);
   }
   const { limits = {}, requests = {} } = container.resources ?? {};
-  // Without a limit of its own a container may take what the board has.
   const value =
-    kind === "limits" ? (nonZero(limits[name]) ?? facts.allocatable[name]) : (requests[name] ?? limits[name]);
+    kind === "limits" ? (nonZero(limits[name]) ?? limitAround(name, facts)) : (requests[name] ?? limits[name]);
   const divisor_m = nonZero(selector.divisor) === undefined ? 1000 : milliValue(selector.divisor ?? 1);
   const value_m = value === undefined ? 0 : milliValue(value);
   if (name === "cpu") return String(Math.ceil(value_m / divisor_m));
   return String(Math.ceil(Math.ceil(value_m / 1000) / Math.max(1, Math.ceil(divisor_m / 1000))));
+}
+
+/** What a container without a limit of its own may take: what its pod may (KEP-2837), else what the board has. */
+function limitAround(name: string, { pod, allocatable }: PodFacts): string | number | undefined {
+  const ofPod = name === "cpu" || name === "memory" ? pod.spec.resources?.limits?.[name] : undefined;
+  return nonZero(ofPod) ?? allocatable[name];
 }
 
 function nonZero(value: string | number | undefined): string | number | undefined {
