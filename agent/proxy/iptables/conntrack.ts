@@ -1,6 +1,6 @@
 import { IptablesError, runProgram } from "node-iptables";
 import type { IpFamily } from "#shared/net/ip-family.ts";
-import type { ServicePort } from "../service-ports.ts";
+import type { Endpoint, ServicePort } from "../service-ports.ts";
 
 /** A UDP flow as the kernel tracks it. */
 export interface TrackedFlow {
@@ -11,6 +11,7 @@ export interface TrackedFlow {
   readonly destinationPort: number;
   /** Who answers: the endpoint, or the destination itself where nothing was translated. */
   readonly answeredBy: string;
+  readonly answeringPort: number;
 }
 
 /** Reads what `conntrack -L -p udp` prints; lines of another form are left out. */
@@ -20,19 +21,26 @@ export function parseFlows(text: string): TrackedFlow[] {
       [...line.matchAll(new RegExp(`\\b${key}=(\\S+)`, "g"))].map((found) => found[1] ?? "");
     const [source, answeredBy] = values("src");
     const [destination] = values("dst");
-    const [sourcePort] = values("sport");
+    const [sourcePort, answeringPort] = values("sport");
     const [destinationPort] = values("dport");
-    if (!source || !answeredBy || !destination || !sourcePort || !destinationPort) return [];
+    if (!source || !answeredBy || !destination || !sourcePort || !answeringPort || !destinationPort) return [];
     return [
-      { source, destination, answeredBy, sourcePort: Number(sourcePort), destinationPort: Number(destinationPort) },
+      {
+        source,
+        sourcePort: Number(sourcePort),
+        destination,
+        destinationPort: Number(destinationPort),
+        answeredBy,
+        answeringPort: Number(answeringPort),
+      },
     ];
   });
 }
 
 /**
  * Flows to a Service that go to none of its endpoints. UDP has no end that the kernel could see, so it keeps the
- * translation while the client goes on sending: to an endpoint that is gone, or to none, where the flow began before
- * there was one.
+ * translation while the client goes on sending: to an endpoint that is gone, to a port that the Service no longer leads
+ * to, or to none, where the flow began before there was one.
  */
 export function staleFlows(
   flows: readonly TrackedFlow[],
@@ -42,7 +50,7 @@ export function staleFlows(
   const byEntrance = new Map<string, Set<string>>();
   for (const port of ports) {
     if (port.protocol !== "UDP") continue;
-    const endpoints = new Set([...port.clusterEndpoints, ...port.localEndpoints].map(({ ip }) => ip));
+    const endpoints = new Set([...port.clusterEndpoints, ...port.localEndpoints].map(addressOf));
     for (const ip of [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps])
       byEntrance.set(`${ip}|${port.port}`, endpoints);
     if (port.nodePort === undefined) continue;
@@ -50,9 +58,11 @@ export function staleFlows(
   }
   return flows.filter((flow) => {
     const endpoints = byEntrance.get(`${flow.destination}|${flow.destinationPort}`);
-    return endpoints !== undefined && !endpoints.has(flow.answeredBy);
+    return endpoints !== undefined && !endpoints.has(addressOf({ ip: flow.answeredBy, port: flow.answeringPort }));
   });
 }
+
+const addressOf = ({ ip, port }: Pick<Endpoint, "ip" | "port">): string => `${ip}|${port}`;
 
 /** What of the Service ports decides which UDP flows are stale. */
 export function udpFacts(ports: readonly ServicePort[]): string {
@@ -62,8 +72,8 @@ export function udpFacts(ports: readonly ServicePort[]): string {
       [clusterIp, ...externalIps, ...loadBalancerIps],
       port,
       nodePort,
-      clusterEndpoints.map(({ ip }) => ip),
-      localEndpoints.map(({ ip }) => ip),
+      clusterEndpoints.map(addressOf),
+      localEndpoints.map(addressOf),
     ]);
   return facts.length === 0 ? "" : JSON.stringify(facts);
 }

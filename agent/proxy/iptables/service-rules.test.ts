@@ -5,7 +5,7 @@ import type { EndpointSlice } from "#shared/api/types/discovery-v1.generated.ts"
 import { serviceHealth } from "../health-checks.ts";
 import type { ProxyNetwork } from "../proxy-mode.ts";
 import { type ServicePort, servicePorts } from "../service-ports.ts";
-import { parseFlows, staleFlows } from "./conntrack.ts";
+import { parseFlows, staleFlows, udpFacts } from "./conntrack.ts";
 import { portRules } from "./port-rules.ts";
 import { isProxyChain, proxyHooks, serviceRules } from "./shared-rules.ts";
 
@@ -117,6 +117,23 @@ test("UDP flows to endpoints that are gone are stale, and those that began witho
     flows.filter((_, index) => [1, 2, 4].includes(index)),
   );
   expect(staleFlows(flows, view(udp, slice([here, there], "UDP")), ["192.168.1.7"])).toEqual(flows.slice(4));
+});
+
+test("UDP flows to a port of an endpoint that the Service no longer leads to are stale", () => {
+  const udp = service({ ports: [{ name: "http", port: 53, nodePort: 30053, protocol: "UDP" }] });
+  const flows = parseFlows(
+    [8080, 9090]
+      .map(
+        (port) =>
+          `udp 17 25 src=10.42.9.9 dst=192.168.1.7 sport=4711 dport=30053 src=10.42.1.5 dst=10.42.9.9 sport=${port} dport=4711 use=1`,
+      )
+      .join("\n"),
+  );
+  const ports = view(udp, slice([here], "UDP"));
+  expect(ports[0]?.clusterEndpoints).toMatchObject([{ ip: "10.42.1.5", port: 8080 }]);
+  expect(staleFlows(flows, ports, ["192.168.1.7"])).toEqual(flows.slice(1));
+  const moved = ports.map((port) => ({ ...port, clusterEndpoints: [{ ip: "10.42.1.5", port: 9090, local: true }] }));
+  expect(udpFacts(moved)).not.toBe(udpFacts(ports));
 });
 
 test("the health check port of a Service tells how many of its endpoints are here", () => {
