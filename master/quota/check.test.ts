@@ -173,6 +173,30 @@ test("claims are counted under their class", () => {
   );
 });
 
+test("claims of devices are counted, and the devices of each class that they may be given", () => {
+  const claim = (name: string, requests: object[]): object => ({ metadata: { name }, spec: { devices: { requests } } });
+  const asking = (deviceClassName: string, count?: number): object => ({
+    deviceClassName,
+    ...(count === undefined ? { allocationMode: "All" } : { allocationMode: "ExactCount", count }),
+  });
+  const gold = "gold.deviceclass.resource.k8s.io/devices";
+  const silver = "silver.deviceclass.resource.k8s.io/devices";
+  const limited = quota({ "count/resourceclaims.resource.k8s.io": "9", [gold]: "99", [silver]: "99" }, {});
+  const used = (...claims: object[]): object =>
+    listOf(usedBy(limited, ({ plural }) => (plural === "resourceclaims" ? (claims as Pod[]) : []), now_ms));
+  expect(used()).toEqual({ "count/resourceclaims.resource.k8s.io": "0", [gold]: "0", [silver]: "0" });
+  const either = [asking("gold", 2), asking("gold", 3), asking("silver", 1)];
+  expect(
+    used(
+      claim("a", [
+        { name: "r", exactly: asking("gold", 1) },
+        { name: "s", exactly: asking("silver") },
+      ]),
+      claim("b", [{ name: "r", firstAvailable: either }]),
+    ),
+  ).toEqual({ "count/resourceclaims.resource.k8s.io": "2", [gold]: "4", [silver]: "33" });
+});
+
 describe("what may be used only where a quota speaks of it", () => {
   const gpus: LimitedResource = { ...pods, matchContains: ["requests.nvidia.com/gpu"], matchScopes: [] };
   const asking = pod(withRequests({ "nvidia.com/gpu": "1" }));

@@ -14,7 +14,9 @@ import type {
   ScopedResourceSelectorRequirement,
   Service,
 } from "#shared/api/types/core-v1.generated.ts";
+import type { ResourceClaim } from "#shared/api/types/resource-v1.generated.ts";
 import { one, type QuotaAmounts } from "./amounts.ts";
+import { deviceClaimUsage, isDeviceClaimName } from "./device-claims.ts";
 import { isPodResource, podConstraint, podUsage } from "./pod-usage.ts";
 import { claimMatchesScope, isTerminating, podMatchesScope } from "./scopes.ts";
 
@@ -77,6 +79,8 @@ export function evaluatorFor({ group, plural }: CountedResource): QuotaEvaluator
       return serviceEvaluator as QuotaEvaluator;
     case "persistentvolumeclaims.":
       return claimEvaluator as QuotaEvaluator;
+    case "resourceclaims.resource.k8s.io":
+      return deviceClaimEvaluator as QuotaEvaluator;
     default:
       return objectCount({ group, plural });
   }
@@ -90,6 +94,7 @@ export function countedResources(names: readonly string[]): CountedResource[] {
     if (podEvaluator.counts(name)) add("", "pods");
     else if (serviceEvaluator.counts(name)) add("", "services");
     else if (claimEvaluator.counts(name)) add("", "persistentvolumeclaims");
+    else if (deviceClaimEvaluator.counts(name)) add("resource.k8s.io", "resourceclaims");
     else if (oldNames[name] !== undefined) add("", name);
     else if (name.startsWith("count/")) {
       const [plural = "", ...group] = name.slice("count/".length).split(".");
@@ -187,6 +192,13 @@ const claimEvaluator: EvaluatorOf<PersistentVolumeClaim> = {
     return subresource === "status" && allocated(object) !== allocated(oldObject);
   },
   matchesScope: claimMatchesScope,
+};
+
+const deviceClaimEvaluator: EvaluatorOf<ResourceClaim> = {
+  counts: isDeviceClaimName,
+  usage: deviceClaimUsage,
+  concerns: ({ operation, subresource }) => !subresource && (operation === "CREATE" || operation === "UPDATE"),
+  matchesScope: () => false,
 };
 
 /** What is asked for, or already allocated if that is more; in whole bytes. */
