@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { devicePaths, RegisterRequest } from "#agent/kubelet/devices/device-messages.ts";
 import {
@@ -65,6 +65,11 @@ describe.skipIf(!canRunDockerd())("devices by plug-ins", () => {
     await board?.stop();
     for (const each of plugins) await each.stop();
   }, 300_000);
+
+  test("the folders that a driver's own pod may insist on are there before any volume is", () => {
+    for (const folder of ["pods", "plugins", "plugins_registry"])
+      expect(statSync(join(board.pluginDir, folder)).isDirectory()).toBe(true);
+  });
 
   test("a container has what its plug-in gives with a device, and an init container's device serves it next", async () => {
     const script = 'echo $THINGS; cat /thing/file; test -c /dev/thing && echo " device"';

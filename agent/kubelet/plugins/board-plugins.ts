@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Host } from "#agent/host/host.ts";
@@ -130,6 +130,8 @@ export class BoardPlugins implements CsiLoader, ClaimLoader {
       await this.load();
     if ((await readIfPresent(this.#claimRecords)) !== undefined) await this.#loadDra();
     await this.devices.start();
+    // As upstream: a driver's own pod may insist that they are there before it is, to find out what it will mount.
+    for (const folder of ["pods", "plugins"]) await mkdir(join(root, folder), { recursive: true, mode: 0o750 });
     await this.#watcher.start();
     // Plug-ins see by this socket that a kubelet has started, and register anew.
     await this.#registration.listen(join(root, "device-plugins", "kubelet.sock"));
