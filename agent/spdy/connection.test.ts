@@ -122,3 +122,16 @@ test("frames that wait for header blocks before them are no more than some", asy
   expect(flood.answers).toBeGreaterThan(400);
   expect(ahead).toBeLessThan(20);
 });
+
+test("frames that wait for a header block are taken before the end that came behind them", async () => {
+  const socket = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  const stream = new SpdyConnection(socket, "client").open({ streamtype: "stdout" });
+  const said = text(stream);
+  const id = Buffer.from([0, 0, 0, stream.id]);
+  const block = new HeaderWriter().write({ some: "header" });
+  const data = Buffer.from("the last of it");
+  const reply = [Buffer.from([0x80, 3, 0, 2, 0, 0, 0, id.length + block.length]), id, block];
+  socket.push(Buffer.concat([...reply, id, Buffer.from([0, 0, 0, data.length]), data]));
+  socket.push(null);
+  expect(await said).toBe("the last of it");
+});

@@ -51,9 +51,7 @@ export class SpdyConnection {
   ) {
     this.onStream = side === "client" ? undefined : side;
     socket.on("data", (chunk: Buffer) => this.receive(chunk));
-    socket.on("error", () => this.close());
-    socket.once("end", () => this.close());
-    socket.once("close", () => this.close());
+    for (const end of ["error", "end", "close"]) socket.on(end, () => this.closeInOrder());
     socket.on("drain", () => this.goOn("answers"));
   }
 
@@ -102,6 +100,11 @@ export class SpdyConnection {
 
   goOn(what: SpdyStream | "frames" | "answers"): void {
     if (this.behind.delete(what) && this.behind.size === 0) this.socket.resume();
+  }
+
+  /** Behind the frames that have come. */
+  private closeInOrder(): void {
+    this.order = this.order.then(() => this.close());
   }
 
   sendReset(id: number, code: number = resetCode.cancel): void {
@@ -244,7 +247,7 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (this.isAbandoned) {
+    if (this.isAbandoned || chunk.length === 0) {
       done();
       return;
     }

@@ -9,7 +9,10 @@ export interface RemoteCommandOptions {
   readonly tty: boolean;
 }
 
-/** The client's side of exec and attach, by whichever protocol it speaks. Streams not asked for are absent. */
+/**
+ * The client's side of exec and attach, by whichever protocol it speaks. Streams not asked for are absent. What is written to
+ * one is taken in order: nothing of no bytes is sent, and its callback tells that all before it is.
+ */
 export interface RemoteClient {
   readonly stdin: Readable | undefined;
   readonly stdout: NodeJS.WritableStream | undefined;
@@ -76,7 +79,13 @@ export async function bridge(client: RemoteClient, open: () => Promise<ExecSessi
 }
 
 /** Copies to the end; output that nobody asked for is read and dropped, so that the process does not block on it. */
-function copy(from: Readable, to: NodeJS.WritableStream | undefined): Promise<void> {
+async function copy(from: Readable, to: NodeJS.WritableStream | undefined): Promise<void> {
+  await piped(from, to);
+  // A client that reads slowly has not taken the last of it yet, which would be lost behind how the process ended.
+  if (to) await new Promise<void>((resolve) => to.write(Buffer.alloc(0), () => resolve()));
+}
+
+function piped(from: Readable, to: NodeJS.WritableStream | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     from.once("end", resolve);
     from.once("close", resolve);

@@ -38,7 +38,9 @@ export function webSocketClient(socket: MessageSocket, options: RemoteCommandOpt
     else socket.send(Buffer.concat([Buffer.from([number]), data]), done);
   };
   const output = (number: number): Writable =>
-    new Writable({ write: (chunk: Buffer, _encoding, done) => send(number, chunk, () => done()) });
+    new Writable({
+      write: (chunk: Buffer, _encoding, done) => (chunk.length === 0 ? done() : send(number, chunk, () => done())),
+    });
 
   socket.onMessage((message) => {
     const { number, data } = isBase64 ? decodeBase64(message.toString()) : decodeBinary(message);
