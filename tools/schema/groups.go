@@ -27,11 +27,14 @@ type groupVersion struct {
 	schema.GroupVersion
 	// pkg is the Go package whose types belong to it.
 	pkg string
-	// file is the prefix of its TypeScript file, `core-v1`.
+	// file is the prefix of its TypeScript file, `core-v1`, or noTypes.
 	file string
 	// kinds are the only ones covered, their lists beside them; none for all.
 	kinds []string
 }
+
+// noTypes is the file of a version whose types are another one's to the letter: nobody names them.
+const noTypes = "-"
 
 const metaPackage = "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -66,7 +69,7 @@ var covered = []groupVersion{
 	gv("rbac.authorization.k8s.io", "v1", "k8s.io/api/rbac/v1", ""),
 	gv("resource.k8s.io", "v1", "k8s.io/api/resource/v1", ""),
 	gv("resource.k8s.io", "v1beta1", "k8s.io/api/resource/v1beta1", ""),
-	gv("resource.k8s.io", "v1beta2", "k8s.io/api/resource/v1beta2", ""),
+	gv("resource.k8s.io", "v1beta2", "k8s.io/api/resource/v1beta2", noTypes),
 	gv("scheduling.k8s.io", "v1", "k8s.io/api/scheduling/v1", ""),
 	gv("storage.k8s.io", "v1", "k8s.io/api/storage/v1", ""),
 }

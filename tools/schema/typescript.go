@@ -61,13 +61,14 @@ func writeTypes(scheme *runtime.Scheme, dir string) error {
 		packages: map[string]groupVersion{}, kinds: map[reflect.Type]kind{}, required: openAPIDefinitions(), done: map[reflect.Type]bool{},
 		bodies: map[string]map[string]string{}, imports: map[string]map[string]map[string]bool{},
 	}
-	for _, group := range covered {
+	typed := slices.DeleteFunc(slices.Clone(covered), func(group groupVersion) bool { return group.file == noTypes })
+	for _, group := range typed {
 		w.packages[group.pkg] = group
 		w.bodies[group.file] = map[string]string{}
 		w.imports[group.file] = map[string]map[string]bool{}
 	}
 	var all []kind
-	for _, group := range covered {
+	for _, group := range typed {
 		kinds, err := kindsOf(scheme, group)
 		if err != nil {
 			return err
@@ -85,7 +86,7 @@ func writeTypes(scheme *runtime.Scheme, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, group := range covered {
+	for _, group := range typed {
 		if err := os.WriteFile(filepath.Join(dir, group.file+".generated.ts"), []byte(w.render(group.file)), 0o644); err != nil {
 			return err
 		}

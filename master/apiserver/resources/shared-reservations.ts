@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { internalError } from "#shared/api/errors.ts";
 import { BoundedMap } from "#shared/compact/bounded-map.ts";
 import { KeyExistsError, RevisionMismatchError, type Store } from "../../store/store.ts";
+import { usualRequestRules } from "../http/request-rules.ts";
 
 /** What API servers over one store have chosen for Services that are not written yet: none chooses what another has. */
 export interface SharedReservations {
@@ -15,7 +16,7 @@ const key = "/registry/ranges/services";
 /** What stands so long unchanged was for a write that failed. By this process's own clock: boards' clocks disagree. */
 const lifetime_ms = 120_000;
 /** A request lasts no longer either. */
-const longestTry_ms = 60_000;
+const longestTry_ms = usualRequestRules.longest_ms;
 
 /** Far more than are written at once. */
 const MOST_OWN = 4096;

@@ -62,8 +62,11 @@ export function attachDetachController(): ControllerDefinition {
       }
       refusals.note(nodeName, steps, now_ms);
       const waits = unneeded.isOn(nodeName) || steps.some((step) => step.kind === "refuse" && step.why === "conflict");
-      const requeueAfter_ms = Math.min(waits ? lookAgain_ms : Infinity, refusals.againIn_ms(nodeName, now_ms));
-      return requeueAfter_ms === Infinity ? undefined : { requeueAfter_ms };
+      const requeueAfter_ms = Math.min(
+        waits ? lookAgain_ms : Number.POSITIVE_INFINITY,
+        refusals.againIn_ms(nodeName, now_ms),
+      );
+      return requeueAfter_ms === Number.POSITIVE_INFINITY ? undefined : { requeueAfter_ms };
     },
   });
 }
