@@ -13,6 +13,8 @@ ipset|ipset
 conntrack|conntrack
 ip|iproute2
 nsenter|util-linux
+mkfs.ext4|e2fsprogs
+mkfs.xfs|xfsprogs
 /usr/lib/cni/bridge|containernetworking-plugins
 mosquitto|mosquitto
 mosquitto_pub|mosquitto-clients

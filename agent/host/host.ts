@@ -98,13 +98,20 @@ export interface FilesystemStats {
 
 export class HostError extends Error {
   override readonly name = "HostError";
+  /** What went wrong, without where. */
+  readonly detail: string;
+  /** What the program ended with that did it, where one did. */
+  readonly exitStatus: number | undefined;
   constructor(
     /** Name of the errno, such as EBUSY; "UNKNOWN" for one not in the table. */
     readonly code: string,
     readonly operation: string,
     readonly path: string,
-    options?: ErrorOptions & { readonly detail?: string },
+    options?: ErrorOptions & { readonly detail?: string; readonly exitStatus?: number | undefined },
   ) {
-    super(`${operation} ${path}: ${options?.detail ?? code}`, options);
+    const detail = options?.detail ?? code;
+    super(`${operation} ${path}: ${detail}`, options);
+    this.detail = detail;
+    this.exitStatus = options?.exitStatus;
   }
 }

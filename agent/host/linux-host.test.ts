@@ -73,6 +73,17 @@ describe.skipIf(process.getuid?.() !== 0)("on the kernel", () => {
     expect(host.isMountPoint(target)).toBe(false);
   });
 
+  test("a mount below a link is known by the way that leads there, and taken off by it", () => {
+    directory("disk");
+    symlinkSync(at("disk"), at("way"));
+    const target = directory("way", "folder", "memory");
+    host.mountTmpfs(target, {});
+    expect(host.isMountPoint(target)).toBe(true);
+    host.unmountTree(at("way", "folder"));
+    expect(host.isMountPoint(target)).toBe(false);
+    expect(host.mounts().some(({ path }) => path.startsWith(at("disk")))).toBe(false);
+  });
+
   test("bind mounts, read-only and shared", () => {
     const source = directory("source");
     writeFileSync(join(source, "file"), "content");

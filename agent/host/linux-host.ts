@@ -1,6 +1,7 @@
-import { chmodSync, chownSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, realpathSync } from "node:fs";
 import { statfs } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { ifPresentSync } from "#shared/files/if-present.ts";
 import { runChild } from "./child-process.ts";
 import {
   type BindOptions,
@@ -98,12 +99,14 @@ async function mountFilesystem(request: FilesystemMount): Promise<void> {
   });
   if (code === 0) return;
   const detail = timedOut ? `no answer for ${timeout_ms / 1000} s` : stderr.trim() || `mount ended with ${code}`;
-  throw new HostError(timedOut ? "ETIMEDOUT" : "EIO", operation, target, { detail });
+  const exitStatus = code ?? undefined;
+  throw new HostError(timedOut ? "ETIMEDOUT" : "EIO", operation, target, { detail, exitStatus });
 }
 
 function makeShared(path: string): void {
   hostOperation("make shared", path, () => {
-    const present = mounts().findLast((point) => point.path === path);
+    const listed = asListed(path);
+    const present = mounts().findLast((point) => point.path === listed);
     if (present?.propagation === "shared") return;
     if (present === undefined) mount(path, path, "", mountFlag.bind | mountFlag.recursive, "");
     mount("", path, "", mountFlag.shared | mountFlag.recursive, "");
@@ -121,7 +124,8 @@ function unmount(path: string, options: { readonly lazy?: boolean } = {}): void 
 }
 
 function unmountTree(path: string, options: { readonly lazy?: boolean } = {}): void {
-  const within = mounts().filter((point) => point.path === path || point.path.startsWith(`${path}/`));
+  const listed = asListed(path);
+  const within = mounts().filter((point) => point.path === listed || point.path.startsWith(`${listed}/`));
   for (const point of within.reverse()) unmount(point.path, options);
 }
 
@@ -130,7 +134,14 @@ function mounts(): MountPoint[] {
 }
 
 function isMountPoint(path: string): boolean {
-  return mounts().some((point) => point.path === path);
+  const listed = asListed(path);
+  return mounts().some((point) => point.path === listed);
+}
+
+/** As the kernel lists a mount at `path`: links above it are resolved, such as one that leads the agent's folder to another disk. */
+function asListed(path: string): string {
+  const parent = ifPresentSync(() => realpathSync(dirname(path)));
+  return parent === undefined ? path : join(parent, basename(path));
 }
 
 function bindSubPath(request: SubPathMount): void {

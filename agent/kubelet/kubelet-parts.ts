@@ -125,9 +125,14 @@ function volumeStats(
 }
 
 function volumeManager({ options, checkpoint, ...input }: PartsInput, objects: ObjectCache): VolumeManager {
-  const { client, host, runtime, dataDir } = options;
+  const { client, host, runtime, dataDir, nodeName } = options;
   return new VolumeManager({
     host,
+    client,
+    nodeName,
+    events: input.recorder,
+    root: options.pluginDir ?? dataDir,
+    node: () => input.registrar.reported,
     bound: new BoundVolumes(client, checkpoint),
     objects,
     tokens: input.tokens,

@@ -1,11 +1,9 @@
 /** What pods are told of that is wrong with their board. */
 import { expect, test } from "bun:test";
 import { RuntimeError, type RuntimeErrorKind } from "#agent/runtime/runtime.ts";
-import type { PersistentVolume, PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
-import type { Client } from "#shared/client/client.ts";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import { silentLog } from "#shared/client/log.ts";
-import { tellReadOnly } from "./csi/volume-growth.ts";
 import { defaultTuning } from "./kubelet-tuning.ts";
 import type { PlanRun } from "./plan-run.ts";
 import type { KubeletParts } from "./pod-context.ts";
@@ -92,31 +90,4 @@ test("a pod of which the runtime cannot tell is told, but not while the runtime 
   };
   expect(await looked("other")).toEqual(["Pod FailedSync: error determining status: no such task"]);
   expect(await looked("unavailable")).toEqual([]);
-});
-
-test("a claim whose volume is to grow and is mounted read only is told, and its pod", async () => {
-  const volume = {
-    apiVersion: "v1",
-    kind: "PersistentVolume",
-    metadata: { name: "pv" },
-    spec: { capacity: { storage: "2Gi" }, claimRef: { namespace: "default", name: "data" } },
-  } as unknown as PersistentVolume;
-  const claimOf = (storage: string) =>
-    ({
-      apiVersion: "v1",
-      kind: "PersistentVolumeClaim",
-      metadata: { name: "data", namespace: "default" },
-      status: { phase: "Bound", capacity: { storage } },
-    }) as unknown as PersistentVolumeClaim;
-  const tried = async (storage: string): Promise<string[]> => {
-    const { recorder, told } = recording();
-    await tellReadOnly({ get: async () => claimOf(storage) } as unknown as Client, recorder, pod, volume);
-    return told;
-  };
-  const message = 'MountVolume.NodeExpandVolume failed for volume "pv" requested read-only file system';
-  expect(await tried("1Gi")).toEqual([
-    `Pod FileSystemResizeFailed: ${message}`,
-    `PersistentVolumeClaim FileSystemResizeFailed: ${message}`,
-  ]);
-  expect(await tried("2Gi")).toEqual([]);
 });

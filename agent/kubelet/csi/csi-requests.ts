@@ -2,8 +2,10 @@
 import { createHash } from "node:crypto";
 import type { PersistentVolume, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
+import { GrpcCode, GrpcError } from "#shared/grpc/grpc-error.ts";
 import type { MessageOf } from "#shared/grpc/message.ts";
 import { podUid } from "../pod-containers.ts";
+import type { GrowthTrouble } from "../volumes/volume-growth.ts";
 import type { VolumeUsage } from "../volumes/volume-stats.ts";
 import { accessModes, type NodeGetVolumeStatsResponse, usageUnits, type VolumeCapability } from "./csi-messages.ts";
 
@@ -89,6 +91,29 @@ export function assertLifecycleMode(source: CsiSource, driver: CSIDriver | undef
   if (modes.includes(mode)) return;
   const supported = modes.map((each) => JSON.stringify(each)).join(" ");
   throw new Error(`volume mode "${mode}" not supported by driver ${source.driver} (only supports [${supported}])`);
+}
+
+/** What it means for a volume that its driver did not grow it, as upstream takes the driver's codes. */
+export function growthTrouble(error: unknown): GrowthTrouble {
+  const cause = error instanceof GrpcError ? error : (error as Error).cause;
+  // It never came to a call, or nobody knows what came of it.
+  if (!(cause instanceof GrpcError)) return "uncertain";
+  switch (cause.code) {
+    case GrpcCode.Cancelled:
+    case GrpcCode.DeadlineExceeded:
+    case GrpcCode.Unavailable:
+    case GrpcCode.ResourceExhausted:
+    case GrpcCode.Aborted:
+      return "uncertain";
+    case GrpcCode.FailedPrecondition:
+      return "inUse";
+    case GrpcCode.InvalidArgument:
+    case GrpcCode.OutOfRange:
+    case GrpcCode.NotFound:
+      return "infeasible";
+    default:
+      return "failed";
+  }
 }
 
 export const tokensKey = "csi.storage.k8s.io/serviceAccount.tokens";

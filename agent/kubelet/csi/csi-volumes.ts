@@ -5,15 +5,15 @@ import { attachmentName } from "#shared/api/csi-names.ts";
 import { wholeValue } from "#shared/api/quantity.ts";
 import type { Node, Pod, SecretReference } from "#shared/api/types/core-v1.generated.ts";
 import type { CSIDriver } from "#shared/api/types/storage-v1.generated.ts";
-import { onWall_ms, systemClock } from "#shared/client/clock.ts";
 import type { EventRecorder } from "#shared/client/event-recorder.ts";
 import type { Log } from "#shared/client/log.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
 import { KeyedTasks } from "../keyed-tasks.ts";
 import { podUid } from "../pod-containers.ts";
-import { PodEvents } from "../pod-events.ts";
+import { LookTimes } from "../volumes/look-times.ts";
 import { setGroupOwnership } from "../volumes/ownership.ts";
 import { VolumeError, VolumePending } from "../volumes/volume-error.ts";
+import { VolumeGrowth } from "../volumes/volume-growth.ts";
 import type { VolumeUsage } from "../volumes/volume-stats.ts";
 import { CsiAttachments } from "./csi-attachments.ts";
 import type { CsiDriver } from "./csi-driver.ts";
@@ -25,11 +25,11 @@ import {
   assertLifecycleMode,
   type CsiSource,
   capabilityOf,
+  growthTrouble,
   ownsFiles,
   volumeContext,
   volumeUsage,
 } from "./csi-requests.ts";
-import { claimToGrow, tellGrown, tellReadOnly } from "./volume-growth.ts";
 import { CsiFolders, type PodVolumeRecord, type StagedRecord } from "./volume-record.ts";
 
 export interface CsiVolumesOptions extends CsiInputsOptions {
@@ -46,9 +46,6 @@ export interface CsiVolumesOptions extends CsiInputsOptions {
   readonly log: Log;
 }
 
-/** Drivers that want a volume published again and again, and volumes that may have grown, are seen to this often. */
-const refresh_ms = 60_000;
-
 /** Stages and publishes volumes by their CSI drivers, and takes them off again: the node side of CSI. */
 export class CsiVolumes {
   readonly #options: CsiVolumesOptions;
@@ -62,8 +59,9 @@ export class CsiVolumes {
   readonly #inputs: CsiInputs;
   /** Published by this process, likewise. */
   readonly #published = new Set<string>();
-  /** When pods' volumes are to be seen to again; monotonic. */
-  readonly #nextLook_ms = new Map<string, number>();
+  /** Of drivers that want a volume published again and again, and of volumes that may have grown. */
+  readonly #looks = new LookTimes();
+  readonly #growth: VolumeGrowth;
   readonly #tasks = new KeyedTasks();
   readonly #loaded: Promise<void>;
 
@@ -72,6 +70,7 @@ export class CsiVolumes {
     this.#folders = new CsiFolders(options.root);
     this.#attachments = new CsiAttachments(options);
     this.#inputs = new CsiInputs(options);
+    this.#growth = new VolumeGrowth(options);
     this.#loaded = this.#load();
     this.#loaded.catch((error: unknown) => options.log.error("records of CSI volumes cannot be read", { error }));
   }
@@ -113,8 +112,7 @@ export class CsiVolumes {
 
   /** When a pod's volumes are to be refreshed next; undefined for a pod without such. */
   refreshAt_ms(podUid: string): number | undefined {
-    const next_ms = this.#nextLook_ms.get(podUid);
-    return next_ms === undefined ? undefined : onWall_ms(systemClock, next_ms);
+    return this.#looks.at_ms(podUid);
   }
 
   /**
@@ -149,7 +147,7 @@ export class CsiVolumes {
       const staging = await this.#stage(source, driver, pod, attached);
       await this.#publish({ source, driver, about, pod, target, staging, publishContext: attached });
       this.#published.add(recordKey(record));
-      if (repeats) this.#seeToAgain(record.podUid);
+      if (repeats) this.#looks.later(record.podUid);
       await this.#grow(source, driver, pod, target);
       await this.#tellUngrown(source, driver, pod);
       return target;
@@ -256,49 +254,31 @@ export class CsiVolumes {
     await setGroupOwnership(target, { fsGroup, readOnly: source.readOnly, onlyOnRootMismatch });
   }
 
-  #seeToAgain(podUid: string): void {
-    this.#nextLook_ms.set(podUid, systemClock.now_ms() + refresh_ms);
-  }
-
   /** Grows the volume's file system where the volume has become larger. A pod runs with what it has meanwhile. */
   async #grow(source: CsiSource, driver: CsiDriver, pod: Pod, target: string): Promise<void> {
     const { volume, volumeHandle, specVolID, block } = source;
     if (!volume || source.readOnly || !(await driver.can(nodeCapabilities.expand))) return;
-    this.#seeToAgain(podUid(pod));
-    const { client, events, nodeName } = this.#options;
-    if (client.isAway) return;
-    try {
-      const claim = await claimToGrow(client, volume);
-      if (!claim) return;
-      const requiredBytes = wholeValue(volume.spec.capacity?.["storage"] ?? "0");
-      const stages = await driver.can(nodeCapabilities.stageUnstage);
-      await driver.expand({
-        volumeId: volumeHandle,
-        volumePath: target,
-        capacityRange: { requiredBytes, limitBytes: 0 },
-        stagingTargetPath: stages ? this.#folders.staging(driver.name, volumeHandle, specVolID, block) : "",
-        volumeCapability: await this.#capability(source, driver, undefined),
-        secrets: await this.#inputs.secrets(volume.spec.csi?.nodeExpandSecretRef),
-      });
-      await tellGrown(client, volume, claim);
-      const message = `MountVolume.NodeExpandVolume succeeded for volume "${specVolID}" ${nodeName}`;
-      new PodEvents(events, pod).normal("FileSystemResizeSuccessful", message);
-    } catch (error) {
-      const message = `NodeExpandVolume.NodeExpandVolume failed for volume "${specVolID}" : ${(error as Error).message}`;
-      new PodEvents(events, pod).warning("VolumeResizeFailed", message);
-      this.#options.log.warn("a volume could not be grown", { volume: specVolID, error });
-    }
+    this.#looks.later(podUid(pod));
+    await this.#growth.grow(volume, pod, {
+      expand: async (size) => {
+        const stages = await driver.can(nodeCapabilities.stageUnstage);
+        await driver.expand({
+          volumeId: volumeHandle,
+          volumePath: target,
+          capacityRange: { requiredBytes: wholeValue(size), limitBytes: 0 },
+          stagingTargetPath: stages ? this.#folders.staging(driver.name, volumeHandle, specVolID, block) : "",
+          volumeCapability: await this.#capability(source, driver, undefined),
+          secrets: await this.#inputs.secrets(volume.spec.csi?.nodeExpandSecretRef),
+        });
+      },
+      judge: growthTrouble,
+    });
   }
 
   /** Once a mount: a volume that is read only will not grow while it is. */
-  async #tellUngrown({ volume, readOnly, specVolID }: CsiSource, driver: CsiDriver, pod: Pod): Promise<void> {
-    const { client, events, log } = this.#options;
-    if (!volume || !readOnly || client.isAway || !(await driver.can(nodeCapabilities.expand))) return;
-    try {
-      await tellReadOnly(client, events, pod, volume);
-    } catch (error) {
-      log.warn("it is not known whether a volume is to grow", { volume: specVolID, error });
-    }
+  async #tellUngrown({ volume, readOnly }: CsiSource, driver: CsiDriver, pod: Pod): Promise<void> {
+    if (!volume || !readOnly || !(await driver.can(nodeCapabilities.expand))) return;
+    await this.#growth.tellReadOnly(volume, pod);
   }
 
   /** The group that the driver itself gives the volume to; undefined where that is the kubelet's to do. */
@@ -325,7 +305,8 @@ export class CsiVolumes {
         if (this.#users(key).length === 0) await this.#unstage(key);
       });
     }
-    this.#nextLook_ms.delete(podUid);
+    this.#looks.forget(podUid);
+    this.#growth.forget(podUid);
     this.#attachments.dismiss(podUid);
   }
 

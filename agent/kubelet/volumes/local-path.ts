@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { localPathFinalizer, localPathFolder, localPathSelector } from "#shared/api/local-path.ts";
 import { persistentVolumes } from "#shared/api/resources.ts";
@@ -13,7 +13,8 @@ import {
 } from "#shared/client/controller.ts";
 import type { InformerFactory } from "#shared/client/informer.ts";
 import type { Log } from "#shared/client/log.ts";
-import { errnoOf } from "#shared/files/if-present.ts";
+import { unlessGone } from "#shared/client/unless-gone.ts";
+import { errnoOf, ifPresent } from "#shared/files/if-present.ts";
 
 /** Makes the folder of a volume unless it is there; any user may write in it, whoever the pod runs as. */
 export async function ensureLocalPathFolder(path: string): Promise<void> {
@@ -49,14 +50,15 @@ export function localPathFolders(nodeName: string): ControllerDefinition {
       const volume = lister(persistentVolumes, scope).get(key);
       if (!volume || !isFolderDue(volume)) return;
       const folder = localPathFolder(volume);
-      if (folder !== undefined) {
+      // Looked at again, before what is written below has come back, it is gone.
+      if (folder !== undefined && (await ifPresent(lstat(folder)))) {
         log.info("the folder of a deleted volume is removed", { volume: key, folder });
         await rm(folder, { recursive: true, force: true });
       }
       const { resourceVersion, finalizers = [] } = volume.metadata;
       const others = finalizers.filter((finalizer) => finalizer !== localPathFinalizer);
       const body = { metadata: { resourceVersion, finalizers: others } };
-      await client.patch(persistentVolumes, { name: key }, { type: "merge", body });
+      await unlessGone(client.patch(persistentVolumes, { name: key }, { type: "merge", body }));
     },
   });
 }

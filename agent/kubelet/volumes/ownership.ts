@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, chown, lchown, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
 
 /** A handle that only names what it is of (open(2)): no device is opened by it, and no pipe waited for. */
@@ -21,6 +22,13 @@ export interface GroupOwnership {
 export async function setGroupOwnership(path: string, ownership: GroupOwnership): Promise<void> {
   if (ownership.onlyOnRootMismatch && (await isOwned(path, ownership))) return;
   await walk(path, ownership);
+}
+
+/** What the pod's fsGroup asks for. */
+export async function setPodOwnership(path: string, pod: Pod, readOnly: boolean): Promise<void> {
+  const { fsGroup, fsGroupChangePolicy } = pod.spec.securityContext ?? {};
+  if (fsGroup === undefined) return;
+  await setGroupOwnership(path, { fsGroup, readOnly, onlyOnRootMismatch: fsGroupChangePolicy === "OnRootMismatch" });
 }
 
 async function isOwned(path: string, { fsGroup, readOnly: ro }: GroupOwnership): Promise<boolean> {

@@ -1,8 +1,10 @@
 import { hasReason, isNotFound } from "#shared/api/errors.ts";
 import { claimNameOf } from "#shared/api/pod-claims.ts";
 import { persistentVolumeClaims, persistentVolumes } from "#shared/api/resources.ts";
-import type { PersistentVolume, PersistentVolumeSpec, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
+import { matchesNodeSelector } from "#shared/api/scheduling/node-affinity.ts";
+import type { Node, PersistentVolume, PersistentVolumeSpec, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import type { Client } from "#shared/client/client.ts";
+import { ClaimLeaving, VolumeError } from "./volume-error.ts";
 
 export interface ResolvedClaim {
   readonly volume: PersistentVolume;
@@ -25,7 +27,7 @@ export async function resolveClaim(client: Client, pod: Pod, name: string, readO
     throw error;
   });
   if (claim.metadata.deletionTimestamp !== undefined) {
-    throw new Error(`error processing PVC ${namespace}/${name}: PVC is being deleted`);
+    throw new ClaimLeaving(`error processing PVC ${namespace}/${name}: PVC is being deleted`);
   }
   if (claim.status?.phase !== "Bound" || !claim.spec.volumeName) {
     throw new Error(`error processing PVC ${namespace}/${name}: PVC is not bound`);
@@ -38,6 +40,14 @@ export async function resolveClaim(client: Client, pod: Pod, name: string, readO
   }
   const onlyReads = claim.spec.accessModes?.every((mode) => mode === "ReadOnlyMany") ?? false;
   return { volume, readOnly: readOnly || onlyReads };
+}
+
+/** Throws VolumeError, worded as upstream, where the volume is another node's: a pod may have been put here past the scheduler. */
+export function assertOnBoard({ metadata, spec }: PersistentVolume, node: Node | undefined): void {
+  const required = spec.nodeAffinity?.required;
+  if (!required || !node || matchesNodeSelector(required, node)) return;
+  const message = `MountVolume.NodeAffinity check failed for volume "${metadata.name}" : no matching NodeSelectorTerms`;
+  throw new VolumeError(message);
 }
 
 /** The kind of source of a persistent volume, for messages about those that this board cannot mount. */

@@ -3,6 +3,11 @@ export class VolumeError extends Error {
   override readonly name = "VolumeError";
 }
 
+/** The claim is being deleted: no pod begins with its volume any more; those that have it keep it. */
+export class ClaimLeaving extends Error {
+  override readonly name = "ClaimLeaving";
+}
+
 /** Some of a pod's volumes cannot be had yet: an event for each. */
 export class VolumesError extends Error {
   override readonly name = "VolumesError";

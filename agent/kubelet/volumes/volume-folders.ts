@@ -3,22 +3,19 @@ import type { Volume } from "#shared/api/types/core-v1.generated.ts";
 
 /** Where this board keeps what its pods have, by UID of the pod. */
 export class PodFolders {
-  readonly #podsFolder: string;
-  readonly #volatileFolder: string;
-
-  constructor(podsFolder: string, volatileFolder: string) {
-    this.#podsFolder = podsFolder;
-    this.#volatileFolder = volatileFolder;
-  }
+  constructor(
+    readonly podsFolder: string,
+    readonly volatileFolder: string,
+  ) {}
 
   /** What outlives a reboot. */
   lasting(podUid: string): string {
-    return join(this.#podsFolder, podUid);
+    return join(this.podsFolder, podUid);
   }
 
   /** In memory. */
   volatile(podUid: string): string {
-    return join(this.#volatileFolder, podUid);
+    return join(this.volatileFolder, podUid);
   }
 
   /** The lasting and the volatile one. */

@@ -39,6 +39,11 @@ function manager(maps: Map<string, ConfigMap>): VolumeManager {
   return new VolumeManager({
     releaseImages: () => Promise.resolve(),
     host: linuxHost(),
+    client,
+    root: folder,
+    nodeName: "a",
+    node: () => undefined,
+    events: { record: () => undefined },
     bound: new BoundVolumes(
       client,
       new Checkpoint(join(folder, "checkpoint"), silentLog, { open: plain, close: plain }),

@@ -1,27 +1,26 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { earliest } from "#shared/api/time.ts";
 import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
-import type { Log } from "#shared/client/log.ts";
 import { ifPresent } from "#shared/files/if-present.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import type { PodFacts } from "../container/field-ref.ts";
 import { emptyDirsOnDisk } from "../node/storage-limits.ts";
 import { mountedVolumes, podUid } from "../pod-containers.ts";
 import { folderSize } from "./folder-size.ts";
+import { LocalVolumes, type LocalVolumesOptions } from "./local-volumes.ts";
 import type { MountedVolume } from "./mounted-volume.ts";
 import { podClaimOf } from "./persistent-volume.ts";
 import { pluginOf, VolumeCounts } from "./volume-counts.ts";
-import { VolumeError, VolumeLimitError, VolumePending, VolumesError } from "./volume-error.ts";
+import { ClaimLeaving, VolumeError, VolumeLimitError, VolumePending, VolumesError } from "./volume-error.ts";
 import { PodFolders, payloadKind, volumeFolder } from "./volume-folders.ts";
-import { imageKind, VolumeMounter, type VolumeMounterOptions } from "./volume-mounter.ts";
+import { imageKind, type OnResolved, VolumeMounter, type VolumeMounterOptions } from "./volume-mounter.ts";
 import type { StatsSource } from "./volume-stats.ts";
 
-export interface VolumeManagerOptions extends VolumeMounterOptions {
+export interface VolumeManagerOptions extends VolumeMounterOptions, Omit<LocalVolumesOptions, "folders"> {
   /** Folder of what must outlive a reboot. */
   readonly podsFolder: string;
   /** Folder in memory, for what is made anew at every start: it spares the card and keeps secrets off it. */
   readonly volatileFolder: string;
-  readonly log: Log;
   /** Images whose files were mounted for a pod are not needed any more. */
   releaseImages(podUid: string): Promise<void>;
 }
@@ -35,6 +34,7 @@ const patience_ms = 123_000;
  */
 export class VolumeManager {
   readonly #folders: PodFolders;
+  readonly #local: LocalVolumes;
   readonly #mounter: VolumeMounter;
   readonly #counts = new VolumeCounts();
   /** Since when pods have waited for volumes of theirs (monotonic). */
@@ -42,7 +42,9 @@ export class VolumeManager {
 
   constructor(readonly options: VolumeManagerOptions) {
     this.#folders = new PodFolders(options.podsFolder, options.volatileFolder);
-    this.#mounter = new VolumeMounter(options, this.#folders, (...resolved) => this.#counts.resolved(...resolved));
+    this.#local = new LocalVolumes({ ...options, folders: this.#folders });
+    const onResolved: OnResolved = (...resolved) => this.#counts.resolved(...resolved);
+    this.#mounter = new VolumeMounter(options, this.#folders, this.#local, onResolved);
   }
 
   /** The pod's folder in memory. */
@@ -112,21 +114,27 @@ export class VolumeManager {
     return mounted;
   }
 
-  /** When something of the pod's volumes wants refreshing next: tokens, what a driver publishes again and again. */
+  /** When something of the pod's volumes wants refreshing next: tokens, what a driver publishes again and again, what may grow. */
   refreshAt_ms(podUid: string): number | undefined {
-    return earliest([this.options.tokens.refreshAt_ms(podUid), this.options.csi?.loaded?.refreshAt_ms(podUid)]);
+    return earliest([this.options.tokens.refreshAt_ms(podUid), this.#lookAt_ms(podUid)]);
+  }
+
+  #lookAt_ms(podUid: string): number | undefined {
+    return earliest([this.options.csi?.loaded?.refreshAt_ms(podUid), this.#local.refreshAt_ms(podUid)]);
   }
 
   /**
-   * Brings what shows API objects up to date, and CSI volumes that their drivers want to see to again. Rejects with
-   * VolumesError, the other volumes refreshed.
+   * Brings what shows API objects up to date, and volumes that are to be looked at again: CSI volumes that their drivers want to see to,
+   * and those that may have grown. Rejects with VolumesError, the other volumes refreshed.
    */
   async refresh(facts: PodFacts): Promise<void> {
     const failures: VolumeError[] = [];
-    const csiIsDue = (this.options.csi?.loaded?.refreshAt_ms(podUid(facts.pod)) ?? Infinity) <= Date.now();
+    const lookIsDue = (this.#lookAt_ms(podUid(facts.pod)) ?? Infinity) <= Date.now();
     for (const volume of mountedVolumes(facts.pod.spec)) {
-      if (!payloadKind(volume) && !(csiIsDue && mayBeCsi(facts.pod, volume))) continue;
-      await this.#mountOne(volume, facts).catch((error: unknown) => failures.push(mountError(volume, error)));
+      if (!payloadKind(volume) && !(lookIsDue && wantsLooks(facts.pod, volume))) continue;
+      await this.#mountOne(volume, facts).catch((error: unknown) => {
+        if (!(error instanceof ClaimLeaving)) failures.push(mountError(volume, error));
+      });
     }
     if (failures.length > 0) throw new VolumesError(failures);
   }
@@ -148,6 +156,7 @@ export class VolumeManager {
     const hadImages = (await ifPresent(stat(volumeFolder(this.#folders.lasting(podUid), imageKind, "")))) !== undefined;
     this.#waitingSince_ms.delete(podUid);
     await this.options.csi?.loaded?.unmount(podUid);
+    await this.#local.unmount(podUid);
     for (const folder of this.#folders.both(podUid)) {
       this.options.host.unmountTree(folder, { lazy: true });
       await rm(folder, { recursive: true, force: true });
@@ -181,7 +190,7 @@ export class VolumeManager {
     if (!bound || (bound.spec.volumeMode === "Block" && !bound.spec.csi)) return undefined;
     const { csi, local, nfs } = bound.spec;
     if (csi) return { kind: "csi", specVolID: bound.metadata.name ?? "" };
-    if (local) return { kind: "filesystem", path: local.path };
+    if (local) return { kind: "filesystem", path: this.#local.podMount(podUid(pod), bound.metadata.name ?? "") };
     return nfs && { kind: "filesystem", path: volumeFolder(volatile, "nfs", name) };
   }
 
@@ -196,6 +205,7 @@ export class VolumeManager {
   /** Takes off what a crash has left of volumes that no pod here uses. */
   async sweep(): Promise<void> {
     await this.options.csi?.loaded?.unstageUnused();
+    await this.#local.unmountUnused();
   }
 
   #mountOne(volume: Volume, facts: PodFacts): Promise<MountedVolume> {
@@ -203,8 +213,8 @@ export class VolumeManager {
   }
 }
 
-/** Claims may be bound to CSI volumes: that is known after a look at them. */
-const mayBeCsi = (pod: Pod, volume: Volume): boolean =>
+/** What claims are bound to is known after a look at them. */
+const wantsLooks = (pod: Pod, volume: Volume): boolean =>
   volume.csi !== undefined || podClaimOf(pod, volume) !== undefined;
 
 const mountError = ({ name }: Volume, cause: unknown): VolumeError =>

@@ -1,8 +1,7 @@
 import { chmod, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Host } from "#agent/host/host.ts";
-import { localPathFolder } from "#shared/api/local-path.ts";
-import type { Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
+import type { Node, Pod, Volume } from "#shared/api/types/core-v1.generated.ts";
 import { errnoOf, ifPresent } from "#shared/files/if-present.ts";
 import type { ObjectSource } from "../container/environment.ts";
 import type { PodFacts } from "../container/field-ref.ts";
@@ -13,12 +12,13 @@ import type { BoundVolumes } from "./bound-volumes.ts";
 import type { CsiLoader } from "./csi-loader.ts";
 import { isVolatile, mountMedium } from "./empty-dir.ts";
 import { prepareHostPath } from "./host-path.ts";
-import { ensureLocalPathFolder } from "./local-path.ts";
+import type { LocalVolumes } from "./local-volumes.ts";
+import { mountByProgram } from "./mount-words.ts";
 import type { MountedVolume } from "./mounted-volume.ts";
 import { nestedMountPoints } from "./nested-mount-points.ts";
-import { setGroupOwnership } from "./ownership.ts";
+import { setGroupOwnership, setPodOwnership } from "./ownership.ts";
 import { volumePayload } from "./payload.ts";
-import { podClaimOf, sourceKind } from "./persistent-volume.ts";
+import { assertOnBoard, podClaimOf, sourceKind } from "./persistent-volume.ts";
 import type { ServiceAccountTokens } from "./service-account-token.ts";
 import { pluginOf } from "./volume-counts.ts";
 import { type PodFolders, payloadKind, volumeFolder } from "./volume-folders.ts";
@@ -28,6 +28,8 @@ export interface VolumeMounterOptions {
   readonly bound: BoundVolumes;
   readonly objects: ObjectSource;
   readonly tokens: ServiceAccountTokens;
+  /** The board's Node, whose labels say which volumes are its own; undefined where it is not known yet. */
+  node(): Node | undefined;
   /** Volumes by CSI drivers; none when absent. */
   readonly csi?: CsiLoader | undefined;
 }
@@ -35,18 +37,19 @@ export interface VolumeMounterOptions {
 /** Gets what serves the volume behind a pod's claim, by the pod's UID and the volume's name, as soon as it is known. */
 export type OnResolved = (podUid: string, volume: string, plugin: string | undefined) => void;
 
-const mount_timeout_ms = 120_000;
 export const imageKind = "image";
 
 /** Makes one volume of a pod present, by what serves it. Level-based: called again, it brings the volume up to date. */
 export class VolumeMounter {
   readonly #options: VolumeMounterOptions;
   readonly #folders: PodFolders;
+  readonly #local: LocalVolumes;
   readonly #onResolved: OnResolved;
 
-  constructor(options: VolumeMounterOptions, folders: PodFolders, onResolved: OnResolved) {
+  constructor(options: VolumeMounterOptions, folders: PodFolders, local: LocalVolumes, onResolved: OnResolved) {
     this.#options = options;
     this.#folders = folders;
+    this.#local = local;
     this.#onResolved = onResolved;
   }
 
@@ -112,7 +115,7 @@ export class VolumeMounter {
     const isNew = (await ifPresent(stat(path))) === undefined;
     await makeFolder(base, "empty-dir", name, 0o777);
     await mountMedium(this.#options.host, path, emptyDir, facts);
-    if (isNew) await setOwner(path, pod, false);
+    if (isNew) await setPodOwnership(path, pod, false);
     return { path, readOnly: false, kind: "empty-dir" };
   }
 
@@ -120,26 +123,18 @@ export class VolumeMounter {
     const { volume, readOnly } = await this.#options.bound.resolve(pod, claim.name, claim.readOnly);
     const { spec } = volume;
     this.#onResolved(podUid(pod), name, pluginOf(spec));
+    assertOnBoard(volume, this.#options.node());
     const block = spec.volumeMode === "Block";
     if (spec.csi) {
       const { driver, volumeHandle, fsType = "", volumeAttributes: attributes = {} } = spec.csi;
       const specVolID = volume.metadata.name ?? "";
       return this.#csi(pod, { volume, driver, volumeHandle, specVolID, fsType, attributes, readOnly, block });
     }
-    if (block && spec.local) return { path: await blockDevice(spec.local.path), readOnly, kind: "persistent", block };
+    if (spec.local) return this.#local.mount(volume, pod, readOnly);
     if (block) throw new Error(`no volume plugin matched: ${sourceKind(spec)} volumes cannot be block devices here`);
     if (spec.hostPath) {
       const path = await prepareHostPath(spec.hostPath);
       return { path, readOnly, kind: "persistent" };
-    }
-    if (spec.local) {
-      const folder = localPathFolder(volume);
-      if (folder !== undefined) await ensureLocalPathFolder(folder);
-      await stat(spec.local.path).catch((error) => {
-        throw new Error(`path "${spec.local?.path}" does not exist`, { cause: error });
-      });
-      await setOwner(spec.local.path, pod, readOnly);
-      return { path: spec.local.path, readOnly, kind: "persistent" };
     }
     if (spec.nfs) {
       const source = `${spec.nfs.server}:${spec.nfs.path}`;
@@ -166,7 +161,7 @@ export class VolumeMounter {
     const target = await makeFolder(this.#folders.volatile(podUid(pod)), "nfs", name, 0o750);
     if (!host.isMountPoint(target)) {
       const options = [...mountOptions, ...(readOnly ? ["ro"] : [])];
-      await host.mountFilesystem({ type: "nfs", source, target, options, timeout_ms: mount_timeout_ms });
+      await mountByProgram(host, { type: "nfs", source, target, options });
     }
     return { path: target, readOnly, kind: "persistent" };
   }
@@ -182,21 +177,9 @@ async function makeFolder(base: string, kind: string, name: string, mode: number
   return path;
 }
 
-/** What the pod's fsGroup asks for. */
-async function setOwner(path: string, pod: Pod, readOnly: boolean): Promise<void> {
-  const { fsGroup, fsGroupChangePolicy } = pod.spec.securityContext ?? {};
-  if (fsGroup === undefined) return;
-  await setGroupOwnership(path, { fsGroup, readOnly, onlyOnRootMismatch: fsGroupChangePolicy === "OnRootMismatch" });
-}
-
 /** What is there already may be a file of the volume, for a file to be mounted on. */
 async function makeMountPoint(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
     if (errnoOf(error) !== "EEXIST") throw error;
   });
-}
-
-async function blockDevice(path: string): Promise<string> {
-  if (!(await stat(path)).isBlockDevice()) throw new Error(`${path} is not a block device`);
-  return path;
 }
