@@ -114,7 +114,7 @@ function tunnelsOf({ identity, kubeletSocket, log }: Running): BoardTunnels {
 
 async function serveHealth({ kubelet, settings, log }: Running, parts: Parts): Promise<void> {
   if (settings.healthzPort === 0) return;
-  const pages = { checks: kubeletChecks(kubelet.runtime), results: kubeletHealth };
+  const pages = { checks: { healthz: () => kubeletChecks(kubelet.runtime) }, results: kubeletHealth };
   const address = { host: settings.healthzBindAddress, port: settings.healthzPort };
   parts.add("health", await servePages(pages, address, log.named("health")));
 }

@@ -116,7 +116,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     },
   });
   await server.start();
-  await built?.extensions.start(server);
+  await built?.extensions.start(server, server.health.steps);
   server.metrics.add(() => built?.extensions.aggregator.families() ?? []);
   server.metrics.add(() => built?.companions.families() ?? []);
   const tls = tlsRulesOf(settings);
@@ -143,7 +143,7 @@ export async function startApiServer(setup: ApiServerSetup): Promise<RunningApiS
     open: () => transport.listen(),
     async stop() {
       // Balancers see meanwhile that it is not ready any more.
-      server.health.ready = false;
+      server.health.state = "stopping";
       if (settings.shutdownDelayDuration > 0) await Bun.sleep(settings.shutdownDelayDuration);
       server.stop();
       dialer.close();

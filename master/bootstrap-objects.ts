@@ -47,27 +47,65 @@ export interface BootstrapOptions {
   readonly helm: boolean;
 }
 
+/** What those objects are for; those that the server's health tells of by themselves bear its names. */
+export type BootstrapPart = (typeof partNames)[number];
+const partNames = [
+  "namespaces",
+  "priority classes",
+  "service ranges",
+  "kubernetes Service",
+  "legacy token tracking",
+  "more",
+] as const;
+
 /** Objects that every cluster has from the start; brought back at each start, also after somebody deleted them. What is as
- *  it should be is not written. One that is refused keeps no other from its place; rejects with the first refusal then. */
-export async function ensureBootstrapObjects(options: BootstrapOptions): Promise<void> {
+ *  it should be is not written. One that is refused keeps no other from its place; rejects with the first refusal then.
+ *  @param tracked told of the work on each part; what it gives is done in place of that. */
+export async function ensureBootstrapObjects(
+  options: BootstrapOptions,
+  tracked: (part: BootstrapPart, work: () => Promise<void>) => () => Promise<void> = (_part, work) => work,
+): Promise<void> {
   const failures: unknown[] = [];
-  for (const step of steps(options)) await step().catch((error: unknown) => failures.push(error));
+  for (const part of partNames)
+    await tracked(part, () => ensurePart(part, options))().catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
 }
 
-function* steps(options: BootstrapOptions): Generator<() => Promise<void>> {
-  const { client, masters, dnsIp } = options;
-  for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
-    yield () => ensure(client, namespaces, namespace(name));
-  for (const priorityClass of systemPriorityClasses) yield () => ensure(client, priorityClasses, priorityClass);
-  yield () => ensureServiceCIDR(client, options.serviceCidrs);
-  yield () => ensure(client, services, kubernetesService(options));
-  yield () => ensure(client, configMaps, legacyTokenTracking(new Date()));
-  if (masters) yield () => ensureMasterEndpoints({ ...options, masters });
+async function ensurePart(part: BootstrapPart, options: BootstrapOptions): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps(part, options)) await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+function steps(part: BootstrapPart, options: BootstrapOptions): (() => Promise<void>)[] {
+  const { client, masters } = options;
+  switch (part) {
+    case "namespaces": {
+      const names = ["default", "kube-system", "kube-public", "kube-node-lease"];
+      return names.map((name) => () => ensure(client, namespaces, namespace(name)));
+    }
+    case "priority classes":
+      return systemPriorityClasses.map((priorityClass) => () => ensure(client, priorityClasses, priorityClass));
+    case "service ranges":
+      return [() => ensureServiceCIDR(client, options.serviceCidrs)];
+    case "kubernetes Service":
+      return [
+        () => ensure(client, services, kubernetesService(options)),
+        ...(masters ? [() => ensureMasterEndpoints({ ...options, masters })] : []),
+      ];
+    case "legacy token tracking":
+      return [() => ensure(client, configMaps, legacyTokenTracking(new Date()))];
+    case "more":
+      return [...moreSteps(options)];
+  }
+}
+
+/** What is Bramble's own. */
+function* moreSteps({ client, dnsIp, helm, ingress, localStorage }: BootstrapOptions): Generator<() => Promise<void>> {
   if (dnsIp !== undefined) yield () => ensure(client, services, dnsService(dnsIp));
-  if (options.helm) for (const definition of helmDefinitions) yield () => applyDefinition(client, definition);
-  if (options.ingress) yield () => ensureIngressClass(client);
-  if (options.localStorage) yield () => ensureLocalPathClass(client);
+  if (helm) for (const definition of helmDefinitions) yield () => applyDefinition(client, definition);
+  if (ingress) yield () => ensureIngressClass(client);
+  if (localStorage) yield () => ensureLocalPathClass(client);
 }
 
 /** Where the `kubernetes` Service leads: called again when a master's address changes. */

@@ -12,6 +12,7 @@ import { type ConcurrencyValues, type ControllerValues, concurrencies } from "#s
 import type { MasterSettings } from "#shared/config/settings.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
+import type { StartSteps } from "./apiserver/discovery/start-steps.ts";
 import type { SigningAuthority } from "./controllers/certificates/signer.ts";
 import { choiceOfControllers } from "./controllers/chosen-controllers.ts";
 import {
@@ -70,7 +71,7 @@ export interface ControllerManagerSetup {
 }
 
 /** Resolves when every controller runs. Once its signal has aborted it rejects, or what it resolves with has been stopped. */
-export async function startControllerManager(setup: ControllerManagerSetup): Promise<CheckedPart> {
+export async function startControllerManager(setup: ControllerManagerSetup): Promise<ControllerManager> {
   const { settings, ca, client, clientFor, log } = setup;
   const { controllers, services } = systemControllers({
     rootCa: setup.rootCa,
@@ -186,13 +187,22 @@ export function startScheduler(client: Client, log: Log, configuration = default
   };
 }
 
-/** What upstream's API server looks after itself, so that it is not among the controller manager's. */
-export function startServerControllers(client: Client, log: Log): CheckedPart {
+const serverControllers = [
+  ["flow control objects", flowControlConfiguration],
+  ["service addresses", serviceAddresses],
+] as const;
+
+/** What upstream's API server looks after itself, so that it is not among the controller manager's.
+ *  @param steps of the server whose process this is; it tells of these once they run, for another's may run them instead. */
+export function startServerControllers(client: Client, log: Log, steps: StartSteps): CheckedPart {
   const informers = new InformerFactory(client, { log });
   const events = { record: () => undefined };
-  const running = [flowControlConfiguration, serviceAddresses].map((definition) => {
+  const running = serverControllers.map(([step, definition]) => {
     const controller = runController(definition, { client, informers, events, log });
-    controller.catch((error: unknown) => log.error(`${definition.name} did not start`, { error }));
+    controller.then(
+      () => steps.done(step),
+      (error: unknown) => log.error(`${definition.name} did not start`, { error }),
+    );
     return controller;
   });
   informers.start();

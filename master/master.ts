@@ -73,7 +73,7 @@ function startControllers(serving: ServingMaster, log: Log): Promise<CheckedPart
   const client = server.client(controllerManagerUser);
   const elected = { lease: "kube-controller-manager", eventSource: "kube-controller-manager", client };
   return once(serving, elected, log, async (signal) => {
-    const ownLoops = startServerControllers(own, log);
+    const ownLoops = startServerControllers(own, log, server.health.steps);
     const manager = await startControllerManager({
       settings,
       ca: () => keys.current.authorities.ca,

@@ -30,6 +30,7 @@ import type { FollowedFrontProxyTrust } from "./apiserver/authn/front-proxy-trus
 import type { ServiceAccountIssuer } from "./apiserver/authn/service-account-issuer.ts";
 import { bootstrapPolicy } from "./apiserver/authz/bootstrap-policy.ts";
 import { reconcilePolicy } from "./apiserver/authz/policy-reconciler.ts";
+import type { StartSteps } from "./apiserver/discovery/start-steps.ts";
 import type { ComponentCheck } from "./apiserver/resources/core/component-status.ts";
 import type { ApiServer } from "./apiserver/server.ts";
 import { ensureKeysWhole } from "./backup/key-recovery.ts";
@@ -103,9 +104,12 @@ export async function startServing(
   const own = server.client(apiServerUser);
   // Before anybody is served: what the masters agreed on while this one was away.
   await keys.takeShared(own, address.current);
-  await ensureClusterObjects(own, settings, store.isShared ? undefined : [address.current], log, parts);
+  const { steps } = server.health;
+  const masters = store.isShared ? undefined : [address.current];
+  await ensureClusterObjects({ client: own, settings, masters, steps, log }, parts);
   parts.add("join token", await keepJoinToken(own, keys, log));
-  parts.add("extension authentication", await tellExtensions(own, keys, api.frontProxies, log));
+  const { frontProxies } = api;
+  parts.add("extension authentication", await tellExtensions({ client: own, keys, frontProxies, steps, log }));
   // First the certificate, for it is what boards ask of a master that they find at another address.
   address.onChange(async (now, before) => {
     await keys.renew();
@@ -120,9 +124,10 @@ export async function startServing(
   if (!settings.disable.includes("mdns")) parts.add("mDNS", announce(settings, keys, address, log));
   parts.add("broker", await startBroker(settings, keys, server.client(brokerUser), log));
   if (settings.endpointReconcilerType !== "none")
-    await listThisMaster({ settings, isShared: store.isShared, client: own, address, log }, parts);
+    await listThisMaster({ settings, isShared: store.isShared, client: own, address, steps, log }, parts);
   const renewing = keys.keep(own, () => address.current);
   parts.add("certificates", renewing);
+  steps.done("certificates");
   parts.add("backups", backUpBySchedule(settings, store, log));
   parts.add("addresses", await address.follow());
   return {
@@ -171,15 +176,11 @@ function backUpBySchedule(settings: MasterSettings, store: Store, log: Log): Par
 }
 
 /** Tells aggregated API servers by which authorities clients and proxies are known here, now and after each change. */
-async function tellExtensions(
-  client: Client,
-  keys: MasterKeys,
-  frontProxies: FollowedFrontProxyTrust,
-  log: Log,
-): Promise<Part> {
+async function tellExtensions({ client, keys, frontProxies, steps, log }: ToldExtensions): Promise<Part> {
   const publish = (pki: MasterPki) => publishExtensionAuthentication(client, pki, frontProxies);
   const wrong = "aggregated API servers are not told by which authorities clients are known";
-  const published = await ensureUntilDone(() => publish(keys.current), new StandingTrouble(log, { wrong }));
+  const publishFirst = steps.tracked("extension authentication", () => publish(keys.current));
+  const published = await ensureUntilDone(publishFirst, new StandingTrouble(log, { wrong }));
   keys.onChange(publish);
   frontProxies.onChange(() => {
     publish(keys.current).catch((error: unknown) => {
@@ -187,6 +188,14 @@ async function tellExtensions(
     });
   });
   return published;
+}
+
+interface ToldExtensions {
+  readonly client: Client;
+  readonly keys: MasterKeys;
+  readonly frontProxies: FollowedFrontProxyTrust;
+  readonly steps: StartSteps;
+  readonly log: Log;
 }
 
 /** The upkeep of this master's member of the etcd that Bramble runs. */
@@ -198,34 +207,42 @@ async function keepOwnEtcd({ dataDir, etcdQuota }: MasterSettings, address: OwnA
   return keeper;
 }
 
-/** Namespaces, Services, roles and the rest that every cluster has. `masters`: the addresses of all of them, where they are known. */
+/** Namespaces, Services, roles and the rest that every cluster has. */
 async function ensureClusterObjects(
-  client: Client,
-  settings: MasterSettings,
-  masters: readonly string[] | undefined,
-  log: Log,
+  { client, settings, masters, steps, log }: ClusterObjects,
   parts: Parts,
 ): Promise<void> {
   const { httpsPort, disable } = settings;
+  const wanted = {
+    client,
+    masters,
+    httpsPort,
+    serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
+    serviceIp: nthAddress(primaryServiceCidr(settings), 1),
+    dnsIp: disable.includes("dns") ? undefined : dnsAddress(settings),
+    ingress: !disable.includes("ingress"),
+    helm: !disable.includes("helm-controller"),
+    localStorage: !disable.includes("local-storage"),
+  };
   const objects = () =>
-    ensureBootstrapObjects({
-      client,
-      masters,
-      httpsPort,
-      serviceCidrs: parseNetworks("service-cidr", settings.serviceCidr).map(({ cidr }) => cidr),
-      serviceIp: nthAddress(primaryServiceCidr(settings), 1),
-      dnsIp: disable.includes("dns") ? undefined : dnsAddress(settings),
-      ingress: !disable.includes("ingress"),
-      helm: !disable.includes("helm-controller"),
-      localStorage: !disable.includes("local-storage"),
-    });
+    ensureBootstrapObjects(wanted, (part, work) => (part === "more" ? work : steps.tracked(part, work)));
+  const roles = steps.tracked("roles", () => reconcilePolicy(client, bootstrapPolicy()));
   const ensured = (what: string, ensure: () => Promise<void>): Promise<Part> =>
     ensureUntilDone(
       ensure,
       new StandingTrouble(log, { wrong: `the cluster refuses ${what}`, over: `${what} are there` }),
     );
   parts.add("objects of every cluster", await ensured("objects that every cluster has", objects));
-  parts.add("roles", await ensured("roles that every cluster has", () => reconcilePolicy(client, bootstrapPolicy())));
+  parts.add("roles", await ensured("roles that every cluster has", roles));
+}
+
+interface ClusterObjects {
+  readonly client: Client;
+  readonly settings: MasterSettings;
+  /** The addresses of all masters, where they are known. */
+  readonly masters: readonly string[] | undefined;
+  readonly steps: StartSteps;
+  readonly log: Log;
 }
 
 /** Tells the network by mDNS that there is a master here. */
@@ -243,7 +260,7 @@ function announce({ httpsPort }: MasterSettings, keys: MasterKeys, address: OwnA
 
 /** Keeps this master among those that the `kubernetes` Service leads to. One alone over its store was listed at its start. */
 async function listThisMaster(
-  { settings: { httpsPort }, isShared, client, address, log }: ListedMaster,
+  { settings: { httpsPort }, isShared, client, address, steps, log }: ListedMaster,
   parts: Parts,
 ): Promise<void> {
   if (!isShared) {
@@ -255,7 +272,9 @@ async function listThisMaster(
     await started.start();
     return started;
   };
+  steps.begin("identity lease");
   let listed = await start(address.current);
+  steps.done("identity lease");
   parts.add("endpoints", { stop: () => listed.stop() });
   address.onChange(async (now, before) => {
     if (now === before) return;
@@ -269,6 +288,7 @@ interface ListedMaster {
   readonly isShared: boolean;
   readonly client: Client;
   readonly address: OwnAddress;
+  readonly steps: StartSteps;
   readonly log: Log;
 }
 

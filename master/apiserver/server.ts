@@ -99,7 +99,7 @@ export class ApiServer {
   async start(): Promise<void> {
     const { store, declarations, guards } = this.#options;
     for (const declaration of inOrder(declarations)) await this.resources.register(declaration);
-    await this.#hub.start();
+    await this.health.steps.tracked("watch caches", () => this.#hub.start())();
     const plain = await guards({
       reader: this.reader,
       resources: this.resources,
@@ -122,6 +122,7 @@ export class ApiServer {
     const binding = new PodBinding(internal);
     const own = { "": { bindings: binding, "pods/binding": binding, "pods/eviction": new PodEviction(internal) } };
     this.#guards = built;
+    this.health.steps.done("guards");
     if (built.identityHeaders) this.identityHeaders = built.identityHeaders;
     this.#discovery.serverAddress = built.serverAddress;
     if (built.remoteVersions) this.#discovery.remoteVersions = built.remoteVersions;
@@ -135,7 +136,8 @@ export class ApiServer {
     for (const declaration of built.declarations ?? []) await this.resources.register(declaration);
     this.#events.start();
     this.#followFlowControl();
-    this.health.ready = true;
+    this.health.steps.done("request gate");
+    this.health.state = "serving";
   }
 
   /** The gate goes by what stands in the cluster; before anything does, by what every cluster begins with. */
@@ -190,7 +192,7 @@ export class ApiServer {
 
   /** Ends watches and in-process work. The store stays open: it is the caller's. */
   stop(): void {
-    this.health.ready = false;
+    this.health.state = "stopping";
     for (const end of this.#unfollow) end();
     this.#events.stop();
     this.#hub.stop();

@@ -8,7 +8,7 @@ import { collectWhenQuiet } from "#shared/process/quiet-collection.ts";
 import { untilSignalled } from "#shared/process/signals.ts";
 import { componentIdentities } from "../as-pods/component-identities.ts";
 import { startServerControllers } from "../control-loops.ts";
-import { onceInCluster } from "../leadership.ts";
+import { type CheckedPart, onceInCluster } from "../leadership.ts";
 import { startManifests } from "../manifests/manifest-folder.ts";
 import { startServing } from "../serving.ts";
 
@@ -31,9 +31,10 @@ export async function runApiServer(given: ApiServerSettings): Promise<void> {
   );
   const { own, components } = serving;
   for (const [name, port] of Object.entries(localHealthPorts)) components.set(name, () => localHealth(port));
+  const start = (): CheckedPart => startServerControllers(own, log, serving.server.health.steps);
   const loops = serving.isShared
-    ? onceInCluster({ client: own, lease: "kube-apiserver", log }, async () => startServerControllers(own, log))
-    : startServerControllers(own, log);
+    ? onceInCluster({ client: own, lease: "kube-apiserver", log }, async () => start())
+    : start();
   parts.add("control loops", loops);
   parts.add("manifests", await startManifests(given, own, log));
   parts.add("collections", { stop: collectWhenQuiet(() => serving.server.forgetOld()) });

@@ -8,7 +8,7 @@ import { readNamedFile } from "#shared/config/named-file.ts";
 import { parseServiceAccountKeys } from "#shared/pki/service-account-key.ts";
 import { clusterIssuer } from "../apiserver/authn/service-account-issuer.ts";
 import { startControllerManager } from "../control-loops.ts";
-import { controllerUser } from "../controllers/manager.ts";
+import { type ControllerManager, controllerUser } from "../controllers/manager.ts";
 import { AccountTokens } from "./account-tokens.ts";
 import { requestRateOf, runElected } from "./elected.ts";
 import { signingAuthority } from "./signing-files.ts";
@@ -33,8 +33,9 @@ export async function runControllerManager(settings: ControllerManagerSettings):
     "kubecontrollermanager.config.k8s.io": shownConfiguration(settings),
   });
   const component = "kube-controller-manager";
+  let running: ControllerManager | undefined;
   await runElected(
-    { settings, component, eventSource: component, log, configuration },
+    { settings, component, eventSource: component, log, configuration, partChecks: () => running?.checks() ?? {} },
     async (client, { signal, givenUp }) => {
       const { servers, credentials } = loadKubeconfig(settings.kubeconfig);
       const tokens = new AccountTokens(client, log.named("tokens"));
@@ -61,9 +62,11 @@ export async function runControllerManager(settings: ControllerManagerSettings):
         signal,
         prepare: isByAccount ? (accounts) => tokens.prepare(accounts) : undefined,
       });
+      running = manager;
       return {
         check: () => manager.check(),
         async stop() {
+          running = undefined;
           await manager.stop();
           tokens.stop();
         },

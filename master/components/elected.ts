@@ -10,6 +10,7 @@ import { readIfPresent } from "#shared/files/if-present.ts";
 import type { ComponentPages } from "#shared/http/component-pages.ts";
 import { servePagesSecurely } from "#shared/http/component-server.ts";
 import { DelegatedAccess } from "#shared/http/delegated-access.ts";
+import type { HealthCheck } from "#shared/http/health-page.ts";
 import { HealthResults } from "#shared/http/health-results.ts";
 import { useMetricRules } from "#shared/metrics/metric-rules.ts";
 import { gaugeFamily, processFamilies } from "#shared/metrics/process-families.ts";
@@ -32,8 +33,10 @@ export interface ElectedComponent {
   readonly log: Log;
   /** What /configz shows. */
   readonly configuration: () => Readonly<Record<string, unknown>>;
+  /** How the parts of its work are, by their names: only of one that leads. */
+  readonly partChecks?: (() => Readonly<Record<string, HealthCheck>>) | undefined;
   /** What else it needs before it can do its work. */
-  readonly readiness?: ComponentPages["readiness"];
+  readonly readiness?: Readonly<Record<string, HealthCheck>> | undefined;
   /** Further pages of metrics, by path. */
   readonly moreMetrics?: ComponentPages["moreMetrics"];
 }
@@ -67,7 +70,7 @@ export const requestRateOf = ({ kubeApiQps, kubeApiBurst }: ElectedSettings): Ra
 /** Runs a component until it is told to end: at once, or whenever it holds its Lease. Its own server, with health, metrics
  *  and configuration, answers all the while. */
 export async function runElected(
-  { settings, component, eventSource, log, configuration, readiness, moreMetrics }: ElectedComponent,
+  { settings, component, eventSource, log, configuration, partChecks, readiness, moreMetrics }: ElectedComponent,
   start: (client: HttpClient, signals: WorkSignals) => Promise<CheckedPart>,
 ): Promise<void> {
   useMetricRules(metricRulesOf(settings, (message) => log.error(message)));
@@ -86,8 +89,15 @@ export async function runElected(
   let isLeading = false;
   let check: () => Promise<string> = () => Promise.resolve("ok");
   const pages: ComponentPages = {
-    checks: { [settings.leaderElectResourceName]: () => check() },
-    readiness: { ...readiness, shutdown: async () => ending.signal.throwIfAborted() },
+    checks: {
+      healthz: () => ({ leaderElection: () => check(), ...partChecks?.() }),
+      // A start anew helps nobody who waits for a Lease, or for the API server: /livez asks only whether the component answers.
+      readyz: () => ({
+        leaderElection: () => check(),
+        shutdown: async () => ending.signal.throwIfAborted(),
+        ...readiness,
+      }),
+    },
     results: new HealthResults(),
     families: () => [
       ...processFamilies(),

@@ -64,7 +64,7 @@ const aliases: Readonly<Record<string, string>> = {
   ttlafterfinished: "ttl-after-finished-controller",
 };
 
-const upstreamName = (name: string): string => upstreamNames[name] ?? name;
+export const upstreamName = (name: string): string => upstreamNames[name] ?? name;
 
 /**
  * Whether a controller of that name runs.

@@ -6,6 +6,7 @@ import { InformerFactory } from "#shared/client/informer.ts";
 import { type Log, silentLog } from "#shared/client/log.ts";
 import { tellAlso } from "#shared/metrics/process-families.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
+import { upstreamName } from "./chosen-controllers.ts";
 import { controllerFamilies } from "./controller-counts.ts";
 
 /** Something of the controller manager that is no queue with a function: it starts and stops. */
@@ -93,6 +94,17 @@ export class ControllerManager {
     if (this.#state !== "running") throw new Error(`controllers are ${this.#state}`);
     if (this.#failed.length > 0) throw new Error(`did not start: ${this.#failed.join(", ")}`);
     return "ok";
+  }
+
+  /** How each controller that is not optional is, by upstream's name of it. */
+  checks(): Record<string, () => Promise<void>> {
+    const { controllers, services = [] } = this.#options;
+    const names = [...controllers.filter(({ isOptional }) => !isOptional), ...services].map(({ name }) => name);
+    return Object.fromEntries(names.map((name) => [upstreamName(name), async () => this.#assertRuns(name)]));
+  }
+
+  #assertRuns(name: string): void {
+    if (!this.#running.some((one) => one.name === name)) throw new Error("it does not run");
   }
 
   /** Also ends a start that is under way. Further calls wait for the first. */

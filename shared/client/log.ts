@@ -28,6 +28,12 @@ export function stderrLog(least: Level = "info", name = ""): Log {
   };
 }
 
+/** Rejects once nobody takes the log any more: then this process says no word of what it does. */
+export async function checkLog(): Promise<void> {
+  const { destroyed, errored } = process.stderr;
+  if (destroyed || errored) throw new Error("the log is closed", { cause: errored });
+}
+
 export const silentLog: Log = {
   debug: () => undefined,
   info: () => undefined,

@@ -28,14 +28,27 @@ test("metrics that are kept apart have a page of their own, in Prometheus' forma
   server.close();
 });
 
-test("a component that cannot work yet is alive, and not ready", async () => {
+test("each page of health asks its own checks, and one without any says that the component answers", async () => {
   const notYet = () => Promise.reject(new Error("handlers are not fully synchronized"));
-  const pages: ComponentPages = { checks: {}, readiness: { "handler-sync": notYet }, results: new HealthResults() };
+  const well = () => Promise.resolve();
+  const pages: ComponentPages = {
+    checks: {
+      healthz: () => ({ leaderElection: well }),
+      readyz: () => ({ leaderElection: well, "handler-sync": notYet }),
+    },
+    results: new HealthResults(),
+  };
   const server = createServer((request, response) => void servePage(pages, request, response));
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
+  const textOf = async (path: string): Promise<string> => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+  expect(await textOf("/healthz?verbose")).toBe("[+]leaderElection ok\nhealthz check passed\n");
+  expect(await textOf("/livez?verbose")).toBe("[+]ping ok\nlivez check passed\n");
+  expect(await textOf("/readyz?verbose")).toBe(
+    "[+]leaderElection ok\n[-]handler-sync failed: reason withheld\nreadyz check failed\n",
+  );
   const codeOf = async (path: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
-  const paths = ["/healthz", "/livez", "/readyz", "/readyz/handler-sync", "/readyz/ping", "/livez/handler-sync"];
-  expect(await Promise.all(paths.map(codeOf))).toEqual([200, 200, 500, 500, 200, 404]);
+  const paths = ["/readyz/handler-sync", "/readyz/ping", "/livez/ping", "/livez/handler-sync", "/healthz/"];
+  expect(await Promise.all(paths.map(codeOf))).toEqual([500, 404, 200, 404, 404]);
   server.close();
 });

@@ -16,9 +16,8 @@ export interface Page {
 
 /** What a component that runs by itself shows of itself, at upstream's paths. */
 export interface ComponentPages {
-  readonly checks: Readonly<Record<string, HealthCheck>>;
-  /** What /readyz asks as well: a component that cannot work yet is not to be started anew for that. */
-  readonly readiness?: Readonly<Record<string, HealthCheck>> | undefined;
+  /** What each page of health asks; a page without any says that the component answers. */
+  readonly checks: Partial<Readonly<Record<HealthRoot, () => Readonly<Record<string, HealthCheck>>>>>;
   /** What the checks came to; /metrics/slis shows it where there are metrics. */
   readonly results: HealthResults;
   /** What /metrics shows; no such page when absent. */
@@ -35,7 +34,9 @@ export interface ComponentPages {
 
 const plain = "text/plain; charset=utf-8";
 const json = "application/json";
-const healthRoots = new Set(["healthz", "livez", "readyz"]);
+const healthRoots = ["healthz", "livez", "readyz"] as const;
+export type HealthRoot = (typeof healthRoots)[number];
+const isHealthRoot = (name: string): name is HealthRoot => (healthRoots as readonly string[]).includes(name);
 
 export const jsonPage = (code: number, value: unknown): Page => ({
   code,
@@ -53,12 +54,10 @@ async function componentPage(
   const special = pages.more?.[pathname];
   if (special) return special();
   const [root = "", only, ...rest] = pathname.slice(1).split("/");
-  if (healthRoots.has(root) && rest.length === 0 && only !== "") {
+  if (isHealthRoot(root) && rest.length === 0 && only !== "") {
     const excluded = new Set(searchParams.getAll("exclude"));
-    const more = root === "readyz" ? pages.readiness : undefined;
-    const checks = { ping: () => Promise.resolve(), ...pages.checks, ...more };
     const asked = { only, excluded, verbose: searchParams.has("verbose") };
-    const { code, body } = await healthPage(root, checks, asked, pages.results);
+    const { code, body } = await healthPage(root, pages.checks[root]?.() ?? ping, asked, pages.results);
     return textPage(code, body);
   }
   if (pages.families && (pathname === "/metrics" || pathname === healthResultsPath)) {
@@ -70,6 +69,8 @@ async function componentPage(
   if (pathname === "/configz" && pages.configuration) return jsonPage(200, pages.configuration());
   return textPage(404, "404 page not found\n");
 }
+
+const ping: Readonly<Record<string, HealthCheck>> = { ping: () => Promise.resolve() };
 
 const metricsPage = (families: readonly Family[], accept: string | undefined): Page => ({
   code: 200,

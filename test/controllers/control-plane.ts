@@ -124,7 +124,7 @@ export async function startControlPlane(
     return security;
   };
   await server.start();
-  await extensions?.start(server);
+  await extensions?.start(server, server.health.steps);
   const admin = server.client(own);
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
     await admin.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name }, spec: {} });

@@ -16,6 +16,7 @@ import {
 } from "#shared/api/resources.ts";
 import type { PersistentVolumeClaim, Pod } from "#shared/api/types/core-v1.generated.ts";
 import { stderrLog } from "#shared/client/log.ts";
+import { StartSteps } from "../../master/apiserver/discovery/start-steps.ts";
 import { startControllerManager, startScheduler, startServerControllers } from "../../master/control-loops.ts";
 import { KubeletBoard, phaseIs, pod, wait } from "../kubelet/kubelet-board.ts";
 import { shell } from "../kubelet/shell-container.ts";
@@ -52,7 +53,7 @@ describe.skipIf(!canRunDockerd() || !canRunCsiPrograms())("a CSI driver with Kub
     const { admin, pki } = board.server;
     const log = stderrLog((process.env["TEST_LOG"] as "debug" | undefined) ?? "error");
     running.push(
-      startServerControllers(admin, log),
+      startServerControllers(admin, log, new StartSteps()),
       startScheduler(admin, log),
       await startControllerManager({
         // No broker hears of this board: it counts as alive.

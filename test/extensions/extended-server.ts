@@ -15,6 +15,7 @@ import { Extensions, type ExtensionsOptions } from "../../master/apiserver/exten
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import type { Guards, ServerParts } from "../../master/apiserver/server-parts.ts";
 import { admin, startTestServer, type TestServer } from "../support/apiserver.ts";
+import { stepsDone } from "../support/start-steps.ts";
 
 export interface ExtendedServer extends TestServer {
   readonly extensions: Extensions;
@@ -63,7 +64,8 @@ export async function startExtendedServer(
   });
   if (!extensions) throw new Error("the server was not built");
   const started = extensions;
-  await started.start(server.api);
+  await started.start(server.api, server.api.health.steps);
+  await stepsDone(server.api);
   return {
     ...server,
     extensions: started,

@@ -3,6 +3,7 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { StatusError } from "#shared/api/errors.ts";
 import type { HttpClient } from "#shared/client/http-client.ts";
+import { until } from "#shared/testing/until.ts";
 import { openSqliteStore } from "../../master/store/sqlite-store.ts";
 import { ServerProcess } from "../fuzz/server-process.ts";
 import { type OddValue, oddValues } from "./odd-values.ts";
@@ -76,7 +77,8 @@ test("an API server starts over objects that nobody could create, and each of th
   for (const value of values) await check(value);
   expect(faults.join("\n")).toBe("");
   expect(unreadable).toBeGreaterThan(values.length / 4);
-  expect(await codeOf("GET", "/readyz")).toEqual({ code: 200, message: "" });
+  // What the server itself writes at its start was refused while such objects stood in the way, and is tried again.
+  await until("all that the start comes to", async () => (await codeOf("GET", "/readyz")).code === 200);
 });
 
 test("others of a collection are listed and deleted, and a delete of all says what is left", async () => {

@@ -33,6 +33,7 @@ import { renewalPaths } from "../../master/join/renewal-path.ts";
 import { ensureMasterPki, type MasterPki } from "../../master/pki/master-pki.ts";
 import { etcdFiles } from "../../master/store/store-choice.ts";
 import { openMemoryStore } from "../../master/store/testing/memory-store.ts";
+import { stepsDone } from "./start-steps.ts";
 
 const apiServerUser = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
 
@@ -122,7 +123,7 @@ export async function startSecuredServer({
     },
   });
   await server.start();
-  await extensions?.start(server);
+  await extensions?.start(server, server.health.steps);
   server.metrics.add(() => extensions?.aggregator.families() ?? []);
   const admin = server.client(apiServerUser);
   for (const name of ["default", "kube-system", "kube-public", "kube-node-lease"])
@@ -135,6 +136,7 @@ export async function startSecuredServer({
     controllers: [certificateApprover(), certificateSigner(() => pki.authorities.ca)],
   });
   await manager.start();
+  await stepsDone(server);
   const transport = new HttpsTransport(server, {
     host: "127.0.0.1",
     port: 0,

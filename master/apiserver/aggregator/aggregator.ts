@@ -14,6 +14,7 @@ import { WorkQueue } from "#shared/client/work-queue.ts";
 import type { Family } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable } from "#shared/metrics/tables.ts";
 import type { RemoteGroupVersion } from "../discovery/remote-version.ts";
+import type { StartSteps } from "../discovery/start-steps.ts";
 import { isReplaceable } from "../registry/declaration.ts";
 import type { ResourceTable } from "../registry/resource-table.ts";
 import type { RequestInfo } from "../request.ts";
@@ -60,6 +61,7 @@ export class Aggregator {
     labels: ["name", "reason"],
   });
   readonly #unlisten: (() => void)[] = [];
+  #keepLocal = () => this.#ensureLocal();
   readonly openApi: RemoteOpenApi;
 
   constructor(options: AggregatorOptions) {
@@ -68,8 +70,9 @@ export class Aggregator {
   }
 
   /** Follows APIServices and what they stand on. */
-  start(): void {
+  start(steps: StartSteps): void {
     const { reader, resources } = this.#options;
+    this.#keepLocal = steps.tracked("own APIServices", () => this.#ensureLocal());
     const look = ({ metadata }: APIService): void => this.#queue.add(metadata.name ?? "");
     this.#unlisten.push(
       reader.onChange(apiServices, (service) => {
@@ -87,6 +90,7 @@ export class Aggregator {
     this.#queue.add(LOCAL);
     for (const service of reader.list(apiServices)) look(service);
     for (let worker = 0; worker < WORKERS; worker++) void this.#work();
+    steps.done("aggregation");
   }
 
   stop(): void {
@@ -118,7 +122,7 @@ export class Aggregator {
   }
 
   /** One APIService for each group version served here, and none of ours for what is served no more. */
-  async #keepLocal(): Promise<void> {
+  async #ensureLocal(): Promise<void> {
     const { reader, resources, client } = this.#options;
     const wanted = localServices(resources.all());
     const failures: unknown[] = [];

@@ -1,9 +1,11 @@
 /** /healthz, /livez and /readyz, whole or check by check, in the text that probes and people know. */
+import { checkLog } from "#shared/client/log.ts";
 import { type HealthCheck, healthPage } from "#shared/http/health-page.ts";
 import { HealthResults, healthResultsPath } from "#shared/http/health-results.ts";
 import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import type { ApiResponse, RequestContext } from "../request.ts";
 import { metricsReset, metricsResponse } from "./metrics-response.ts";
+import { StartSteps } from "./start-steps.ts";
 
 const roots = ["healthz", "livez", "readyz"] as const;
 type Root = (typeof roots)[number];
@@ -14,13 +16,15 @@ export class HealthChecks {
   readonly #checks: Readonly<Record<string, HealthCheck>>;
   readonly #outside: Readonly<Record<string, HealthCheck>>;
   readonly #results = new HealthResults();
-  /** False before the start is done and once a stop has begun: traffic should go elsewhere, the process is alive. */
-  ready = false;
+  /** What the start of this server is made of. */
+  readonly steps = new StartSteps();
+  /** Before the caches are loaded and once a stop has begun traffic should go elsewhere, though the process is alive. */
+  state: "starting" | "serving" | "stopping" = "starting";
 
   /** @param outside checks of what is not this process: to start it anew would mend nothing, so /livez is without them. */
   constructor(checks: Readonly<Record<string, HealthCheck>>, outside: Readonly<Record<string, HealthCheck>> = {}) {
     this.#outside = outside;
-    this.#checks = { ping: async () => undefined, log: async () => undefined, ...checks };
+    this.#checks = { ping: async () => undefined, log: checkLog, ...checks };
   }
 
   /** undefined: no path of these. */
@@ -29,8 +33,10 @@ export class HealthChecks {
       if (method === "DELETE") return metricsReset();
       return metricsResponse(headers["accept"], renderPrometheus(this.#results.families()));
     }
-    const [root = "", name, ...more] = info.path.slice(1).split("/");
-    if (!isRoot(root) || more.length > 0) return undefined;
+    const [root = "", ...parts] = info.path.slice(1).split("/");
+    if (!isRoot(root)) return undefined;
+    // Names have slashes.
+    const name = parts.length > 0 ? parts.join("/") : undefined;
     const excluded = new Set(query.getAll("exclude"));
     return this.#answer(root, name, excluded, query.has("verbose"));
   }
@@ -50,15 +56,23 @@ export class HealthChecks {
   }
 
   #checksOf(root: Root): Record<string, HealthCheck> {
-    if (root === "livez") return { ...this.#checks };
+    const steps = this.steps.checks(root === "livez");
+    if (root === "livez") return { ...this.#checks, ...steps };
     const checks = { ...this.#checks, ...this.#outside };
-    if (root === "healthz") return checks;
-    const started = async (): Promise<void> => {
-      if (!this.ready) throw new Error("starting or stopping");
-    };
+    if (root === "healthz") return { ...checks, ...steps };
     const { etcd } = checks;
-    // Upstream's differ in how long they wait alone.
-    return { ...checks, ...(etcd && { "etcd-readiness": etcd }), "informer-sync": started, shutdown: started };
+    return {
+      ...checks,
+      // Upstream's differ in how long they wait alone.
+      ...(etcd && { "etcd-readiness": etcd }),
+      "informer-sync": () => this.#refuseWhile("starting", "the caches are not loaded yet"),
+      ...steps,
+      shutdown: () => this.#refuseWhile("stopping", "process is shutting down"),
+    };
+  }
+
+  async #refuseWhile(state: HealthChecks["state"], reason: string): Promise<void> {
+    if (this.state === state) throw new Error(reason);
   }
 }
 

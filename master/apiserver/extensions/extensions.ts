@@ -8,6 +8,7 @@ import { ValidatingPolicies } from "../admission/policies/validating-policies.ts
 import { MutatingWebhooks, ValidatingWebhooks } from "../admission/webhooks/webhooks.ts";
 import { Aggregator, type AggregatorOptions } from "../aggregator/aggregator.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
+import type { StartSteps } from "../discovery/start-steps.ts";
 import { Definitions, type Serving } from "./definitions.ts";
 import { WebhookClient } from "./webhook-client.ts";
 import type { WebhookLogins } from "./webhook-logins.ts";
@@ -55,12 +56,13 @@ export class Extensions {
   }
 
   /** Once the server has started: serves the custom resources that are there, and follows changes. */
-  async start(serving: Serving): Promise<void> {
+  async start(serving: Serving, steps: StartSteps): Promise<void> {
     const { reader, client, log } = this.#options;
-    this.#definitions = new Definitions({ reader, serving, client, webhooks: this.#webhooks, log });
-    await this.#definitions.start();
+    const definitions = new Definitions({ reader, serving, client, webhooks: this.#webhooks, log });
+    this.#definitions = definitions;
+    await steps.tracked("custom resources", () => definitions.start())();
     this.#statuses.start();
-    this.aggregator.start();
+    this.aggregator.start(steps);
   }
 
   stop(): void {
