@@ -103,7 +103,7 @@ export class LocalVolumes {
     try {
       await formatAndMount(host, { device, target, fsType, options }, log);
     } catch (error) {
-      await rmdir(target);
+      await rmdir(target).catch((left: unknown) => log.warn("a mount point stays", { target, error: left }));
       const about = `local: failed to mount device ${device} at ${target} (fstype: ${fsType})`;
       const message = `${about}, error ${(error as Error).message}`;
       if (error instanceof FilesystemMismatch) {
