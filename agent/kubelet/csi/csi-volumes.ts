@@ -12,6 +12,7 @@ import { KeyedTasks } from "../keyed-tasks.ts";
 import { podUid } from "../pod-containers.ts";
 import { LookTimes } from "../volumes/look-times.ts";
 import { setGroupOwnership } from "../volumes/ownership.ts";
+import { assertOnlyUser } from "../volumes/persistent-volume.ts";
 import { VolumeError, VolumePending } from "../volumes/volume-error.ts";
 import { VolumeGrowth } from "../volumes/volume-growth.ts";
 import type { VolumeUsage } from "../volumes/volume-stats.ts";
@@ -142,6 +143,12 @@ export class CsiVolumes {
         await this.#grow(source, driver, pod, target);
         return target;
       }
+      const users = this.#users(volumeKey(source.driver, source.volumeHandle));
+      if (volume)
+        assertOnlyUser(
+          volume,
+          users.some((user) => user.podUid !== record.podUid),
+        );
       await this.#folders.keepPodVolume(record);
       this.#records.set(recordKey(record), record);
       const staging = await this.#stage(source, driver, pod, attached);

@@ -141,6 +141,17 @@ describe.skipIf(process.getuid?.() !== 0)("local volumes", () => {
     expect(statSync(folder).gid).toBe(4321);
   });
 
+  test("a volume for one pod is refused to a second, until the first has gone", async () => {
+    mkdirSync(join(root, "data"));
+    const volume = volumeOf(join(root, "data"), { accessModes: ["ReadWriteOncePod"] });
+    await volumes.mount(volume, podOf("one"), false);
+    expect(await messageOf(volumes.mount(volume, podOf("two"), false))).toBe(
+      'VolumeError: MountVolume.SetUp failed for volume "disk" : volume uses the ReadWriteOncePod access mode and is already in use by another pod',
+    );
+    await volumes.unmount("one");
+    expect(await messageOf(volumes.mount(volume, podOf("two"), false))).toBe("mounted");
+  });
+
   test("what is neither folder nor device, or is not there, is refused in upstream's words", async () => {
     const file = join(root, "file");
     writeFileSync(file, "");

@@ -14,6 +14,7 @@ import { LookTimes } from "./look-times.ts";
 import { joinedOptions, mountByProgram } from "./mount-words.ts";
 import type { MountedVolume } from "./mounted-volume.ts";
 import { setPodOwnership } from "./ownership.ts";
+import { assertOnlyUser } from "./persistent-volume.ts";
 import { VolumeError } from "./volume-error.ts";
 import { type PodFolders, volumeFolder } from "./volume-folders.ts";
 import { type Expander, VolumeGrowth, type VolumeGrowthOptions } from "./volume-growth.ts";
@@ -73,6 +74,8 @@ export class LocalVolumes {
   async #mount(volume: PersistentVolume, name: string, pod: Pod, readOnly: boolean): Promise<string> {
     const target = this.podMount(podUid(pod), name);
     if (this.#options.host.isMountPoint(target)) return target;
+    const isShared = await this.#isMountedElsewhere(name, podUid(pod));
+    await this.#failing(volume, "MountVolume.SetUp", async () => assertOnlyUser(volume, isShared));
     const isDevice = await this.#failing(volume, "MountVolume.NewMounter initialization", () => isBlockDevice(volume));
     const source = isDevice ? this.#globalMount(name) : (volume.spec.local?.path ?? "");
     await mkdir(target, { recursive: true, mode: 0o750 });
@@ -80,7 +83,7 @@ export class LocalVolumes {
       await this.#failing(volume, "MountVolume.MountDevice", () => this.#mountDevice(volume, source, readOnly));
     await this.#failing(volume, "MountVolume.SetUp", async () => {
       await this.#bind(source, target, joinedOptions(...optionsOf(volume), ...(readOnly ? ["ro"] : [])));
-      await this.#giveToGroup(name, pod, readOnly);
+      await this.#giveToGroup(target, volume, pod, { isShared, readOnly });
     });
     return target;
   }
@@ -129,20 +132,23 @@ export class LocalVolumes {
   }
 
   /** Only with the first pod: what others use stays theirs, and a pod that wants it otherwise is told so. */
-  async #giveToGroup(name: string, pod: Pod, readOnly: boolean): Promise<void> {
+  async #giveToGroup(
+    target: string,
+    { metadata }: PersistentVolume,
+    pod: Pod,
+    { isShared, readOnly }: { readonly isShared: boolean; readonly readOnly: boolean },
+  ): Promise<void> {
     const { fsGroup } = pod.spec.securityContext ?? {};
     if (fsGroup === undefined) return;
-    const own = podUid(pod);
-    const { host, events } = this.#options;
-    const users = await this.#users(name);
-    if (!users.some((uid) => uid !== own && host.isMountPoint(this.podMount(uid, name)))) {
-      if (!readOnly) await setPodOwnership(this.podMount(own, name), pod, readOnly);
+    if (!isShared) {
+      if (!readOnly) await setPodOwnership(target, pod, readOnly);
       return;
     }
-    const { gid } = await stat(this.podMount(own, name));
+    const { gid } = await stat(target);
     if (gid === fsGroup) return;
-    const message = `The requested fsGroup is ${fsGroup}, but the volume ${name} has GID ${gid}. The volume may not be shareable.`;
-    new PodEvents(events, pod).warning("AlreadyMountedVolume", message);
+    const has = `the volume ${metadata.name} has GID ${gid}`;
+    const message = `The requested fsGroup is ${fsGroup}, but ${has}. The volume may not be shareable.`;
+    new PodEvents(this.#options.events, pod).warning("AlreadyMountedVolume", message);
   }
 
   /** Takes the pod's mounts off, and devices that no other pod uses. Rejects when one is busy; what was done stays done. */
@@ -176,6 +182,11 @@ export class LocalVolumes {
     const path = this.#globalMount(name);
     this.#options.host.unmount(path);
     await ifPresent(rmdir(path));
+  }
+
+  async #isMountedElsewhere(name: string, own: string): Promise<boolean> {
+    const isMounted = (uid: string): boolean => this.#options.host.isMountPoint(this.podMount(uid, name));
+    return (await this.#users(name)).some((uid) => uid !== own && isMounted(uid));
   }
 
   /** UIDs of pods that have the volume, or had it when the board went off. */

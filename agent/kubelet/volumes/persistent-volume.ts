@@ -50,6 +50,13 @@ export function assertOnBoard({ metadata, spec }: PersistentVolume, node: Node |
   throw new VolumeError(message);
 }
 
+/** Throws Error, worded as upstream, where only one pod may have the volume and another has it: the scheduler may have been passed by. */
+export function assertOnlyUser({ spec }: PersistentVolume, isInUse: boolean): void {
+  const { accessModes = [] } = spec;
+  if (isInUse && accessModes.length === 1 && accessModes[0] === "ReadWriteOncePod")
+    throw new Error("volume uses the ReadWriteOncePod access mode and is already in use by another pod");
+}
+
 /** The kind of source of a persistent volume, for messages about those that this board cannot mount. */
 export function sourceKind(spec: PersistentVolumeSpec): string {
   const common = new Set([
