@@ -153,6 +153,7 @@ function podAdmitter({ options, workers, registrar, ...input }: PartsInput): Pod
     devices: input.plugins?.devices,
     cpus: input.cpus,
     fixed: options.placement?.fixed ?? { cpu: false, memory: false },
+    memoryEnd: (options.tuning ?? defaultTuning).memoryEnd,
     hasAppArmor: hasAppArmor(options.hardwareRoot),
     allowedSysctls: (options.tuning ?? defaultTuning).allowedSysctls,
     counts: input.counts,

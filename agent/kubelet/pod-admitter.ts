@@ -1,6 +1,7 @@
 import type { Node, Pod } from "#shared/api/types/core-v1.generated.ts";
 import type { Log } from "#shared/client/log.ts";
 import { orAborted } from "#shared/client/or-aborted.ts";
+import type { MemoryEnd } from "./container/container-resources.ts";
 import type { CpuManager } from "./cpus/cpu-manager.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import { refuseDevices } from "./devices/refuse-devices.ts";
@@ -16,7 +17,7 @@ import {
   refuseOutright,
   refuseUnfit,
 } from "./node/pod-admission.ts";
-import { type ResizeRefusal, refuseFixed, refuseResizeOutright } from "./node/pod-resize.ts";
+import { type ResizeRefusal, refuseFixed, refuseResizeOutright, refuseSwapped } from "./node/pod-resize.ts";
 import { podsToPreempt, shortageOf, shortageWithout } from "./node/preemption.ts";
 import type { SysctlPattern } from "./node/sysctls.ts";
 import { podUid } from "./pod-containers.ts";
@@ -37,6 +38,8 @@ export interface PodAdmitterOptions {
   readonly cpus: Pick<CpuManager, "allocate" | "release"> | undefined;
   /** Of guaranteed pods: may it not be resized? */
   readonly fixed: { readonly cpu: boolean; readonly memory: boolean };
+  /** Whether containers may swap. */
+  readonly memoryEnd: MemoryEnd;
   readonly hasAppArmor: boolean;
   /** Sysctls that pods may set beside the safe ones. */
   readonly allowedSysctls: readonly SysctlPattern[];
@@ -97,7 +100,9 @@ export class PodAdmitter {
   refuseResize(pod: Pod, granted: Pod): ResizeRefusal | undefined {
     const node = this.options.node();
     if (!node) return undefined;
-    const never = refuseFixed(pod, granted, this.options.fixed) ?? refuseResizeOutright(pod, node);
+    const { fixed, memoryEnd } = this.options;
+    const never =
+      refuseSwapped(pod, granted, memoryEnd) ?? refuseFixed(pod, granted, fixed) ?? refuseResizeOutright(pod, node);
     if (never) return never;
     const others = this.options.holders(pod).map(({ granted }) => granted);
     const unfit = refuseOutright(pod, node, this.options.allowedSysctls) ?? refuseUnfit(pod, node);

@@ -63,27 +63,34 @@ function cpuLimits(limit_m: number, { isEnforced, period_us }: CpuQuota): Contai
 
 /** What has no field of its own. Where the board has no swap, nothing needs to be said of it. */
 function unifiedSettings(pod: Pod, container: Container, rules: ResourceRules): ContainerResources {
-  const { isUnified, endsWhole, swap } = rules.memoryEnd;
+  const { isUnified, endsWhole } = rules.memoryEnd;
   if (!isUnified) return {};
-  const swap_bytes = swap === "LimitedSwap" ? swapOf(pod, container, rules) : 0;
   const unified = {
     ...(endsWhole ? { "memory.oom.group": "1" } : {}),
-    ...(rules.swapCapacity_bytes > 0 ? { "memory.swap.max": String(swap_bytes) } : {}),
+    ...(rules.swapCapacity_bytes > 0 ? { "memory.swap.max": String(swapOf(pod, container, rules)) } : {}),
   };
   return Object.keys(unified).length > 0 ? { unified } : {};
 }
 
 /** Of the board's swap as much as the container requests of its memory (KEP-2400); none where its memory must be at hand. */
-function swapOf(pod: Pod, container: Container, rules: ResourceRules): number {
+function swapOf(pod: Pod, container: Container, { memoryEnd, ...board }: ResourceRules): number {
   const request_bytes = wholeOf(requestsOf(container), "memory");
-  const { memoryCapacity_bytes, swapCapacity_bytes } = rules;
-  const mustNot =
-    isCritical(pod) ||
-    podQosClass(pod) !== "Burstable" ||
-    request_bytes === 0 ||
-    request_bytes === wholeOf(limitsOf(container), "memory") ||
-    request_bytes > memoryCapacity_bytes;
-  return mustNot ? 0 : Math.trunc((request_bytes / memoryCapacity_bytes) * swapCapacity_bytes);
+  const { memoryCapacity_bytes, swapCapacity_bytes } = board;
+  const has = maySwap(pod, container, memoryEnd) && request_bytes <= memoryCapacity_bytes;
+  return has ? Math.trunc((request_bytes / memoryCapacity_bytes) * swapCapacity_bytes) : 0;
+}
+
+/** Where containers have swap at all, is this one of them? As upstream's GetContainerSwapBehavior. */
+export function maySwap(pod: Pod, container: Container, { isUnified, swap }: MemoryEnd): boolean {
+  const request_bytes = wholeOf(requestsOf(container), "memory");
+  return (
+    isUnified &&
+    swap === "LimitedSwap" &&
+    !isCritical(pod) &&
+    podQosClass(pod) === "Burstable" &&
+    request_bytes !== 0 &&
+    request_bytes !== wholeOf(limitsOf(container), "memory")
+  );
 }
 
 /** CPU shares, as control groups of version 1 have them, of a request in thousandths of a core. */

@@ -10,7 +10,7 @@ import type { Shortage } from "./eviction-gauge.ts";
 import { defaultEvictionRules } from "./eviction-rules.ts";
 import { type NodeFacts, newNode, nodeStatus, nothingReserved, saysMore } from "./node-status.ts";
 import { obstacles, refuse } from "./pod-admission.ts";
-import { byTurn, refuseResizeOutright, resizeConditions } from "./pod-resize.ts";
+import { byTurn, refuseResizeOutright, refuseSwapped, resizeConditions } from "./pod-resize.ts";
 import { beyondStorageLimits, hasStorageLimits } from "./storage-limits.ts";
 
 const gibi = 1024 ** 3;
@@ -204,6 +204,30 @@ describe("admission", () => {
   test("a resize that never fits is infeasible", () => {
     expect(refuseResizeOutright(pod({ containers: [sized({ cpu: "5" })] }), node)?.reason).toBe("Infeasible");
     expect(refuseResizeOutright(pod({ containers: [sized({ cpu: "4" })] }), node)).toBeUndefined();
+  });
+
+  test("memory of a container that may swap is not resized in place, only by a restart", () => {
+    const withSwap = { isUnified: true, swap: "LimitedSwap", endsWhole: true } as const;
+    const of = (requests: Record<string, string>, policy = "NotRequired", limits?: Record<string, string>): Pod => {
+      const resizePolicy = [{ resourceName: "memory", restartPolicy: policy }];
+      return pod({ containers: [{ name: "c", resizePolicy, resources: { requests, ...(limits && { limits }) } }] });
+    };
+    const [had, asks] = [of({ memory: "64Mi", cpu: "1" }), of({ memory: "96Mi", cpu: "1" })];
+    expect(refuseSwapped(asks, had, withSwap)).toEqual({
+      reason: "Infeasible",
+      message: "In-place resize of containers with swap is not supported.",
+    });
+    expect(refuseSwapped(of({ memory: "64Mi", cpu: "2" }), had, withSwap)).toBeUndefined();
+    expect(refuseSwapped(asks, had, { ...withSwap, swap: "NoSwap" })).toBeUndefined();
+    const restarted = of({ memory: "64Mi", cpu: "1" }, "RestartContainer");
+    expect(refuseSwapped(of({ memory: "96Mi", cpu: "1" }, "RestartContainer"), restarted, withSwap)).toBeUndefined();
+    // A limit that is the request keeps a container from the swap; giving it up would let it swap.
+    const full = of({ memory: "64Mi", cpu: "1" }, "NotRequired", { memory: "64Mi" });
+    const fuller = of({ memory: "96Mi", cpu: "1" }, "NotRequired", { memory: "96Mi" });
+    expect(refuseSwapped(fuller, full, withSwap)).toBeUndefined();
+    expect(refuseSwapped(of({ memory: "80Mi" }, "NotRequired", { memory: "96Mi" }), full, withSwap)?.reason).toBe(
+      "Infeasible",
+    );
   });
 
   test("a resize is told of the generation that asked for it, whatever changes after", () => {

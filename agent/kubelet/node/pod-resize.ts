@@ -1,5 +1,6 @@
 import { amountsOf, podRequests } from "#shared/api/scheduling/pod-resources.ts";
-import type { Node, Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
+import type { Container, Node, Pod, PodCondition } from "#shared/api/types/core-v1.generated.ts";
+import { type MemoryEnd, maySwap } from "../container/container-resources.ts";
 import { isStaticPod } from "../pod-containers.ts";
 import { milliOf, podQosClass } from "../pod-qos.ts";
 
@@ -24,6 +25,26 @@ export function refuseResizeOutright(pod: Pod, node: Node): ResizeRefusal | unde
   return undefined;
 }
 
+/** What a container may have of the swap follows from the memory that it requests when it starts: only a restart changes both. */
+export function refuseSwapped(pod: Pod, granted: Pod, memoryEnd: MemoryEnd): ResizeRefusal | undefined {
+  const had = containersByName(granted);
+  const isSwapped = allContainers(pod).some((container) => {
+    const before = had.get(container.name);
+    if (!before || restartsForMemory(before)) return false;
+    const isOther = milliOf(container.resources?.requests, "memory") !== milliOf(before.resources?.requests, "memory");
+    return isOther && (maySwap(pod, container, memoryEnd) || maySwap(granted, before, memoryEnd));
+  });
+  if (!isSwapped) return undefined;
+  return { reason: "Infeasible", message: "In-place resize of containers with swap is not supported." };
+}
+
+const restartsForMemory = ({ resizePolicy = [] }: Container): boolean =>
+  resizePolicy.find(({ resourceName }) => resourceName === "memory")?.restartPolicy === "RestartContainer";
+
+const allContainers = ({ spec }: Pod): Container[] => [...(spec.initContainers ?? []), ...spec.containers];
+const containersByName = (pod: Pod): ReadonlyMap<string, Container> =>
+  new Map(allContainers(pod).map((container) => [container.name, container]));
+
 /** Where guaranteed pods have CPUs or memory of their own, these stay as they were when it was let in. */
 export function refuseFixed(
   pod: Pod,
@@ -31,14 +52,12 @@ export function refuseFixed(
   fixed: { readonly cpu: boolean; readonly memory: boolean },
 ): ResizeRefusal | undefined {
   if (podQosClass(pod) !== "Guaranteed") return undefined;
-  const had = new Map(
-    [...(granted.spec.initContainers ?? []), ...granted.spec.containers].map((each) => [each.name, each]),
-  );
+  const had = containersByName(granted);
   for (const [name, manager] of [
     ["cpu", "CPU Manager"],
     ["memory", "Memory Manager"],
   ] as const) {
-    const isOther = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].some(
+    const isOther = allContainers(pod).some(
       ({ name: container, resources }) =>
         milliOf(resources?.requests, name) !== milliOf(had.get(container)?.resources?.requests, name),
     );
