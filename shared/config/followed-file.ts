@@ -2,6 +2,7 @@
 import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Log } from "#shared/client/log.ts";
+import type { ConfigurationReloads } from "#shared/metrics/configuration-reloads.ts";
 import { ConfigError } from "./option.ts";
 
 export interface FollowedFileOptions<T> {
@@ -12,6 +13,8 @@ export interface FollowedFileOptions<T> {
   readonly parse: (text: string, former: T | undefined) => T;
   /** Told after it was read again. */
   readonly changed?: (() => void) | undefined;
+  /** Where it is counted how changes went. */
+  readonly reloads?: ConfigurationReloads | undefined;
   readonly log: Log;
 }
 
@@ -28,6 +31,7 @@ export class FollowedFile<T> {
     try {
       this.#text = readFileSync(path, "utf8");
       this.#current = parse(this.#text, undefined);
+      options.reloads?.holds(this.#text);
     } catch (error) {
       throw new ConfigError(`${setting}: ${path}: ${(error as Error).message}`);
     }
@@ -43,7 +47,7 @@ export class FollowedFile<T> {
   }
 
   reload(): void {
-    const { path, setting, parse, changed, log } = this.#options;
+    const { path, setting, parse, changed, reloads, log } = this.#options;
     try {
       const text = readFileSync(path, "utf8");
       if (text === this.#text) return;
@@ -51,9 +55,12 @@ export class FollowedFile<T> {
       this.#text = text;
     } catch (error) {
       log.error(`${setting}: what held before holds on`, { path, error });
+      reloads?.reloaded("failure");
       return;
     }
     log.info(`${setting} was read again`, { path });
+    reloads?.reloaded("success");
+    reloads?.holds(this.#text);
     changed?.();
   }
 

@@ -1,9 +1,13 @@
 /** AuthenticationConfiguration: issuers of tokens with mappings and rules, anonymous requests by path, changes of the file. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "#shared/client/log.ts";
+import { authenticationReloads } from "#shared/metrics/configuration-reloads.ts";
+import { renderPrometheus } from "#shared/metrics/prometheus-text.ts";
 import {
   ConfiguredAuthentication,
   parseAuthenticationConfiguration,
@@ -252,5 +256,17 @@ describe("a server with a file", () => {
     write("nonsense: [");
     configured.reload();
     expect(await codeOf("/version", await issuer.sign({ aud: "other" }))).toBe(200);
+    const told = renderPrometheus(authenticationReloads.families());
+    const reloads = "apiserver_authentication_config_controller_automatic_reload";
+    for (const status of ["success", "failure"]) {
+      expect(told).toMatch(
+        new RegExp(`^${reloads}s_total{status="${status}",apiserver_id_hash="sha256:.*"} [1-9]`, "m"),
+      );
+      expect(told).toContain(`${reloads}_last_timestamp_seconds{status="${status}",`);
+    }
+    const hash = createHash("sha256")
+      .update(documentOf([ofIssuer({}, { audiences: ["other"] })]))
+      .digest("hex");
+    expect(told).toContain(`,hash="sha256:${hash}"} 1\n`);
   });
 });

@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { parse } from "yaml";
 import type { Log } from "#shared/client/log.ts";
 import { FollowedFile } from "#shared/config/followed-file.ts";
+import { authenticationReloads } from "#shared/metrics/configuration-reloads.ts";
 import { splitCertificates } from "#shared/pki/certificate-bundle.ts";
 import { type Mapped, onlyFields, type Report, userMapper } from "./claim-mappings.ts";
 import { type JwtIssuer, JwtTokens, knownAlgorithms } from "./jwt-tokens.ts";
@@ -130,6 +131,7 @@ export class ConfiguredAuthentication implements TokenAuthenticator {
     this.#file = new FollowedFile({
       path,
       setting: "authentication-config",
+      reloads: authenticationReloads,
       log,
       parse(text) {
         const configuration = parseAuthenticationConfiguration(text, ownIssuer);

@@ -3,6 +3,7 @@ import type { Log } from "#shared/client/log.ts";
 import { FollowedFile } from "#shared/config/followed-file.ts";
 import { ConfigError } from "#shared/config/option.ts";
 import type { MasterSettings } from "#shared/config/settings.ts";
+import { authorizationReloads } from "#shared/metrics/configuration-reloads.ts";
 import type { AbacAuthorizer } from "./abac.ts";
 import type { AuthorizerEntry, AuthorizerMode, AuthorizerType } from "./authorization-configuration.ts";
 import type { Authorizer } from "./authorizer.ts";
@@ -94,6 +95,7 @@ export async function authorizationOf(
     const file = new FollowedFile<Chain>({
       path,
       setting: "authorization-config",
+      reloads: authorizationReloads,
       log,
       parse(text, former) {
         const chain = chainOf(parseAuthorizationConfiguration(text), stored);

@@ -1,5 +1,6 @@
 /** /metrics of the API server, under upstream's names. */
 
+import { authenticationReloads, authorizationReloads } from "#shared/metrics/configuration-reloads.ts";
 import { processFamilies } from "#shared/metrics/process-families.ts";
 import { type Family, renderPrometheus, type Sample } from "#shared/metrics/prometheus-text.ts";
 import { CounterTable, HistogramTable } from "#shared/metrics/tables.ts";
@@ -16,6 +17,7 @@ import { clientCertificateExpirations } from "../authn/x509.ts";
 import { authorizationDecisions } from "../authz/decision-counts.ts";
 import { authorizationWebhookFamilies } from "../authz/webhook-metrics.ts";
 import { ruleFamilies } from "../extensions/rule-metrics.ts";
+import { deprecatedUses } from "../registry/deprecated-uses.ts";
 import { watchEventSizes, watchEvents } from "../registry/watch.ts";
 import type { ApiResponse, RequestContext, RequestInfo } from "../request.ts";
 import { AccessMetrics } from "./access-metrics.ts";
@@ -116,6 +118,9 @@ export class ServerMetrics {
       this.handshakeErrors.family(),
       ...auditFamilies(),
       ...tokenFamilies(),
+      ...authenticationReloads.families(),
+      ...authorizationReloads.families(),
+      deprecatedUses(),
       ...ruleFamilies(),
       authorizationDecisions.family(),
       ...authorizationWebhookFamilies(),

@@ -103,6 +103,8 @@ export interface ServedVersion {
   /** `in process`: to the server's own parts, which work with it, and nobody else. */
   readonly served: boolean | "in process";
   readonly deprecationWarning?: string | undefined;
+  /** Kubernetes' version without it, `1.38`, where that is known. */
+  readonly removedRelease?: string | undefined;
   readonly convert?:
     | { fromStored(object: KubeObject): KubeObject; toStored(object: KubeObject): KubeObject }
     | undefined;

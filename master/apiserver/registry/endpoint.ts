@@ -13,6 +13,7 @@ import { create } from "./create.ts";
 import { createOrUpdate } from "./create-or-update.ts";
 import type { SubresourceDeclaration } from "./declaration.ts";
 import { requireDecodable } from "./decode-body.ts";
+import { noteDeprecatedUse } from "./deprecated-uses.ts";
 import { removeCollection, removeOne } from "./endpoint-removal.ts";
 import { acceptedFor, decodedObject, type EndpointRequest, namedFor, scopeOf } from "./endpoint-request.ts";
 import { admitConnection, serveBody, serveScale, subresourceBody } from "./endpoint-subresources.ts";
@@ -76,7 +77,7 @@ export class ResourceEndpoint {
     const { deprecationWarning } = resource;
     if (deprecationWarning) {
       context.warnings.push(deprecationWarning);
-      context.auditAnnotations["k8s.io/deprecated"] = "true";
+      noteDeprecatedUse(context, resource);
     }
     try {
       return await this.#serve(context, resource, exchange);

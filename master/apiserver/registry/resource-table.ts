@@ -52,6 +52,7 @@ export class ResourceTable {
         ({ version, served, ...rest }) =>
           new ServedResource(rest.declaration ?? declaration, version, rest.deprecationWarning, stored, {
             isForAll: served === true,
+            removedRelease: rest.removedRelease,
           }),
       );
     this.#registered.set(id, { declaration, served });

@@ -26,6 +26,8 @@ export class ServedResource {
   readonly gvk: GroupVersionKind;
   /** Whether clients are served, not the server's own parts alone. */
   readonly isForAll: boolean;
+  /** Of a deprecated version: Kubernetes' version without it. */
+  readonly removedRelease: string | undefined;
   readonly #conversion: Conversion | undefined;
   /** How a stored text begins that already is of this version. */
   readonly #head: string;
@@ -39,9 +41,12 @@ export class ServedResource {
     readonly deprecationWarning: string | undefined,
     /** Absent for what is computed and never stored. */
     readonly stored: StoredResource | undefined,
-    { isForAll }: { readonly isForAll: boolean } = { isForAll: true },
+    { isForAll, removedRelease }: { readonly isForAll: boolean; readonly removedRelease?: string | undefined } = {
+      isForAll: true,
+    },
   ) {
     this.isForAll = isForAll;
+    this.removedRelease = removedRelease;
     const { group, kind } = declaration.ref;
     this.gvk = { group, version, kind };
     this.apiVersion = apiVersionOf(this.gvk);

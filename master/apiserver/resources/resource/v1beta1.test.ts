@@ -49,6 +49,12 @@ test("discovery has the versions that are turned on, the preferred first", async
     '299 - "resource.k8s.io/v1beta1 DeviceClass is deprecated in v1.35+, unavailable in v1.38+"',
   );
   expect((await server.fetch(`${root}/v1beta2/deviceclasses`)).headers.get("warning")).toBeNull();
+  const metrics = await (await server.fetch("/metrics")).text();
+  const uses = metrics.split("\n").filter((line) => line.startsWith("apiserver_requested_deprecated_apis{"));
+  expect(uses).toEqual([
+    'apiserver_requested_deprecated_apis{group="resource.k8s.io",version="v1beta1",resource="deviceclasses",subresource="",removed_release="1.38"} 1',
+  ]);
+  expect(metrics).toContain("# TYPE apiserver_requested_deprecated_apis gauge\n");
 });
 
 test("a claim's requests are flat in v1beta1, and in the other versions as they rest", async () => {

@@ -120,6 +120,7 @@ export const betaVersions = (kind: string, convert?: Conversion): readonly Serve
     version: "v1beta1",
     served: false,
     deprecationWarning: `${v1beta1} ${kind} is deprecated in v1.35+, unavailable in v1.38+`,
+    removedRelease: "1.38",
     ...(convert && { convert }),
   },
 ];
