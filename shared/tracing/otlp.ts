@@ -15,6 +15,7 @@ export const exportPath = "/opentelemetry.proto.collector.trace.v1.TraceService/
 
 const AnyValue = message({ stringValue: optional(1, "string"), intValue: optional(3, "integer") });
 const KeyValue = message({ key: string(1), value: nested(2, AnyValue) });
+const Event = message({ timeUnixNano: fixed64(1), name: string(2), attributes: repeated(3, KeyValue) });
 const Link = message({ traceId: bytes(1), spanId: bytes(2), traceState: string(3) });
 const Status = message({ message: string(2), code: integer(3) });
 const SpanMessage = message({
@@ -27,6 +28,7 @@ const SpanMessage = message({
   startTimeUnixNano: fixed64(7),
   endTimeUnixNano: fixed64(8),
   attributes: repeated(9, KeyValue),
+  events: repeated(11, Event),
   links: repeated(13, Link),
   status: nested(15, Status),
 });

@@ -22,6 +22,7 @@ const spanNamed = (name: string): Span => ({
   startTimeUnixNano: 1n,
   endTimeUnixNano: 2n,
   attributes: [],
+  events: [],
   links: [],
   status: undefined,
 });

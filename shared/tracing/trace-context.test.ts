@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isSampledByRatio, remoteContextOf } from "./trace-context.ts";
+import { isSampledByRatio, remoteContextOf, traceHeaders } from "./trace-context.ts";
 
 const trace = "0af7651916cd43dd8448eb211c80319c";
 const span = "b7ad6b7169203331";
@@ -40,4 +40,13 @@ test("so many of a million are recorded, by the trace's ID alone", () => {
   expect(sampled(1)).toEqual([true, false, false]);
   expect(sampled(500_001)).toEqual([true, true, false]);
   expect(sampled(1_000_000)).toEqual([true, true, true]);
+});
+
+test("a context is told to others as it was told here", () => {
+  const headers = { traceparent: `00-${"0a".repeat(16)}-${"0b".repeat(8)}-01`, tracestate: "a=b" };
+  const context = remoteContextOf(headers.traceparent, headers.tracestate);
+  expect(context && traceHeaders(context)).toEqual(headers);
+  expect(context && traceHeaders({ ...context, isSampled: false, state: "" })).toEqual({
+    traceparent: `00-${"0a".repeat(16)}-${"0b".repeat(8)}-00`,
+  });
 });

@@ -30,6 +30,14 @@ export function remoteContextOf(parent: string | undefined, state = ""): TraceCo
   };
 }
 
+export const traceHeaderNames = ["traceparent", "tracestate"] as const;
+
+/** By which a server that is asked learns which trace it is a part of, and by which span. */
+export function traceHeaders({ traceId, spanId, isSampled, state }: TraceContext): Readonly<Record<string, string>> {
+  const parent = `00-${traceId.toString("hex")}-${spanId.toString("hex")}-${isSampled ? "01" : "00"}`;
+  return { traceparent: parent, ...(state === "" ? {} : { tracestate: state }) };
+}
+
 const MILLION = 1_000_000;
 const HALF_RANGE = 2 ** 63;
 

@@ -14,6 +14,7 @@ import { authorizerChain, privilegedGroup } from "../../master/apiserver/authz/c
 import { Extensions, type ExtensionsOptions } from "../../master/apiserver/extensions/extensions.ts";
 import { openApiPaths } from "../../master/apiserver/openapi-paths.ts";
 import type { Guards, ServerParts } from "../../master/apiserver/server-parts.ts";
+import type { RequestTracer } from "../../master/apiserver/tracing/request-tracer.ts";
 import { admin, startTestServer, type TestServer } from "../support/apiserver.ts";
 import { stepsDone } from "../support/start-steps.ts";
 
@@ -26,6 +27,7 @@ export interface ExtendedServer extends TestServer {
 export async function startExtendedServer(
   names: readonly string[],
   options: Pick<ExtensionsOptions, "discoveryWithin_ms"> & {
+    readonly tracer?: RequestTracer;
     /** Kinds and subresources beside the usual ones. */
     readonly more?: (parts: ServerParts) => Pick<Guards, "declarations" | "subresources">;
   } = {},
@@ -37,6 +39,7 @@ export async function startExtendedServer(
   let extensions: Extensions | undefined;
   const server = await startTestServer({
     namespaces: names,
+    tracer: options.tracer,
     guards: (parts) => {
       const { reader, resources, client } = parts;
       extensions = new Extensions({

@@ -3,6 +3,7 @@ import type { ResourceRef } from "#shared/api/resource-ref.ts";
 import type { ResourceDeclaration } from "../registry/declaration.ts";
 import type { ServedResource } from "../registry/served-resource.ts";
 import type { User } from "../request.ts";
+import type { RequestSpan } from "../tracing/request-tracer.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 
@@ -32,12 +33,13 @@ export interface AdmissionAttributes {
   readonly reinvocation?: Reinvocation | undefined;
 }
 
-/** How long somebody waits for a request. */
+/** How long somebody waits for a request, and where it is traced. */
 export interface RequestLimits {
   /** Aborted when the client has gone or the deadline has passed. */
   readonly signal: AbortSignal;
   /** By performance.now(); absent: none. */
   readonly deadline_ms?: number | undefined;
+  readonly span?: RequestSpan | undefined;
 }
 
 /** A plugin that changes an object may ask that all mutating plugins look at it once more. */

@@ -5,6 +5,7 @@ import { messageOf } from "#shared/api/joined-errors.ts";
 import { refusalOf } from "#shared/api/refused-answer.ts";
 import type { APIService } from "#shared/api/types/apiregistration-v1.generated.ts";
 import type { StreamResponse } from "#shared/http/http-over-stream.ts";
+import { traceHeaderNames } from "#shared/tracing/trace-context.ts";
 import { relayUpgrade } from "../connect/upgrade-relay.ts";
 import { faultOfCaBundle } from "../extensions/ca-bundle.ts";
 import { type HttpResponse, pour } from "../http/arrival.ts";
@@ -49,7 +50,13 @@ export async function passOn(
   if (exchange) {
     const { request, response } = exchange;
     const sent = request.hasBody ? request.body : undefined;
-    const headers = [...passedHeaders(request), ...forwarding(endpoint, path, context, exchange)];
+    // The server behind goes on with the trace that the request has here.
+    const traced = context.span?.headers;
+    const headers = [
+      ...passedHeaders(request, traced ? traceHeaderNames : []),
+      ...forwarding(endpoint, path, context, exchange),
+      ...Object.entries(traced ?? {}).flat(),
+    ];
     const answer = await ask(headers, sent);
     if (isRedirect(answer)) refuseRedirect(answer, response);
     else passBack(answer, response);

@@ -159,22 +159,24 @@ function identityHeaders({ name, uid, groups, extra = {} }: User): string[] {
   return headers;
 }
 
-/** A client's own headers that are passed on; what said whose request it is was taken out at the door. */
-export function passedHeaders(request: Pick<HttpRequest, "rawHeaders">): string[] {
-  return withoutHost(forwardedHeaders(request.rawHeaders));
+/** A client's own headers that are passed on; what said whose request it is was taken out at the door.
+ *  @param replaced names, in lower case, of those that are not */
+export function passedHeaders(request: Pick<HttpRequest, "rawHeaders">, replaced: readonly string[] = []): string[] {
+  return without(["host", ...replaced], forwardedHeaders(request.rawHeaders));
 }
 
 type Upgrading = Pick<IncomingMessage, "method" | "rawHeaders">;
 
 /** Of a client's upgrade, as the server behind is to see it: names and values in turn. */
 export function upgradeHeaders(host: string, user: User, request: Upgrading): string[] {
-  return ["Host", host, ...identityHeaders(user), ...withoutHost(withoutCredentials(request.rawHeaders))];
+  return ["Host", host, ...identityHeaders(user), ...without(["host"], withoutCredentials(request.rawHeaders))];
 }
 
-function withoutHost(headers: readonly string[]): string[] {
+function without(names: readonly string[], headers: readonly string[]): string[] {
   const kept: string[] = [];
   for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() !== "host") kept.push(headers[index] ?? "", headers[index + 1] ?? "");
+    const name = headers[index] ?? "";
+    if (!names.includes(name.toLowerCase())) kept.push(name, headers[index + 1] ?? "");
   }
   return kept;
 }

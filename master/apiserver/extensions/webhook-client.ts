@@ -47,6 +47,8 @@ export interface WebhookCall {
   readonly signal?: AbortSignal | undefined;
   /** Absent: it is asked by nobody in particular. */
   readonly logins?: WebhookLogins | undefined;
+  /** Further ones that the webhook is told. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface WebhookCaller {
@@ -87,7 +89,7 @@ export class WebhookClient implements WebhookCaller {
       asked = hop;
       // What there is to sign in with is for the webhook's own server.
       const login = isSameServer(url, hop.url) ? call.logins?.at(hostAndPort(url)) : undefined;
-      return this.#ask({ ...target, login }, url, hop, abort.signal);
+      return this.#ask({ ...target, login, headers: call.headers }, url, hop, abort.signal);
     };
     try {
       return reviewIn(await answerInTheEnd(() => followed(first, ask), abort.signal));
@@ -147,6 +149,7 @@ async function askOver(
     const headers = ["Host", url.host, "Accept", "application/json"];
     if (target.login?.authorization) headers.push("Authorization", target.login.authorization);
     if (body) headers.push("Content-Type", "application/json");
+    for (const header of Object.entries(target.headers ?? {})) headers.push(...header);
     const request = { method, path: url.pathname + url.search, headers, ...(body ? { body } : {}) };
     const answer = await untilAborted(signal, requestOver(stream, request));
     const [location, type, retryAfter] = ["location", "content-type", "retry-after"].map((name) =>
@@ -163,6 +166,7 @@ async function askOver(
 /** What is asked, and by what. */
 interface Asked extends WebhookTarget {
   readonly login?: WebhookLogin | undefined;
+  readonly headers?: WebhookCall["headers"];
 }
 
 interface Answer extends WebhookAnswer {
@@ -264,6 +268,7 @@ function callUrl(
   // The engine tells nothing at all of a server that leaves HTTP unasked, its end neither.
   const answer = new Promise<Answer>((resolve, reject) => {
     const headers = {
+      ...target.headers,
       host: url.host,
       accept: "application/json",
       ...(target.login?.authorization ? { authorization: target.login.authorization } : {}),

@@ -2,7 +2,7 @@
 import { randomFillSync } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { type Attributes, ERROR, keyValues, type Span, spanKinds } from "#shared/tracing/otlp.ts";
-import { isSampledByRatio, remoteContextOf, type TraceContext } from "#shared/tracing/trace-context.ts";
+import { isSampledByRatio, remoteContextOf, type TraceContext, traceHeaders } from "#shared/tracing/trace-context.ts";
 import { scopeOf, verbOf } from "../discovery/request-series.ts";
 import type { RequestInfo, User } from "../request.ts";
 
@@ -37,6 +37,17 @@ export interface RequestSpan {
   /** All of it is done, the answer written; nothing where none began. */
   workEnds(): void;
   end(outcome: Outcome): void;
+  /** What servers are told that the request is passed on to. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Another server is asked for the request's sake, from now until the end of what this gives. */
+  call(name: string, attributes: Attributes): CallSpan;
+}
+
+export interface CallSpan {
+  /** What that server is told. */
+  readonly headers: Readonly<Record<string, string>>;
+  event(name: string): void;
+  end(): void;
 }
 
 const privileged: ReadonlySet<string> = new Set(["system:masters", "system:monitoring"]);
@@ -84,7 +95,7 @@ class RecordedRequest implements RequestSpan {
   /** What makes wall-clock time of the monotonic one, alike for all spans of the request. */
   readonly #origin_ms = Date.now() - performance.now();
   #waitBegan_ms = 0;
-  #workBegan_ms: number | undefined;
+  #work: { readonly began_ms: number; readonly spanId: Buffer } | undefined;
 
   constructor(
     request: TracedRequest,
@@ -105,17 +116,34 @@ class RecordedRequest implements RequestSpan {
   }
 
   entered(): void {
-    this.#addPart("priorityandfairness", filterScope, this.#waitBegan_ms, []);
+    this.#addPart({ name: "priorityandfairness", scope: filterScope, began_ms: this.#waitBegan_ms }, []);
   }
 
   workBegins(): void {
-    this.#workBegan_ms = performance.now();
+    if (workName(this.#request.info) !== undefined) this.#work = { began_ms: performance.now(), spanId: randomId(8) };
   }
 
   workEnds(): void {
     const name = workName(this.#request.info);
-    if (name === undefined || this.#workBegan_ms === undefined) return;
-    this.#addPart(name, workScope, this.#workBegan_ms, workAttributes(this.#request));
+    if (name === undefined || !this.#work) return;
+    const { began_ms, spanId } = this.#work;
+    this.#addPart({ name, scope: workScope, began_ms, spanId }, workAttributes(this.#request));
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return traceHeaders(this.#own);
+  }
+
+  call(name: string, attributes: Attributes): CallSpan {
+    const spanId = randomId(8);
+    const began_ms = performance.now();
+    const parentSpanId = this.#work?.spanId ?? this.#own.spanId;
+    const events: Span["events"][number][] = [];
+    return {
+      headers: traceHeaders({ ...this.#own, spanId }),
+      event: (event) => void events.push({ timeUnixNano: this.#now(), name: event, attributes: [] }),
+      end: () => this.#addPart({ name, scope: workScope, began_ms, spanId, parentSpanId, events }, attributes),
+    };
   }
 
   end({ code, requestBody_bytes, responseBody_bytes }: Outcome): void {
@@ -133,18 +161,20 @@ class RecordedRequest implements RequestSpan {
       name: serverSpanName(request),
       kind: spanKinds.server,
       attributes: keyValues([...requestAttributes(request), ...sizes.filter(([, size]) => size !== 0)]),
+      events: [],
       links: this.#links.map(({ traceId, spanId, state }) => ({ traceId, spanId, traceState: state })),
       status: code >= 500 ? { message: "", code: ERROR } : undefined,
     });
   }
 
-  #addPart(name: string, scope: string, began_ms: number, attributes: Attributes): void {
+  #addPart({ name, scope, began_ms, spanId, parentSpanId, events = [] }: Part, attributes: Attributes): void {
     this.#add({
       ...this.#spanOf(began_ms),
       scope,
-      spanId: randomId(8),
-      parentSpanId: this.#own.spanId,
+      spanId: spanId ?? randomId(8),
+      parentSpanId: parentSpanId ?? this.#own.spanId,
       name,
+      events,
       kind: spanKinds.internal,
       attributes: keyValues(attributes),
       links: [],
@@ -158,9 +188,23 @@ class RecordedRequest implements RequestSpan {
       traceId,
       traceState,
       startTimeUnixNano: nanoseconds(this.#origin_ms + began_ms),
-      endTimeUnixNano: nanoseconds(this.#origin_ms + performance.now()),
+      endTimeUnixNano: this.#now(),
     };
   }
+
+  #now(): bigint {
+    return nanoseconds(this.#origin_ms + performance.now());
+  }
+}
+
+/** What is done for a request, of the request itself unless it has another parent. */
+interface Part {
+  readonly name: string;
+  readonly scope: string;
+  readonly began_ms: number;
+  readonly spanId?: Buffer;
+  readonly parentSpanId?: Buffer;
+  readonly events?: Span["events"];
 }
 
 /** To the microsecond: a double has no more digits for the time of day. */

@@ -7,6 +7,7 @@ import type { Status } from "#shared/api/types/meta-v1.generated.ts";
 import { AnswerFault } from "../../extensions/webhook-answer.ts";
 import type { WebhookCaller } from "../../extensions/webhook-client.ts";
 import type { WebhookLogins } from "../../extensions/webhook-logins.ts";
+import type { CallSpan } from "../../tracing/request-tracer.ts";
 import type { AdmissionAttributes } from "../admission.ts";
 import { annotate } from "../attributes.ts";
 import { type Match, type Matcher, ownMatch, shownAs } from "../matching.ts";
@@ -163,16 +164,21 @@ export async function ask(
   const oldObject = await shownAs(attributes, match, attributes.oldObject);
   const review = admissionReview(version, admissionRequest(attributes, match, uid), object, oldObject);
   let sentBack: unknown;
+  const span = callSpan(hook, attributes, { uid, mutating });
   try {
     const timeout_ms = timeoutSeconds * 1000;
     // Where the request's time is over first, its client is told so before this call is given up: by the signal.
     const announced_ms = Math.min(timeout_ms, timeLeft_ms(attributes));
     const call = { timeout_ms, announced_ms, signal: attributes.limits?.signal, logins: parts.logins };
-    sentBack = await parts.caller.call({ ...webhook.clientConfig, name }, review, call);
+    const target = { ...webhook.clientConfig, name };
+    sentBack = await parts.caller.call(target, review, { ...call, headers: span?.headers });
+    span?.event("Request completed");
   } catch (error) {
     const { message, cause } = error instanceof Error ? error : new Error(String(error));
     const code = cause instanceof AnswerFault ? cause.code : undefined;
     throw new CallError(name, `failed to call webhook: ${message}`, code ?? unavailable, error);
+  } finally {
+    span?.end();
   }
   let answer: AdmissionAnswer;
   try {
@@ -185,6 +191,23 @@ export async function ask(
   for (const warning of answer.warnings) if (!attributes.warnings.includes(warning)) attributes.warnings.push(warning);
   if (!answer.allowed) throw rejection(name, answer.result);
   return { object, steps: checkedSteps(name, answer, object) };
+}
+
+/** Where the request is traced: what upstream tells of the call. */
+function callSpan(
+  { webhook, configuration }: Hook,
+  attributes: AdmissionAttributes,
+  { uid, mutating }: { readonly uid: string; readonly mutating: boolean },
+): CallSpan | undefined {
+  const { group, version, plural } = ownMatch(attributes);
+  return attributes.limits?.span?.call(`Call ${mutating ? "mutating" : "validating"} webhook`, [
+    ["configuration", configuration],
+    ["webhook", webhook.name ?? ""],
+    ["resource", `${group}/${version}, Resource=${plural}`],
+    ["subresource", attributes.subresource ?? ""],
+    ["operation", attributes.operation],
+    ["UID", uid],
+  ]);
 }
 
 /** Of the request that the call is for. */
