@@ -3,12 +3,14 @@ import { text, texts, under } from "./option.ts";
 
 /** Those that run where they are enabled. */
 export const optionalAdmissionPlugins = [
+  "AlwaysDeny",
   "AlwaysPullImages",
   "DenyServiceExternalIPs",
   "EventRateLimit",
   "ExtendedResourceToleration",
   "ImagePolicyWebhook",
   "LimitPodHardAntiAffinityTopology",
+  "NamespaceAutoProvision",
   "NamespaceExists",
   "OwnerReferencesPermissionEnforcement",
   "PodNodeSelector",

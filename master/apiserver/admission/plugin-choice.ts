@@ -35,9 +35,6 @@ export type OptionalPlugin = (typeof optionalAdmissionPlugins)[number];
 /** Upstream's that would have nothing to look at here, so that nothing is missed whether they run or not. */
 const idle = ["AlwaysAdmit", "ClusterTrustBundleAttest", "NodeDeclaredFeatureValidator"];
 
-/** Upstream's that are not here. */
-const missing = ["AlwaysDeny", "NamespaceAutoProvision"];
-
 export interface PluginChoice {
   isEnabled(plugin: OptionalPlugin): boolean;
   isDisabled(plugin: string): boolean;
@@ -49,7 +46,7 @@ type Settings = Pick<MasterSettings, "enableAdmissionPlugins" | "disableAdmissio
 
 /** Throws ConfigError, worded as upstream. */
 export function pluginChoiceOf({ enableAdmissionPlugins: on, disableAdmissionPlugins: off }: Settings): PluginChoice {
-  const known: readonly string[] = [...usual, ...optionalAdmissionPlugins, ...idle, ...missing];
+  const known: readonly string[] = [...usual, ...optionalAdmissionPlugins, ...idle];
   for (const [setting, names] of [
     ["enable-admission-plugins", on],
     ["disable-admission-plugins", off],
@@ -60,8 +57,5 @@ export function pluginChoiceOf({ enableAdmissionPlugins: on, disableAdmissionPlu
   const both = on.filter((name) => off.includes(name)).sort();
   if (both.length > 0)
     throw new ConfigError(`[${both.join(" ")}] in enable-admission-plugins and disable-admission-plugins overlapped`);
-  const absent = on.find((name) => missing.includes(name));
-  // Somebody relies on what it would refuse.
-  if (absent !== undefined) throw new ConfigError(`enable-admission-plugins: ${absent} is not among what Bramble has`);
   return { isEnabled: (plugin) => on.includes(plugin), isDisabled: (plugin) => off.includes(plugin) };
 }

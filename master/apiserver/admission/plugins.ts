@@ -15,12 +15,14 @@ import { DeviceAdminAccess } from "./device-admin-access.ts";
 import { LimitRanger } from "./limit-ranger.ts";
 import { NamespaceLifecycle } from "./namespace-lifecycle.ts";
 import { NodeRestriction } from "./node-restriction.ts";
+import { AlwaysDeny } from "./optional/always-deny.ts";
 import { AlwaysPullImages } from "./optional/always-pull-images.ts";
 import { LimitPodHardAntiAffinityTopology } from "./optional/anti-affinity-topology.ts";
 import { DenyServiceExternalIPs } from "./optional/deny-service-external-ips.ts";
 import { EventRateLimit } from "./optional/event-rate-limit.ts";
 import { ExtendedResourceToleration } from "./optional/extended-resource-toleration.ts";
 import { ImagePolicyWebhook } from "./optional/image-policy-webhook.ts";
+import { NamespaceAutoProvision } from "./optional/namespace-auto-provision.ts";
 import { NamespaceExists } from "./optional/namespace-exists.ts";
 import { OwnerReferencesPermissionEnforcement } from "./optional/owner-references.ts";
 import { PodNodeSelector } from "./optional/pod-node-selector.ts";
@@ -60,6 +62,7 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
   const where = (name: OptionalPlugin, make: () => AdmissionPlugin): AdmissionPlugin[] =>
     choice.isEnabled(name) ? [make()] : [];
   const all = [
+    ...where("NamespaceAutoProvision", () => new NamespaceAutoProvision(reader, parts.client)),
     new NamespaceLifecycle(reader),
     ...where("NamespaceExists", () => new NamespaceExists(reader)),
     ...where("LimitPodHardAntiAffinityTopology", () => new LimitPodHardAntiAffinityTopology()),
@@ -95,6 +98,7 @@ export function admissionPlugins(parts: AdmissionParts): AdmissionPlugin[] {
     new DeviceAdminAccess(reader),
     new EscalationCheck(authorizer, rbac),
     new ResourceQuotaPlugin(reader, parts.client, configurations.limitedResources),
+    ...where("AlwaysDeny", () => new AlwaysDeny()),
   ];
   return all.filter(({ name }) => !choice.isDisabled(name));
 }

@@ -1,18 +1,22 @@
 import { describe, expect, test } from "bun:test";
-import { deployments, events, namespaces, pods, services } from "#shared/api/resources.ts";
+import { configMaps, deployments, events, namespaces, pods, services } from "#shared/api/resources.ts";
 import type { Event, Pod, PodSpec, Service, Toleration } from "#shared/api/types/core-v1.generated.ts";
 import type { OwnerReference } from "#shared/api/types/meta-v1.generated.ts";
 import { admit, writeOf } from "../../../../test/support/admission.ts";
+import { admin, startTestServer } from "../../../../test/support/apiserver.ts";
 import { MapReader } from "../../../../test/support/map-reader.ts";
 import type { Authorizer } from "../../authz/authorizer.ts";
 import { builtinDeclarations } from "../../resources/index.ts";
 import type { AdmissionPlugin } from "../admission.ts";
+import { NamespaceLifecycle } from "../namespace-lifecycle.ts";
 import { pluginChoiceOf } from "../plugin-choice.ts";
+import { AlwaysDeny } from "./always-deny.ts";
 import { AlwaysPullImages } from "./always-pull-images.ts";
 import { LimitPodHardAntiAffinityTopology } from "./anti-affinity-topology.ts";
 import { DenyServiceExternalIPs } from "./deny-service-external-ips.ts";
 import { EventRateLimit } from "./event-rate-limit.ts";
 import { ExtendedResourceToleration } from "./extended-resource-toleration.ts";
+import { NamespaceAutoProvision } from "./namespace-auto-provision.ts";
 import { OwnerReferencesPermissionEnforcement } from "./owner-references.ts";
 import { PodNodeSelector } from "./pod-node-selector.ts";
 import { noTolerationRules, PodTolerationRestriction } from "./pod-toleration-restriction.ts";
@@ -48,7 +52,45 @@ test("names of plugins are checked as upstream does", () => {
   expect(() => choice(["PodSecurity"], ["PodSecurity"])).toThrow(
     "[PodSecurity] in enable-admission-plugins and disable-admission-plugins overlapped",
   );
-  expect(() => choice(["AlwaysDeny"])).toThrow("AlwaysDeny is not among what Bramble has");
+  expect(choice(["AlwaysDeny"]).isEnabled("AlwaysDeny")).toBe(true);
+});
+
+test("AlwaysDeny lets no write pass, nor a connection", () => {
+  const why = 'pods "web" is forbidden: admission control is denying all modifications';
+  const plugin = new AlwaysDeny();
+  expect(() => plugin.mutate(writeOf(pods, podWith()))).toThrow(why);
+  expect(() => plugin.validate(writeOf(pods, podWith(), { operation: "DELETE" }))).toThrow(why);
+  expect([plugin.mutatesOn.includes("CONNECT"), plugin.seesConnections]).toEqual([true, true]);
+});
+
+test("NamespaceAutoProvision makes the namespace that something is made in, once, and for no dry run", async () => {
+  const server = await startTestServer({
+    guards: ({ reader, client }) => ({
+      admission: [new NamespaceAutoProvision(reader, () => client(admin)), new NamespaceLifecycle(reader)],
+    }),
+  });
+  try {
+    const map = (namespace: string, name: string) => ({
+      apiVersion: "v1" as const,
+      kind: "ConfigMap" as const,
+      metadata: { namespace, name },
+    });
+    await Promise.all(["a", "b"].map((name) => server.client.create(configMaps, map("new", name))));
+    expect((await server.client.get(namespaces, { name: "new" })).status?.phase).toBe("Active");
+    const dry = await server.fetch("/api/v1/namespaces/other/configmaps?dryRun=All", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(map("other", "a")),
+    });
+    expect([dry.status, ((await dry.json()) as { message: string }).message]).toEqual([
+      404,
+      'namespaces "other" not found',
+    ]);
+    const unnamed = server.client.create(configMaps, map("Not A Name", "a"));
+    await expect(unnamed).rejects.toThrow(/Not A Name/);
+  } finally {
+    await server.stop();
+  }
 });
 
 test("AlwaysPullImages has every image pulled, but asks nothing of an update without new ones", async () => {
