@@ -24,7 +24,7 @@ export class PodResizer {
   readonly resized = new Map<string, ResourceRequirements>();
 
   constructor(pod: Pod) {
-    this.#allocation = publishedAllocation(pod) ?? allocationOf(pod);
+    this.#allocation = publishedAllocation(pod);
   }
 
   /** The pod as it has been granted. */
@@ -105,10 +105,12 @@ export class PodResizer {
   }
 }
 
-/** What the API says the pod was granted before this kubelet started. */
-function publishedAllocation(pod: Pod): Allocation | undefined {
+/**
+ * What the pod was granted before this kubelet started, as its status tells. A container that has never been made tells nothing,
+ * for want of its image for instance: it takes what it asks for, and the others keep to what they have.
+ */
+function publishedAllocation(pod: Pod): Allocation {
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  const names = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name }) => name);
-  const published = new Map(statuses.flatMap(({ name, resources }) => (resources ? [[name, resources]] : [])));
-  return names.every((name) => published.has(name)) ? published : undefined;
+  const published = statuses.flatMap(({ name, resources }) => (resources ? [[name, resources] as const] : []));
+  return new Map([...allocationOf(pod), ...published]);
 }

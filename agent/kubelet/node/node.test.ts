@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Container, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
+import type { Container, ContainerStatus, Node, Pod, PodSpec } from "#shared/api/types/core-v1.generated.ts";
 import { gitVersion } from "#shared/version.ts";
 import { reservedOf } from "../../node-settings.ts";
 import { PodEvents } from "../pod-events.ts";
@@ -247,6 +247,17 @@ describe("admission", () => {
     expect(resizeConditions(resizer.progress())).toEqual([
       { type: "PodResizeInProgress", observedGeneration: 3, status: "True", reason: "Error", message: "not now" },
     ]);
+  });
+
+  test("a resize that waits is not granted by a restart of the kubelet, though another container was never made", () => {
+    const a = { name: "a", resources: { requests: { cpu: "4" } } };
+    const b = { name: "b", resources: { requests: { cpu: "1" } } };
+    const none = { ready: false, restartCount: 0, image: "", imageID: "" };
+    const made: ContainerStatus = { ...none, name: "a", resources: { requests: { cpu: "2" } } };
+    const unmade: ContainerStatus = { ...none, name: "b", state: { waiting: { reason: "ImagePullBackOff" } } };
+    const waiting = { ...pod({ containers: [a, b] }), status: { containerStatuses: [made, unmade] } };
+    const granted = new PodResizer(waiting).granted(waiting);
+    expect(granted.spec.containers.map(({ resources }) => resources?.requests)).toEqual([{ cpu: "2" }, { cpu: "1" }]);
   });
 
   test("of resizes that wait, those come first that give back, then the higher priority, then who waits longest", () => {
