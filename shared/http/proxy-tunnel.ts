@@ -1,14 +1,16 @@
-import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
+import { hostPort } from "./host-port.ts";
+import { socksConnect } from "./socks-handshake.ts";
 
 /** A proxy's answer is a few lines. */
 const MOST_HEAD_BYTES = 64 * 1024;
 const headEnd = Buffer.from("\r\n\r\n");
 
 /**
- * Connects to another server by way of a proxy (RFC 9110, 9.3.6). Rejects with what the proxy says against it, in the words of Go's
- * client.
+ * Connects to another server by way of a proxy, by HTTP (RFC 9110, 9.3.6) or SOCKS5. Rejects with what the proxy says against it, in
+ * the words of Go's client.
  * @param target `host:port`
  * @param signal that ends the attempt, and the connection after it
  */
@@ -18,23 +20,43 @@ export async function tunnelThrough(proxy: URL, target: string, signal: AbortSig
   signal.addEventListener("abort", end, { once: true });
   socket.once("close", () => signal.removeEventListener("abort", end));
   if (signal.aborted) end();
-  const { username, password } = proxy;
-  const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
-  const authorization = username === "" ? "" : `Proxy-Authorization: Basic ${login}\r\n`;
-  socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`);
   try {
-    const [, code, reason = ""] = /^HTTP\/1\.[01] (\d{3}) ?([^\r\n]*)/.exec(await headOf(socket)) ?? [];
-    if (code === "200") return socket;
-    throw new Error(code === undefined ? "malformed HTTP response" : reason || `status ${code}`);
+    if (isSocks(proxy)) await connectBySocks(socket, proxy, target);
+    else await connectByHttp(socket, proxy, target);
+    return socket;
   } catch (error) {
     socket.destroy();
     throw error;
   }
 }
 
-function connected(proxy: URL): Duplex {
+async function connectBySocks(socket: Socket, proxy: URL, target: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve).once("close", () => reject(new Error("unexpected EOF")));
+    socket.once("error", (error) => reject(new Error(`proxyconnect tcp: ${error.message}`, { cause: error })));
+  });
+  const at = hostPort(socket.remoteAddress ?? "", socket.remotePort ?? 0);
+  await socksConnect(socket, proxy, target).catch((error: Error) => {
+    throw new Error(`socks connect tcp ${at}->${target}: ${error.message}`, { cause: error });
+  });
+}
+
+async function connectByHttp(socket: Socket, { username, password }: URL, target: string): Promise<void> {
+  const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
+  const authorization = username === "" ? "" : `Proxy-Authorization: Basic ${login}\r\n`;
+  socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`);
+  const [, code, reason = ""] = /^HTTP\/1\.[01] (\d{3}) ?([^\r\n]*)/.exec(await headOf(socket)) ?? [];
+  if (code === undefined) throw new Error("malformed HTTP response");
+  if (code !== "200") throw new Error(reason || `status ${code}`);
+}
+
+/** By either name it is the proxy that resolves names. */
+const isSocks = ({ protocol }: URL): boolean => protocol === "socks5:" || protocol === "socks5h:";
+
+function connected(proxy: URL): Socket {
   const host = proxy.hostname.replace(/^\[|\]$/g, "");
   if (proxy.protocol === "http:") return connectTcp({ host, port: Number(proxy.port || 80) });
+  if (isSocks(proxy)) return connectTcp({ host, port: Number(proxy.port || 1080) });
   if (proxy.protocol !== "https:") throw new Error(`proxy: unknown scheme: ${proxy.protocol.replace(/:$/, "")}`);
   return connectTls({ host, port: Number(proxy.port || 443), ...(isIP(host) ? {} : { servername: host }) });
 }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:https";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { startSocksProxy } from "#shared/http/testing/socks-proxy.ts";
 import { createCertificateAuthority, issueCertificate } from "#shared/pki/certificate.ts";
 import { extendedKeyUsages } from "#shared/pki/certificate-facts.ts";
 import { WebhookClient } from "./webhook-client.ts";
@@ -122,6 +123,19 @@ describe("a proxy that the environment names", () => {
       ]);
     }
     expect(seen).toEqual(['POST /a {"asked":1}', 'POST /a {"asked":1}']);
+  });
+
+  test("may be one that speaks SOCKS5", async () => {
+    const socks = await startSocksProxy(
+      () => ({ method: [5, 0], reply: [5, 0, 0, 1, 127, 0, 0, 1, 0, 80] }),
+      () => (server.address() as AddressInfo).port,
+    );
+    const environment = { HTTPS_PROXY: `socks5://127.0.0.1:${socks.port}` };
+    const client = new WebhookClient(undefined as never, undefined as never, environment);
+    const target = { name: "w", url: "https://w.test/a", caBundle };
+    expect(await client.call(target, { asked: 1 }, { timeout_ms: 60_000 })).toEqual({ said: true });
+    expect(socks.told).toEqual(["050100", `0501000306${Buffer.from("w.test").toString("hex")}01bb`]);
+    socks.stop();
   });
 
   test("is not asked for what it is not for, and what it refuses is told", async () => {
