@@ -162,13 +162,20 @@ test("maps are formatted as Go quotes them", () => {
 
 test("resource fields are rounded up in the divisor's unit, and fall back to what the board has", () => {
   const container: Container = { name: "c", resources: { limits: { cpu: "1250m" }, requests: { memory: "33Mi" } } };
-  const facts = { pod: pod(), podIPs: [], hostIPs: [], allocatable: { memory: "4Gi", cpu: "4" } };
+  const facts = {
+    pod: pod(),
+    podIPs: [],
+    hostIPs: [],
+    allocatable: { memory: "4Gi", cpu: "4", "hugepages-2Mi": "8Mi" },
+  };
   const value = (resource: string, divisor?: string): string =>
     resourceFieldValue({ resource, ...(divisor ? { divisor } : {}) }, container, facts);
   expect(value("limits.cpu")).toBe("2");
   expect(value("limits.cpu", "1m")).toBe("1250");
   expect(value("requests.memory", "32Mi")).toBe("2");
   expect(value("limits.memory", "1Gi")).toBe("4");
+  // Huge pages are never overcommitted: who has no limit may have none.
+  expect(value("limits.hugepages-2Mi")).toBe("0");
   expect(() => value("limits.gpu")).toThrow("unsupported container resource : limits.gpu");
 });
 

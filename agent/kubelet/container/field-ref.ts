@@ -79,8 +79,9 @@ export function resourceFieldValue(selector: ResourceFieldSelector, container: C
   return String(Math.ceil(Math.ceil(value_m / 1000) / Math.max(1, Math.ceil(divisor_m / 1000))));
 }
 
-/** What a container without a limit of its own may take: what its pod may (KEP-2837), else what the board has. */
+/** What a container without a limit of its own may take: what its pod may (KEP-2837), else what the board has; of huge pages none. */
 function limitAround(name: string, { pod, allocatable }: PodFacts): string | number | undefined {
+  if (name.startsWith("hugepages-")) return undefined;
   const ofPod = name === "cpu" || name === "memory" ? pod.spec.resources?.limits?.[name] : undefined;
   return nonZero(ofPod) ?? allocatable[name];
 }
