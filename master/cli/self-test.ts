@@ -100,7 +100,10 @@ async function tlsAndMqtt(): Promise<void> {
   const { port } = listener.address() as AddressInfo;
   try {
     assert(await isRefused(port, ca.certificatePem), "a client without a certificate was let in");
-    const session = mqtt.connect(`mqtts://localhost:${port}`, {
+    const session = mqtt.connect({
+      protocol: "mqtts",
+      host: "localhost",
+      port,
       ca: ca.certificatePem,
       cert: client.certificatePem,
       key: client.keyPem,

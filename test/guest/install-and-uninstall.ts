@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import type { Pod } from "#shared/api/types/core-v1.generated.ts";
 import { run } from "#tools/local-cluster/run.ts";
 import { Vm } from "#tools/local-cluster/vm.ts";
-import type { DebianRelease } from "#tools/local-cluster/vm-image.ts";
+import { type DebianRelease, type GuestMachine, vmImage } from "#tools/local-cluster/vm-image.ts";
 import { clientBinaries } from "../support/kubectl.ts";
 import { type Difference, differences, type MachineState, machineState } from "./machine-state.ts";
 import { patience_s, untilSo } from "./patience.ts";
@@ -18,14 +18,14 @@ const bundle = "/mnt/stick/bramble-bundle";
  * uninstallation leaves of all that: the whole machine is compared. Emulated, so it takes its time; BRAMBLE_GUEST_LOG names a
  * file for the journal.
  */
-export function installAndUninstall(release: DebianRelease): void {
+export function installAndUninstall(release: DebianRelease, machine: GuestMachine = "pc"): void {
   setDefaultTimeout(7_200_000);
   const dir = mkdtempSync("/var/tmp/bramble-guest-");
   const vm = new Vm(join(dir, "guest"));
   const kubeconfig = join(dir, "kubeconfig");
   const began = performance.now();
   const say = (what: string): void =>
-    console.log(`${release} ${Math.round((performance.now() - began) / 1000)} s: ${what}`);
+    console.log(`${release} on ${machine}, ${Math.round((performance.now() - began) / 1000)} s: ${what}`);
 
   const inGuest = (line: string): string => run(vm.inside(["sh", "-c", line]));
   const kubectl = (...args: string[]): string => run([clientBinaries().kubectl, "--kubeconfig", kubeconfig, ...args]);
@@ -63,14 +63,21 @@ export function installAndUninstall(release: DebianRelease): void {
   };
 
   beforeAll(async () => {
-    const archives = run([join(root, "tools/images"), "--output", join(dir, "images")])
+    const { busybox } = vmImage({ bare: false, release, machine }, say);
+    const processor = machine === "pi-5" ? "arm64" : "amd64";
+    const archives = run([
+      ...[join(root, "tools/images"), "--output", join(dir, "images")],
+      ...["--architecture", processor, "--busybox", busybox],
+    ])
       .trim()
       .split("\n");
     mkdirSync(join(dir, "stick"));
-    run([join(root, "tools/bundle.sh"), "--arch", "x64", join(dir, "bundle.tar"), ...archives]);
+    const programs = machine === "pi-5" ? "arm64" : "x64";
+    run([join(root, "tools/bundle.sh"), "--arch", programs, join(dir, "bundle.tar"), ...archives]);
     run(["tar", "-C", join(dir, "stick"), "-xf", join(dir, "bundle.tar")]);
     const shares = { stick: join(dir, "stick") };
-    const plan = { memory_MiB: 2048, cpus: 2, bare: false, release, isolated: true, hostname: "debian", shares };
+    const hardware = { memory_MiB: 2048, cpus: 2, machine };
+    const plan = { ...hardware, bare: false, release, isolated: true, hostname: "debian", shares };
     await vm.create(plan, say);
     await vm.powerOn();
     // Its ssh answers before all else has started; "degraded" is an end of that too.
@@ -91,7 +98,7 @@ export function installAndUninstall(release: DebianRelease): void {
     rmSync(dir, { recursive: true });
   });
 
-  describe(`a master on Debian ${release}, from an offline bundle`, () => {
+  describe(`a master on Debian ${release} (${machine}), from an offline bundle`, () => {
     test("is installed by install.sh, with its images", async () => {
       const output = await install();
       expect(output).toContain("This machine can be a master.");

@@ -6,6 +6,18 @@ import { run } from "./run.ts";
 /** Debian's releases that a guest may have: 13 and 12, whose systemd, Docker and iptables are some years older. */
 export type DebianRelease = "trixie" | "bookworm";
 
+/**
+ * What a guest is: `pc`, x86 with pages of 4 KiB, or `pi-5`, an arm64 machine whose kernel has the 16 KiB that Raspberry Pi OS
+ * boots a Pi 5 with. Debian has such a kernel from 13 on.
+ */
+export type GuestMachine = "pc" | "pi-5";
+
+/** How Debian calls a machine's processor and the kernel for it. */
+const debianNames: Readonly<Record<GuestMachine, { readonly architecture: string; readonly kernel: string }>> = {
+  pc: { architecture: "amd64", kernel: "linux-image-amd64" },
+  "pi-5": { architecture: "arm64", kernel: "linux-image-arm64-16k" },
+};
+
 /** A guest's disk with Debian, and what boots it. Made once and never written again; guests run from copies. */
 export interface VmImage {
   readonly disk: string;
@@ -13,13 +25,15 @@ export interface VmImage {
   readonly initrd: string;
   /** Private key that the guest's root lets in. */
   readonly sshKey: string;
+  /** Debian's busybox-static, for stand-ins of images that the guest's processor runs. */
+  readonly busybox: string;
 }
 
 const disk_GiB = 6;
 
 /** A machine as a person gives it to install.sh: systemd, a network, ssh. */
 const basePackages = [
-  "systemd,systemd-sysv,systemd-resolved,systemd-timesyncd,dbus,udev,kmod,procps,linux-image-amd64",
+  "systemd,systemd-sysv,systemd-resolved,systemd-timesyncd,dbus,udev,kmod,procps",
   "openssh-server,sudo,iproute2,iputils-ping,netbase,curl,ca-certificates,busybox-static",
 ];
 /** What install.sh would add by apt; in the image so that a guest needs no internet. */
@@ -34,35 +48,43 @@ const installedPackages: Readonly<Record<DebianRelease, string>> = {
  * @param bare leaves out what install.sh installs by apt: the guest then needs the internet.
  */
 export function vmImage(
-  options: { readonly bare: boolean; readonly release?: DebianRelease | undefined },
+  options: {
+    readonly bare: boolean;
+    readonly release?: DebianRelease | undefined;
+    readonly machine?: GuestMachine | undefined;
+  },
   say: (line: string) => void,
 ): VmImage {
   const release = options.release ?? "trixie";
+  const { architecture, kernel } = debianNames[options.machine ?? "pc"];
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "bramble-test");
-  const packages = options.bare ? basePackages : [...basePackages, installedPackages[release]];
-  const dir = join(cache, `vm-${release}-${Bun.hash.crc32(packages.join(",")).toString(16)}`);
+  const packages = [...basePackages, kernel, ...(options.bare ? [] : [installedPackages[release]])];
+  const dir = join(cache, `vm-${release}-${architecture}-${Bun.hash.crc32(packages.join(",")).toString(16)}`);
   const image: VmImage = {
     disk: join(dir, "disk.raw"),
     kernel: join(dir, "vmlinuz"),
     initrd: join(dir, "initrd.img"),
     sshKey: join(dir, "ssh-key"),
+    busybox: join(dir, "busybox"),
   };
   if (existsSync(dir)) return image;
-  say(`making a guest of Debian ${release} in ${dir}; this takes some minutes, once`);
+  say(`making a guest of Debian ${release} (${architecture}) in ${dir}; this takes some minutes, once`);
   const work = `${dir}.new`;
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  makeImage(work, release, packages);
+  makeImage(work, release, architecture, packages);
   renameSync(work, dir);
   return image;
 }
 
-function makeImage(dir: string, release: DebianRelease, packages: readonly string[]): void {
+function makeImage(dir: string, release: DebianRelease, architecture: string, packages: readonly string[]): void {
   const root = join(dir, "root");
   run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bramble-test", "-f", join(dir, "ssh-key")]);
-  run(["mmdebstrap", "--quiet", "--variant=minbase", `--include=${packages.join(",")}`, release, root]);
+  const what = [`--architectures=${architecture}`, `--include=${packages.join(",")}`];
+  run(["mmdebstrap", "--quiet", "--variant=minbase", ...what, release, root]);
   configure(root, readFileSync(join(dir, "ssh-key.pub"), "utf8"));
   for (const name of ["vmlinuz", "initrd.img"]) run(["cp", "--dereference", bootFile(root, name), join(dir, name)]);
+  run(["cp", "--dereference", join(root, "bin/busybox"), join(dir, "busybox")]);
   run(["mkfs.ext4", "-q", "-F", "-L", "root", "-d", root, join(dir, "disk.raw"), `${disk_GiB}G`]);
   rmSync(root, { recursive: true });
 }

@@ -3,7 +3,14 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { hardwareAddress, type Lan, lanNamespace } from "./lan.ts";
 import { attempt, run, waitFor } from "./run.ts";
-import { type DebianRelease, readFromDisk, type VmImage, vmImage, writeIntoDisk } from "./vm-image.ts";
+import {
+  type DebianRelease,
+  type GuestMachine,
+  readFromDisk,
+  type VmImage,
+  vmImage,
+  writeIntoDisk,
+} from "./vm-image.ts";
 
 export interface VmPlan {
   readonly memory_MiB: number;
@@ -12,6 +19,8 @@ export interface VmPlan {
   readonly bare: boolean;
   /** Debian 13 unless another is named. */
   readonly release?: DebianRelease | undefined;
+  /** A PC unless another is named. */
+  readonly machine?: GuestMachine | undefined;
   readonly hostname: string;
   /** How it is reached; without a LAN only through this machine's loopback. */
   readonly lan?: VmLan | undefined;
@@ -49,9 +58,15 @@ const boot_s = 1_800;
 const shutdown_s = 900;
 /** systemd gives up on a disk or a service after 90 s, which may be before a busy machine's guest has got to it. */
 const ownArguments = [
-  "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet",
+  "root=/dev/vda rw net.ifnames=0 quiet",
   `systemd.default_device_timeout_sec=${boot_s} systemd.default_timeout_start_sec=${boot_s}`,
 ];
+
+/** The emulator of a machine, and what its kernel calls the serial line. */
+const emulators: Readonly<Record<GuestMachine, { readonly command: readonly string[]; readonly console: string }>> = {
+  pc: { command: ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max"], console: "ttyS0" },
+  "pi-5": { command: ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a76"], console: "ttyAMA0" },
+};
 
 /**
  * A Debian with systemd and a kernel of its own, in emulation: what namespaces cannot show (installing, units, boot,
@@ -67,7 +82,7 @@ export class Vm {
   /** Makes its disk. Throws where there is a guest already. */
   async create(plan: VmPlan, say: (line: string) => void): Promise<void> {
     if (existsSync(this.dir)) throw new Error(`${this.dir} holds a guest; \`tools/cluster vm down\` ends it`);
-    const image = vmImage({ bare: plan.bare, release: plan.release }, say);
+    const image = vmImage(plan, say);
     mkdirSync(this.dir, { recursive: true });
     run(["cp", "--sparse=always", "--reflink=auto", image.disk, this.disk]);
     const { lan } = plan;
@@ -186,15 +201,16 @@ export class Vm {
   #qemu(bootArguments: readonly string[]): string[] {
     const { plan, image, uuid, sshPort, apiPort } = this.#state;
     const { lan } = plan;
+    const emulator = emulators[plan.machine ?? "pc"];
     const network = lan
       ? `tap,id=lan,ifname=${lan.link},script=no,downscript=no`
       : `user,id=lan${plan.isolated ? ",restrict=on" : ""},hostfwd=tcp:127.0.0.1:${sshPort}-:22,hostfwd=tcp:127.0.0.1:${apiPort}-:6443`;
     return [
-      ...["setsid", ...(lan ? ["nsenter", `--net=/run/netns/${lanNamespace(lan.lan)}`] : []), "qemu-system-x86_64"],
-      ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-uuid", uuid],
+      ...["setsid", ...(lan ? ["nsenter", `--net=/run/netns/${lanNamespace(lan.lan)}`] : [])],
+      ...[...emulator.command, "-accel", "tcg,thread=multi", "-uuid", uuid],
       ...["-smp", String(plan.cpus), "-m", String(plan.memory_MiB), "-display", "none", "-serial", "stdio"],
       ...["-kernel", image.kernel, "-initrd", image.initrd],
-      ...["-append", [...ownArguments, ...bootArguments].join(" ")],
+      ...["-append", [`console=${emulator.console}`, ...ownArguments, ...bootArguments].join(" ")],
       ...[this.disk, ...(plan.disks ?? [])].flatMap((file) => [
         "-drive",
         `file=${file},if=virtio,format=raw,cache=unsafe`,

@@ -2,17 +2,25 @@ import { existsSync, readFileSync } from "node:fs";
 import type { ScratchImage } from "#agent/runtime/scratch-image.ts";
 import type { TarEntry } from "#agent/runtime/tar.ts";
 
-/** Debian's busybox-static: one program that needs no other file. */
-const busybox = "/bin/busybox";
+/** Whose processor the images are for: its architecture as images name it, and Debian's busybox-static for it. */
+export interface Processor {
+  readonly architecture: string;
+  /** One program that needs no other file. */
+  readonly busybox: string;
+}
+
+export const thisMachine: Processor = {
+  architecture: process.arch === "arm64" ? "arm64" : "amd64",
+  busybox: "/bin/busybox",
+};
 
 /**
  * Images under the names that examples/ uses, which do the same as far as the examples need it: a shell with the usual
- * programs, and a web server on port 80. For this machine's processor. Throws where busybox-static is not installed.
+ * programs, and a web server on port 80. Throws where busybox-static is not installed.
  */
-export function standInImages(): ScratchImage[] {
+export function standInImages({ architecture, busybox }: Processor): ScratchImage[] {
   if (!existsSync(busybox)) throw new Error(`${busybox} is missing: apt-get install busybox-static`);
-  const architecture = process.arch === "arm64" ? "arm64" : "amd64";
-  const system = baseSystem();
+  const system = baseSystem(busybox);
   return [
     { reference: "busybox:1.37", architecture, entries: system, config: { Env: [searchPath], Cmd: ["sh"] } },
     {
@@ -40,7 +48,7 @@ export function standInImages(): ScratchImage[] {
 const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const webRoot = "usr/share/nginx/html";
 
-function baseSystem(): TarEntry[] {
+function baseSystem(busybox: string): TarEntry[] {
   const listing = Bun.spawnSync({ cmd: [busybox, "--list"] });
   const applets = listing.stdout
     .toString()

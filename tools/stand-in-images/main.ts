@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { scratchImageArchive } from "#agent/runtime/scratch-image.ts";
-import { standInImages } from "./images.ts";
+import { standInImages, thisMachine } from "./images.ts";
 
 const program = new Command("tools/images")
   .description(
@@ -10,8 +10,10 @@ const program = new Command("tools/images")
   )
   .option("-H, --host <SOCKET>", "load them into the Docker at this socket", "unix:///var/run/docker.sock")
   .option("-o, --output <FOLDER>", "write archives for `docker load` there instead")
-  .action(async (options: { host: string; output?: string }) => {
-    for (const image of standInImages()) {
+  .option("--architecture <NAME>", "the processor they are for, amd64 or arm64", thisMachine.architecture)
+  .option("--busybox <FILE>", "busybox-static for that processor", thisMachine.busybox)
+  .action(async (options: { host: string; output?: string; architecture: string; busybox: string }) => {
+    for (const image of standInImages(options)) {
       const archive = scratchImageArchive(image);
       if (options.output === undefined) await load(options.host.replace(/^unix:\/\//, ""), archive);
       else {
